@@ -1,0 +1,1 @@
+"""The engine: what the models say, into what the targets contain."""
