@@ -1,0 +1,196 @@
+"""What the engine and the writers say to each other.
+
+A writer knows one entity of one target: how its requests look, what the answers mean, how to find a record again. It
+never touches the outbox or the links, and it sends no write itself: it makes a `WriteCall`, the engine records and sends
+it (`cdc/drain.py`), and the writer reads the answer into one `Outcome` for each element. So the order is always
+
+    check → request → (the engine sends) → outcomes → differs
+
+and after an answer that never came `find`. Before the first write to a key the engine asks `find_in_mirror`.
+
+Payloads are the target's own fields. A value `{"$cleared": true}` means "make it empty": each writer says so in its
+target's way. Keys that begin with an underscore (`_line` in child rows) are ours and never leave.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from tieout.http import Answer
+
+Operation = Literal["create", "update", "remove"]
+
+OutcomeKind = Literal["applied", "unchanged", "rejected", "taken", "conflict", "later", "unknown"]
+"""applied: the target holds it. unchanged: it already did, nothing was written. rejected: a person must act. taken: a name
+is in use, `_if_taken` may be tried. conflict: the target is no longer as it was when this was decided. later: not now, the
+same again after `seconds`. unknown: the answer does not say; ask with `find`."""
+
+Who = Literal["operator", "accountant", "shop", "vendor", "analyst"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One entry on its way: what one record of the target should say."""
+
+    entry: int
+    key: str
+    operation: Operation
+    payload: dict[str, Any]
+    """The whole desired record, references resolved to the target's ids, nulls stripped; child rows keep `_line`."""
+    fields: tuple[str, ...] | None = None
+    """For an update: the top-level fields that differ and are to be sent; None: all."""
+    target_id: str | None = None
+    line_ids: Mapping[str, str] = field(default_factory=dict)
+    """Our `_line` of a child row to the target's line id."""
+    returned: dict[str, Any] | None = None
+    """What the target last gave us on the paths that we sent (`Write.returned`)."""
+    generation: int = 1
+    expect: dict[str, Any] | None = None
+    """Fields that the target must still show when this is sent, else conflict."""
+    total: Decimal | None = None
+    """The amount that the target must answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteCall:
+    """One request, ready to be recorded and sent once. The idempotency key is the engine's to add."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: object | None = None
+    serial_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one element of a call."""
+
+    kind: OutcomeKind
+    target_id: str | None = None
+    record: dict[str, Any] | None = None
+    """The record as the target holds it now; None when the answer does not show it."""
+    line_ids: Mapping[str, str] | None = None
+    full: bool = True
+    """False: the record is poorer than a read would give; the engine asks for it again."""
+    messages: tuple[str, ...] = ()
+    """The target's own words, warnings included."""
+    field: str | None = None
+    cause: str | None = None
+    """Short and stable: dead letters are grouped by it."""
+    reason: str | None = None
+    cure: str | None = None
+    who: Who | None = None
+    depends_on: tuple[str, ...] = ()
+    """Streams of the target whose change makes one more try worth while."""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A record of the target that may be ours."""
+
+    target_id: str
+    record: dict[str, Any]
+    is_ours: bool
+    """It bears our mark, or shows every field that we sent."""
+
+
+class Reading(Protocol):
+    """The part of `tieout.http.Http` that a writer may use: reads, which may be repeated."""
+
+    def read(
+        self, path: str, *, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer: ...
+
+
+class TargetClient(Protocol):
+    """The part of a client that a writer needs."""
+
+    @property
+    def http(self) -> Reading: ...
+
+
+class Write(Protocol):
+    """How records of one entity are written. Every entity in a writer's WRITES fulfils it (tests/contracts)."""
+
+    @property
+    def entity(self) -> str: ...
+
+    @property
+    def stream(self) -> str | None:
+        """Stream whose staging table the answers merge into; None when the entity is not mirrored."""
+
+    @property
+    def batch(self) -> int:
+        """Most entries in one call; entries with the same `serial_by` only when the writer puts them in one call."""
+
+    @property
+    def settling_seconds(self) -> int:
+        """How long after a write a read may still not show it."""
+
+    @property
+    def replay_seconds(self) -> int:
+        """How long the same call with the same idempotency key is answered from memory; 0: never repeat, ask."""
+
+    @property
+    def adopts(self) -> bool:
+        """A record that others made may be linked and completed (contacts, items); False: found but not ours is held."""
+
+    def serial_by(self, outgoing: Outgoing) -> str | None:
+        """At most one call may be in flight for this text; None: no such limit."""
+
+    def check(
+        self, client: TargetClient, operation: Operation, outgoing: Sequence[Outgoing]
+    ) -> list[Outcome | None]:
+        """Read just before sending. One answer an element: None = send it; an outcome = it is settled without sending."""
+
+    def request(self, operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
+        """The one request that carries these entries, all of this operation and one `serial_by`."""
+
+    def outcomes(self, operation: Operation, outgoing: Sequence[Outgoing], answer: Answer) -> list[Outcome]:
+        """One outcome an element of a definite answer (2xx or 4xx). Raises ConnectionRefused, RetryLater, UnknownOutcome."""
+
+    def find(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
+        """Ask the target by our mark, then by natural key; for each element all records that may be it."""
+
+    def find_in_mirror(
+        self, connection: psycopg.Connection[dict[str, Any]], connection_name: str, outgoing: Sequence[Outgoing]
+    ) -> list[list[Found]]:
+        """The same from the staging table."""
+
+    def same(self, field: str, sent: object, held: object) -> bool:
+        """Does the target's value say what was sent? Rounding, forms of dates and the target's own habits count as equal."""
+
+    def returned(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """The paths of the payload as the record shows them; child rows with the target's line ids."""
+
+    def differs(self, outgoing: Outgoing, record: Mapping[str, Any]) -> tuple[str, ...]:
+        """Fields that we sent and the record lacks or shows otherwise, as paths; `_total` when the amount is another."""
+
+    def lacking(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, ...]:
+        """Top-level fields that an adopted record has empty: the only ones that its completion may send."""
+
+    def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:
+        """Why the record may no longer change (paid, credited, reconciled, locked …); None: it may."""
+
+
+CLEARED = "$cleared"
+
+
+def is_cleared(value: object) -> bool:
+    """True for the value by which a model says "make this field empty"."""
+    return isinstance(value, dict) and value.get(CLEARED) is True
+
+
+def open_writers(system: str) -> Mapping[str, Write]:
+    """The writers of a system by entity, in the order in which entities depend on each other."""
+    writes: tuple[Write, ...] = importlib.import_module(f"cdc.writers.{system}").WRITES
+    return {write.entity: write for write in writes}
