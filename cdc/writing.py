@@ -91,6 +91,10 @@ class Outcome:
     depends_on: tuple[str, ...] = ()
     """Streams of the target whose change makes one more try worth while."""
     seconds: float | None = None
+    alone: bool = False
+    """With `later`: the call was refused as a whole and any element may be the cause; send this one in its own call."""
+    ask: bool = False
+    """With `rejected`: the target says that it has such a record already; `find` says whether it is ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,8 @@ class Found:
     target_id: str
     record: dict[str, Any]
     is_ours: bool
-    """It bears our mark, or shows every field that we sent."""
+    """A create: it bears our mark and is this record, or shows every field that we sent. An update: it shows every field
+    that was sent. A removal: it is gone or marked as gone."""
 
 
 class Reading(Protocol):
@@ -128,9 +133,8 @@ class Write(Protocol):
     def stream(self) -> str | None:
         """Stream whose staging table the answers merge into; None when the entity is not mirrored."""
 
-    @property
-    def batch(self) -> int:
-        """Most entries in one call; entries with the same `serial_by` only when the writer puts them in one call."""
+    def batch(self, operation: Operation) -> int:
+        """Most entries of this operation in one call: some targets remove one record a call but create fifty."""
 
     @property
     def settling_seconds(self) -> int:
@@ -156,10 +160,17 @@ class Write(Protocol):
         """The one request that carries these entries, all of this operation and one `serial_by`."""
 
     def outcomes(self, operation: Operation, outgoing: Sequence[Outgoing], answer: Answer) -> list[Outcome]:
-        """One outcome an element of a definite answer (2xx or 4xx). Raises ConnectionRefused, RetryLater, UnknownOutcome."""
+        """One outcome an element of a definite answer (2xx or 4xx).
+
+        Raises ConnectionRefused and RetryLater only when no element took effect; UnknownOutcome when the answer cannot
+        be read, so that any may have.
+        """
 
     def find(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
-        """Ask the target by our mark, then by natural key; for each element all records that may be it."""
+        """Ask the target: a create by our mark, then by natural key; an update or removal by `target_id`.
+
+        For each element all records that may be it, ours first.
+        """
 
     def find_in_mirror(
         self, connection: psycopg.Connection[dict[str, Any]], connection_name: str, outgoing: Sequence[Outgoing]
