@@ -1,0 +1,184 @@
+"""The data path: `load`, `diff`, `drain`, `marts`, `sync`, and `prove`. Each does one bounded piece of work and ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import UUID
+
+import click
+
+from cdc import diff as differ
+from cdc import drain as drainer
+from cdc import marts as mart
+from cdc import proof, report
+from console.frame import App, command, progress
+from console.proofs import shown_proof
+from console.report import Report, table, verdict
+from loaders import poll
+from tieout.errors import ExitCode
+
+FailOn = Literal["new", "any", "none"]
+
+fail_on = click.option("--fail-on", type=click.Choice(["new", "any", "none"]), default="new", show_default=True,
+                       help="Exit 5 when records newly need a person, when any does, or never.")
+
+
+@command("load")
+@click.argument("connection", required=False)
+@click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+@click.option("--full", is_flag=True, help="Read everything again and find what was deleted, whatever the cursors say.")
+@fail_on
+def load(app: App, connection: str | None, streams: tuple[str, ...], full: bool, fail_on: FailOn) -> Report:
+    """Mirror what changed in the systems into staging tables.
+
+    Example: tieout load shop --stream orders
+    """
+    with app.run("load", {"connection": connection, "streams": streams, "full": full}) as run, progress("load") as tell:
+        loaded = load_all(app, run, connection, streams, full=full, tell=tell)
+    return with_exit_code(app, load_report(loaded), fail_on)
+
+
+def load_all(app: App, run: UUID, connection: str | None, streams: tuple[str, ...], *, full: bool, tell: Callable[[str], None]) -> list[tuple[str, Any]]:
+    """Load one or all connections; returns (connection, what one stream brought)."""
+    loaded: list[tuple[str, Any]] = []
+    for chosen in app.connections(connection):
+        found = poll.load_connection(app.database, app.settings, chosen, streams=streams or None, full=full, run=run,
+                                     progress=lambda words, name=chosen.name: tell(f"{name} {words}"))
+        loaded += [(chosen.name, each) for each in found]
+    return loaded
+
+
+def load_report(loaded: list[tuple[str, Any]]) -> Report:
+    """What was read and what had changed, a row a stream."""
+    rows = [(name, each.stream, each.rows, each.changed, each.bad) for name, each in loaded]
+    data = [{"connection": name, "stream": stream, "rows": read, "changed": changed, "bad": bad} for name, stream, read, changed, bad in rows]
+    return Report(
+        data={"streams": data, "rows": sum(row[2] for row in rows), "changed": sum(row[3] for row in rows)},
+        shown=[table("Loaded", ("connection", "stream", "read#", "changed#", "bad#"), [row for row in rows if row[2] or row[4]],
+                     empty="Loaded: nothing new in any stream.")],
+    )
+
+
+@command("diff")
+@click.option("--model", "models", multiple=True, help="Only this outbound model; may be repeated.")
+@click.option("--full", is_flag=True, help="Compare every record, not only those whose inputs changed.")
+@fail_on
+def diff(app: App, models: tuple[str, ...], full: bool, fail_on: FailOn) -> Report:
+    """Compare what targets should contain with what was last agreed, and put the difference into the outbox.
+
+    Example: tieout diff
+
+    Nothing is sent. `tieout plan` shows the entries, `tieout drain` sends those that are ready.
+    """
+    with app.run("diff", {"models": models, "full": full}) as run, progress("diff"):
+        found = differ.diff(app.database, app.settings, run=run, full=full, models=models or None)
+    return with_exit_code(app, diff_report(found), fail_on)
+
+
+def diff_report(found: Any) -> Report:
+    """What a diff put into the outbox, a row a model."""
+    columns = ("looked_at", "created", "updated", "removed", "held", "dropped", "drift")
+    rows = [(each.model, *(getattr(each, name) for name in columns)) for each in found.models]
+    return Report(
+        data={"models": [dict(zip(("model", *columns), row, strict=True)) for row in rows]},
+        shown=[table("Difference", ("model", *(f"{name.replace('_', ' ')}#" for name in columns)), [row for row in rows if any(row[1:])],
+                     empty="Difference: nothing to look at.")],
+    )
+
+
+@command("drain")
+@click.argument("connection", required=False)
+@fail_on
+def drain(app: App, connection: str | None, fail_on: FailOn) -> Report:
+    """Send what is ready in the outbox to the targets that accept writes.
+
+    Example: tieout drain books
+
+    A call whose answer was lost is never just repeated: the target is asked first what became of it.
+    """
+    with app.run("drain", {"connection": connection}) as run, progress("drain") as tell:
+        drained = drainer.drain(app.database, app.settings, run=run, connections=[connection] if connection else None, progress=tell)
+    return with_exit_code(app, drain_report(drained), fail_on)
+
+
+def drain_report(drained: Any) -> Report:
+    """What was sent and what came of it."""
+    columns = ("calls", "applied", "unchanged", "rejected", "held", "in_doubt", "later")
+    data = {name: getattr(drained, name) for name in columns}
+    rows = [tuple(data.values())] if any(data.values()) else []
+    return Report(data=data, shown=[table("Sent", [f"{name.replace('_', ' ')}#" for name in columns], rows, empty="Sent: nothing was ready.")])
+
+
+@command("marts")
+def marts(app: App) -> Report:
+    """Refresh the BI tables by what changed.
+
+    Example: tieout marts
+    """
+    with app.run("marts") as run, progress("marts"):
+        refreshed = mart.refresh(app.database, run=run)
+    return marts_report(refreshed)
+
+
+def marts_report(refreshed: Any) -> Report:
+    """How many rows of each mart were made again."""
+    rows = [(name, count) for name, count in refreshed]
+    return Report(data={"marts": dict(rows)}, shown=[table("Marts", ("mart", "rows refreshed#"), [row for row in rows if row[1]],
+                                                           empty="Marts: nothing changed.")])
+
+
+@command("sync")
+@click.option("--prove/--no-prove", "with_proof", default=False, help="Prove the totals at the end.")
+@fail_on
+def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
+    """Load, diff, drain and refresh the marts, once.
+
+    Example: tieout sync
+
+    For a scheduler: run it every few minutes. When nothing changed it makes no write call and changes no row.
+    """
+    reports: dict[str, Report] = {}
+    with app.run("sync") as run, progress("sync") as tell:
+        reports["load"] = load_report(load_all(app, run, None, (), full=False, tell=tell))
+        tell("diff")
+        reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run))
+        reports["drain"] = drain_report(drainer.drain(app.database, app.settings, run=run, progress=tell))
+        tell("marts")
+        reports["marts"] = marts_report(mart.refresh(app.database, run=run))
+        if with_proof:
+            tell("prove")
+            reports["prove"] = shown_proof(proof.prove(app.database, app.settings, run=run))
+    joined = Report(data={name: each.data for name, each in reports.items()}, shown=[part for each in reports.values() for part in each.shown])
+    return with_exit_code(app, joined, fail_on)
+
+
+@command("prove")
+@click.argument("connection", required=False)
+def prove(app: App, connection: str | None) -> Report:
+    """Prove that both sides agree: totals by currency and day, read afresh from the target.
+
+    Example: tieout prove
+
+    Each difference is explained by the record behind it. Exit 5 when one is not.
+    """
+    with app.run("prove", {"connection": connection}) as run, progress("prove"):
+        started = time.monotonic()
+        proved = proof.prove(app.database, app.settings, run=run, connections=[connection] if connection else None)
+        seconds = time.monotonic() - started
+    made = shown_proof(proved)
+    return Report(data={**made.data, "seconds": round(seconds, 1)}, shown=made.shown, exit_code=made.exit_code)
+
+
+def with_exit_code(app: App, made: Report, fail_on: FailOn) -> Report:
+    """The same report with exit code 5 when records need a person, as `--fail-on` asks."""
+    with app.database.connect() as database:
+        newly = report.newly_dead(database)
+        total = report.dead_total(database)
+    needs = {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
+    shown = list(made.shown)
+    if newly:
+        shown.append(verdict(False, f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."))
+    return Report(data={**made.data, "newly_dead": newly, "dead_letters": total}, shown=shown,
+                  exit_code=ExitCode.NEWLY_DEAD if needs else made.exit_code)

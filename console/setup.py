@@ -1,0 +1,143 @@
+"""Setting up: `init`, `migrate`, `connect`, `check`, `pause`, `resume`."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import click
+
+from cdc.standing import pause as pause_connection
+from cdc.standing import pin
+from cdc.standing import resume as resume_connection
+from console.consent import wait_for_consent
+from console.frame import App, command
+from console.report import Report, facts, table, verdict
+from tieout.errors import ConfigurationError, ExitCode, TieoutError, UsageError
+from tieout.migrate import migrate as run_migrations
+from tieout.settings import package_root
+from tieout.systems import client_module
+
+_EXAMPLE = "console/tieout.example.toml"
+
+
+@command("init")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="tieout.toml")
+def init(app: App, file: Path) -> Report:
+    """Write a commented settings file to fill in.
+
+    Example: tieout init
+
+    An existing file is never overwritten. Secrets are better kept in environment variables: the file names them.
+    """
+    text = (package_root() / _EXAMPLE).read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{file} exists already.", cure="Edit it, or name another file: tieout init other.toml.") from error
+    file.chmod(0o600)
+    return Report(data={"file": str(file)}, shown=[f"Wrote {file}. Next: fill it in, then `tieout migrate` and `tieout check`."])
+
+
+@command("migrate")
+def migrate(app: App) -> Report:
+    """Bring the database to the tables that this version needs.
+
+    Example: tieout migrate
+
+    Safe to run twice, and from two places at once. Starts the embedded Postgres when no database URL is set.
+    """
+    applied = run_migrations(app.unchecked_database)
+    words = f"Applied {len(applied)}: {', '.join(applied)}." if applied else "Nothing to apply: the database is up to date."
+    return Report(data={"applied": applied}, shown=[words])
+
+
+@command("connect")
+@click.argument("connection")
+@click.option("--no-browser", is_flag=True, help="Print the address to open instead of opening it.")
+def connect(app: App, connection: str, no_browser: bool) -> Report:
+    """Log in to a connection, read-only until you set `writes = "on"`.
+
+    Example: tieout connect books
+
+    For Xero the consent page opens in the browser, and this command waits for the answer on localhost. For systems with
+    keys in the settings it tries them. The connection is pinned to the organisation or installation that answers.
+    """
+    chosen = app.settings.connection(connection)
+    module = client_module(chosen.system)
+    client = module.open_client(chosen, app.database, app.vault)
+    try:
+        if getattr(client, "needs_consent", False):
+            wait_for_consent(client, open_browser=not no_browser)
+        identity = client.identity()
+    finally:
+        client.close()
+    with app.database.connect() as database:
+        pin(database, chosen, identity)
+    shown = facts(f"{chosen.name} is connected", {"to": identity.name, "identity": identity.id, "base currency": identity.base_currency,
+                                                  "demo organisation": identity.is_demo, "writes": chosen.writes})
+    return Report(data={"connection": chosen.name, "identity": identity.id, "name": identity.name, "writes": chosen.writes}, shown=[shown])
+
+
+@command("check")
+@click.argument("connection", required=False)
+def check(app: App, connection: str | None) -> Report:
+    """Test settings, database, and every connection, without changing anything.
+
+    Example: tieout check
+    """
+    rows: list[tuple[str, bool, str, str]] = []
+    with app.database.connect() as database:
+        database.execute("select 1")
+    rows.append(("database", True, "answers, migrated", ""))
+    for chosen in app.connections(connection):
+        try:
+            client = client_module(chosen.system).open_client(chosen, app.database, app.vault)
+            try:
+                identity = client.identity()
+            finally:
+                client.close()
+            rows.append((chosen.name, True, f"{identity.name} ({chosen.system}), writes {chosen.writes}", ""))
+        except TieoutError as error:
+            rows.append((chosen.name, False, str(error), error.cure))
+    good = all(row[1] for row in rows)
+    return Report(
+        data={"ok": good, "checks": [{"what": what, "ok": fine, "found": found, "cure": cure} for what, fine, found, cure in rows]},
+        shown=[table("Checks", ("what", "ok", "found", "what to do"), rows), verdict(good, "All well." if good else "Something needs a person.")],
+        exit_code=ExitCode.DONE if good else ExitCode.PERSON,
+    )
+
+
+@command("pause")
+@click.argument("connection")
+@click.option("--reason", default="", help="Kept with who and when.")
+def pause(app: App, connection: str, reason: str) -> Report:
+    """Stop all writing to a connection until `resume`.
+
+    Example: tieout pause books --reason "month end"
+    """
+    chosen = app.settings.connection(connection)
+    with app.database.connect() as database:
+        pause_connection(database, chosen.name, by=person(), reason=reason)
+    return Report(data={"connection": chosen.name, "paused": True}, shown=[f"{chosen.name} is paused: nothing is written to it."])
+
+
+@command("resume")
+@click.argument("connection")
+def resume(app: App, connection: str) -> Report:
+    """Let a paused or stopped connection be written to again.
+
+    Example: tieout resume books
+    """
+    chosen = app.settings.connection(connection)
+    with app.database.connect() as database:
+        was = resume_connection(database, chosen.name, by=person())
+    if was is None:
+        raise ConfigurationError(f"{chosen.name} was neither paused nor stopped.", cure="Nothing needs to be done.")
+    return Report(data={"connection": chosen.name, "was": was}, shown=[f"{chosen.name} may be written to again (it was stopped: {was})."])
+
+
+def person() -> str:
+    """Who decides: the user of the operating system, as the audit keeps it."""
+    return getpass.getuser()
