@@ -1,0 +1,115 @@
+-- Staging tables of Magento: one for each stream of loaders/magento.py.
+-- Applied again whenever this file changes, so each statement may run twice. A new key column of an existing table also
+-- needs `alter table … add column if not exists`, because `create table if not exists` leaves that table as it is.
+-- Key columns are generated from the payload, so that the merge needs no knowledge of them; `left(…, 500)` keeps a value
+-- that is far too long from exceeding what an index takes, which would stop the page that it came in. An empty text is no
+-- key: null, so that records without one never match each other.
+
+create table if not exists staging.magento__orders (
+    like cdc.staging_template including all,
+    increment_id text generated always as (nullif(left(payload ->> 'increment_id', 500), '')) stored,
+    customer_id text generated always as (nullif(left(payload ->> 'customer_id', 500), '')) stored,
+    customer_email text generated always as (nullif(lower(btrim(left(payload ->> 'customer_email', 500))), '')) stored,
+    store_id text generated always as (nullif(left(payload ->> 'store_id', 500), '')) stored
+);
+comment on table staging.magento__orders is 'Orders with items, addresses, payment and comments';
+create index if not exists magento__orders_increment_id on staging.magento__orders (connection, increment_id);
+create index if not exists magento__orders_customer_id on staging.magento__orders (connection, customer_id);
+create index if not exists magento__orders_customer_email on staging.magento__orders (connection, customer_email);
+create index if not exists magento__orders_store_id on staging.magento__orders (connection, store_id);
+
+create table if not exists staging.magento__invoices (
+    like cdc.staging_template including all,
+    order_id text generated always as (nullif(left(payload ->> 'order_id', 500), '')) stored,
+    increment_id text generated always as (nullif(left(payload ->> 'increment_id', 500), '')) stored
+);
+comment on table staging.magento__invoices is 'Invoices of orders';
+create index if not exists magento__invoices_order_id on staging.magento__invoices (connection, order_id);
+create index if not exists magento__invoices_increment_id on staging.magento__invoices (connection, increment_id);
+
+create table if not exists staging.magento__credit_memos (
+    like cdc.staging_template including all,
+    order_id text generated always as (nullif(left(payload ->> 'order_id', 500), '')) stored,
+    increment_id text generated always as (nullif(left(payload ->> 'increment_id', 500), '')) stored
+);
+comment on table staging.magento__credit_memos is 'Credit memos of orders';
+create index if not exists magento__credit_memos_order_id on staging.magento__credit_memos (connection, order_id);
+create index if not exists magento__credit_memos_increment_id on staging.magento__credit_memos (connection, increment_id);
+
+create table if not exists staging.magento__shipments (
+    like cdc.staging_template including all,
+    order_id text generated always as (nullif(left(payload ->> 'order_id', 500), '')) stored,
+    increment_id text generated always as (nullif(left(payload ->> 'increment_id', 500), '')) stored
+);
+comment on table staging.magento__shipments is 'Shipments of orders';
+create index if not exists magento__shipments_order_id on staging.magento__shipments (connection, order_id);
+create index if not exists magento__shipments_increment_id on staging.magento__shipments (connection, increment_id);
+
+create table if not exists staging.magento__customers (
+    like cdc.staging_template including all,
+    email text generated always as (nullif(lower(btrim(left(payload ->> 'email', 500))), '')) stored
+);
+comment on table staging.magento__customers is 'Registered customers with their addresses';
+create index if not exists magento__customers_email on staging.magento__customers (connection, email);
+
+create table if not exists staging.magento__customer_groups (
+    like cdc.staging_template including all
+);
+comment on table staging.magento__customer_groups is 'Customer groups';
+
+create table if not exists staging.magento__products (
+    like cdc.staging_template including all,
+    sku text generated always as (nullif(left(payload ->> 'sku', 500), '')) stored
+);
+comment on table staging.magento__products is 'Products as the list gives them (global scope)';
+create index if not exists magento__products_sku on staging.magento__products (connection, sku);
+
+create table if not exists staging.magento__categories (
+    like cdc.staging_template including all
+);
+comment on table staging.magento__categories is 'Categories';
+
+create table if not exists staging.magento__stock_items (
+    like cdc.staging_template including all,
+    sku text generated always as (nullif(left(payload ->> 'sku', 500), '')) stored
+);
+comment on table staging.magento__stock_items is 'Quantity by source and sku (source items); id is source/sku';
+create index if not exists magento__stock_items_sku on staging.magento__stock_items (connection, sku);
+
+create table if not exists staging.magento__tax_classes (
+    like cdc.staging_template including all
+);
+comment on table staging.magento__tax_classes is 'Tax classes of products and customers';
+
+create table if not exists staging.magento__tax_rates (
+    like cdc.staging_template including all,
+    code text generated always as (nullif(left(payload ->> 'code', 500), '')) stored
+);
+comment on table staging.magento__tax_rates is 'Tax rates; not tied to an order, which keeps its own copy';
+create index if not exists magento__tax_rates_code on staging.magento__tax_rates (connection, code);
+
+create table if not exists staging.magento__store_views (
+    like cdc.staging_template including all,
+    code text generated always as (nullif(left(payload ->> 'code', 500), '')) stored
+);
+comment on table staging.magento__store_views is 'Store views';
+create index if not exists magento__store_views_code on staging.magento__store_views (connection, code);
+
+create table if not exists staging.magento__store_configs (
+    like cdc.staging_template including all,
+    code text generated always as (nullif(left(payload ->> 'code', 500), '')) stored
+);
+comment on table staging.magento__store_configs is 'Currency, time zone and addresses of each store view';
+create index if not exists magento__store_configs_code on staging.magento__store_configs (connection, code);
+
+create table if not exists staging.magento__websites (
+    like cdc.staging_template including all,
+    code text generated always as (nullif(left(payload ->> 'code', 500), '')) stored
+);
+comment on table staging.magento__websites is 'Websites';
+create index if not exists magento__websites_code on staging.magento__websites (connection, code);
+
+create table if not exists staging.magento__store_groups (
+    like cdc.staging_template including all
+);
+comment on table staging.magento__store_groups is 'Store groups';
