@@ -1,0 +1,147 @@
+"""Real Postgres for every test: one embedded server a run, one fresh migrated database a test.
+
+The first test that asks for a database starts the server (all xdist workers share it) and migrates a template; `database`
+clones it. The run that started the server stops it, also after a run that was killed: its folder has a lock that dies with
+the process. fsync is off here and only here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+import pytest
+import stamina
+from psycopg import sql
+
+from tieout import embedded
+from tieout.db import Database
+from tieout.migrate import migrate
+from tieout.settings import Settings, package_root
+
+_FOLDER = "TIEOUT_TEST_FOLDER"
+_PREFIX = "tieout-tests-"
+_TEMPLATE = "tieout_template"
+# Losing the data of a test when the machine loses power costs nothing.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+_alive: list[IO[str]] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    # Settings of the person who runs the tests must not leak into them.
+    for name in [name for name in os.environ if name.startswith("TIEOUT_")]:
+        del os.environ[name]
+    _remove_dead_runs()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    folder.chmod(0o711)  # as root the server runs as another user, who must pass through
+    alive = (folder / "alive").open("w")
+    fcntl.flock(alive, fcntl.LOCK_EX)
+    _alive.append(alive)
+    os.environ[_FOLDER] = str(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or not _alive:
+        return
+    _remove(Path(os.environ.pop(_FOLDER)))
+    _alive.pop().close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting() -> Iterator[None]:
+    """Retries happen, but without the waits between them."""
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """The server's URL, with a migrated template database."""
+    folder = Path(os.environ[_FOLDER])
+    url = embedded.ensure_running(folder / "data", server_settings=_FAST)
+    with (folder / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "template").exists():
+            _admin(url, "create database {name}", _TEMPLATE)
+            migrate(Database(_with_name(url, _TEMPLATE)))
+            (folder / "template").touch()
+    return url
+
+
+@pytest.fixture
+def empty_database(server_url: str) -> Iterator[Database]:
+    """A database without any table of ours."""
+    yield from _fresh(server_url, "create database {name}")
+
+
+@pytest.fixture
+def database(server_url: str) -> Iterator[Database]:
+    """A migrated, empty database of this test alone."""
+    yield from _fresh(server_url, "create database {name} template {template}")
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A session in `database`."""
+    with database.connect() as session:
+        yield session
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path: Path) -> Settings:
+    """Settings of a person who has set nothing but this test's database and folder."""
+    root = package_root()
+    return Settings(
+        environment="test",
+        data_dir=tmp_path,
+        database_url=database.url,
+        project_dir=root,
+        lookups_dir=root / "models" / "lookups",
+    )
+
+
+def _fresh(server_url: str, statement: str) -> Iterator[Database]:
+    name = f"t_{uuid.uuid4().hex}"
+    _admin(server_url, statement, name)
+    try:
+        yield Database(_with_name(server_url, name))
+    finally:
+        _admin(server_url, "drop database {name} with (force)", name)
+
+
+def _admin(url: str, statement: str, name: str) -> None:
+    composed = sql.SQL(statement).format(  # type: ignore[arg-type]
+        name=sql.Identifier(name), template=sql.Identifier(_TEMPLATE)
+    )
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute(composed)
+
+
+def _with_name(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+def _remove_dead_runs() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            with (folder / "alive").open() as alive:
+                fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+        except OSError:
+            continue  # alive, somebody else's, or just being made
+
+
+def _remove(folder: Path) -> None:
+    if (folder / "data").is_dir():
+        embedded.stop(folder / "data")
+    shutil.rmtree(folder, ignore_errors=True)

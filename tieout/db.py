@@ -1,0 +1,213 @@
+"""Connections to Postgres, and values that survive the way there and back.
+
+Every connection commits by itself (a unit of work is `with connection.transaction():`), gives rows as dictionaries, runs
+in UTC and reads jsonb numbers as Decimal: psycopg would give floats, and a cent would be lost. A peer that vanishes is
+noticed after ten seconds, because locks of a dead session must come free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from typing import Any, NoReturn
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+
+from tieout import embedded
+from tieout.errors import ConfigurationError, DatabaseDown
+from tieout.queries import compose, query
+from tieout.settings import Settings
+
+CONNECT_TIMEOUT_SECONDS = 10
+PEER_TIMEOUT_SECONDS = 10
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_CANONICAL = msgspec.json.Encoder(order="sorted")
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the database is; `connect` opens a session."""
+
+    url: str = field(repr=False)
+    direct_url: str | None = field(default=None, repr=False)
+    """Past a pooler, for sessions that hold locks."""
+
+    def connect(self, *, direct: bool = False) -> psycopg.Connection[dict[str, Any]]:
+        """A session of its own, to be closed by the caller (`with database.connect() as connection:`).
+
+        Raises DatabaseDown when nobody answers, ConfigurationError when the server refuses user, password or name.
+        """
+        url = (self.direct_url or self.url) if direct else self.url
+        try:
+            connection: psycopg.Connection[DictRow] = psycopg.connect(
+                url,
+                autocommit=True,
+                row_factory=dict_row,
+                **_session_parameters(url),
+            )
+        except psycopg.OperationalError as error:
+            _explain(error, url)
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError(
+                f"The database URL is not valid: {_without_secret(str(error), url)}.",
+                cure="Write database.url as postgresql://user@host:5432/name.",
+            ) from error
+        set_json_loads(json_loads, connection)
+        set_json_dumps(json_dumps, connection)
+        return connection
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the settings; starts the embedded server when no URL is set. DatabaseDown when not reachable."""
+    if settings.database_url is None:
+        return Database(embedded.ensure_running(settings.data_dir))
+    database = Database(settings.database_url, settings.database_direct_url)
+    database.connect().close()
+    return database
+
+
+def copy_rows(
+    connection: psycopg.Connection[Any],
+    table: sql.Composable,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> int:
+    """COPY rows into a table; values in the order of `columns`, jsonb as text. The number of rows."""
+    statement = compose(
+        "database",
+        "copy_in",
+        table=table,
+        columns=sql.SQL(", ").join(sql.Identifier(name) for name in columns),
+    )
+    count = 0
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count
+
+
+def next_version(connection: psycopg.Connection[dict[str, Any]]) -> int:
+    """The next number of the version sequence, taken before a read or write leaves."""
+    row = connection.execute(query("database", "next_version")).fetchone()
+    assert row is not None, "select nextval gives one row"  # noqa: S101
+    return int(row["version"])
+
+
+def lock_key(name: str) -> int:
+    """The number of an advisory lock, from its name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def try_lock(connection: psycopg.Connection[dict[str, Any]], name: str) -> bool:
+    """Take a lock of this session; False when another session has it. It ends with the session."""
+    row = connection.execute(query("database", "try_lock"), {"key": lock_key(name)}).fetchone()
+    return row is not None and bool(row["locked"])
+
+
+def lock(connection: psycopg.Connection[dict[str, Any]], name: str) -> None:
+    """Take a lock of this session, waiting for it."""
+    connection.execute(query("database", "lock"), {"key": lock_key(name)})
+
+
+def unlock(connection: psycopg.Connection[dict[str, Any]], name: str) -> bool:
+    """Give a lock of this session back; False when it did not have it."""
+    row = connection.execute(query("database", "unlock"), {"key": lock_key(name)}).fetchone()
+    return row is not None and bool(row["unlocked"])
+
+
+def json_loads(text: bytes | str) -> Any:
+    """JSON with exact numbers: fractions as Decimal, whole numbers as int. ValueError for NaN and Infinity."""
+    return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+
+
+def json_dumps(value: Any) -> str:
+    """JSON text with Decimals written as the numbers they are, digit for digit."""
+    return _ENCODER.encode(_checked(value)).decode()
+
+
+def canonical_hash(value: Any) -> str:
+    """sha256 (hex) of the value as canonical JSON: sorted keys, no blanks, and 1, 1.0 and 1.00 the same number."""
+    return hashlib.sha256(_CANONICAL.encode(_canonical(value))).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, Decimal)):
+        number = _EXACT.normalize(Decimal(value))
+        return msgspec.Raw(b"0" if number.is_zero() else str(number).encode())
+    return _checked(value)
+
+
+def _checked(value: Any) -> Any:
+    """Refuse binary floats and numbers that are none: money must not pass through them."""
+    if isinstance(value, float) or (isinstance(value, Decimal) and not value.is_finite()):
+        raise TypeError(f"{value!r} is not an exact number; use Decimal")
+    if isinstance(value, dict):
+        for item in value.values():
+            _checked(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _checked(item)
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _session_parameters(url: str) -> dict[str, Any]:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return {}
+    options = " ".join(part for part in (str(given.get("options") or ""), "-c timezone=UTC") if part)
+    defaults: dict[str, Any] = {
+        "application_name": "tieout",
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "keepalives": 1,
+        "keepalives_idle": PEER_TIMEOUT_SECONDS,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": PEER_TIMEOUT_SECONDS * 1000,
+    }
+    return {name: value for name, value in defaults.items() if name not in given} | {"options": options}
+
+
+def _explain(error: psycopg.OperationalError, url: str) -> NoReturn:
+    text = _without_secret(" ".join(str(error).split()), url)
+    if re.search(r"authentication failed|no password supplied|role .* does not exist", text):
+        raise ConfigurationError(
+            f"The database refuses the user or password: {text}",
+            cure="Correct database.url, or TIEOUT_DATABASE__URL where the password stands.",
+        ) from error
+    if re.search(r'database ".*" does not exist', text):
+        raise ConfigurationError(
+            f"The server has no such database: {text}",
+            cure="Create it with `createdb`, or correct database.url.",
+        ) from error
+    raise DatabaseDown(f"The database does not answer: {text}") from error
+
+
+def _without_secret(text: str, url: str) -> str:
+    try:
+        password = str(conninfo_to_dict(url).get("password") or "")
+    except psycopg.ProgrammingError:
+        return re.sub(r"://[^@/\s]*@", "://…@", text)
+    return text.replace(password, "…") if password else text

@@ -1,0 +1,283 @@
+"""Every structured event: its name, its fields and their units. One rich line a unit of work, on standard error.
+
+On a terminal the lines are for people, elsewhere they are JSON. Fields whose names sound like a secret are blanked, and so
+is the password in a URL. Names and fields are an interface: they are added to, not renamed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from enum import StrEnum
+from typing import Any, TextIO
+
+import structlog
+
+_SECRET = re.compile(
+    r"secret|password|passwd|token|authori[sz]ation|cookie|credential|vault_key|signature|code_verifier|bearer",
+    re.IGNORECASE,
+)
+_IN_TEXT = (
+    (re.compile(r"(\w+://[^:/@\s]*):[^@/\s]+@"), r"\1:…@"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 …"),
+    (
+        re.compile(r"(?i)\b((?:access_|refresh_)?token|client_secret|password|oauth_signature)=[^&\s\"']+"),
+        r"\1=…",
+    ),
+)
+
+
+class Event(StrEnum):
+    """The name of an event: part, thing, what happened."""
+
+    COMMAND_FINISHED = "command.finished"
+    DATABASE_STARTED = "database.started"
+    DATABASE_STOPPED = "database.stopped"
+    MIGRATION_APPLIED = "migration.applied"
+    HTTP_RETRIED = "http.retried"
+    HTTP_WRITE_FINISHED = "http.write.finished"
+    BUDGET_WAITED = "budget.waited"
+    VAULT_RENEWED = "vault.renewed"
+    CONNECTION_STOPPED = "connection.stopped"
+    CONNECTION_PINNED = "connection.pinned"
+    LOAD_STREAM_FINISHED = "load.stream.finished"
+    LOAD_STREAM_FAILED = "load.stream.failed"
+    LOAD_SWEEP_FINISHED = "load.sweep.finished"
+    LOAD_RECORD_REFUSED = "load.record.refused"
+    BUILD_FINISHED = "build.finished"
+    BUILD_SWITCHED = "build.switched"
+    DIFF_MODEL_FINISHED = "diff.model.finished"
+    DIFF_HELD = "diff.held"
+    PLAN_FINISHED = "plan.finished"
+    DRAIN_CALL_FINISHED = "drain.call.finished"
+    DRAIN_ENTRY_REJECTED = "drain.entry.rejected"
+    DRAIN_DOUBT_SETTLED = "drain.doubt.settled"
+    DRAIN_FINISHED = "drain.finished"
+    MARTS_REFRESHED = "marts.refreshed"
+    PROOF_FINISHED = "proof.finished"
+    DECISION_MADE = "decision.made"
+    RECOVERY_NEEDED = "recovery.needed"
+    SANDBOX_STARTED = "sandbox.started"
+
+
+EVENTS: Mapping[Event, Mapping[str, str]] = {
+    Event.COMMAND_FINISHED: {
+        "command": "its name",
+        "exit_code": "number",
+        "seconds": "duration",
+        "error": "class, if it failed",
+    },
+    Event.DATABASE_STARTED: {
+        "port": "on 127.0.0.1",
+        "version": "of Postgres",
+        "seconds": "duration",
+        "folder": "of the data",
+    },
+    Event.DATABASE_STOPPED: {"folder": "of the data"},
+    Event.MIGRATION_APPLIED: {"files": "names in order", "seconds": "duration"},
+    Event.HTTP_RETRIED: {
+        "connection": "name",
+        "path": "without parameters",
+        "attempt": "number of the one that failed",
+        "cause": "class of the error",
+        "wait": "seconds until the next attempt",
+    },
+    Event.HTTP_WRITE_FINISHED: {
+        "connection": "name",
+        "method": "of HTTP",
+        "path": "without parameters",
+        "outcome": "answered, or class of the error",
+        "status": "of HTTP, if answered",
+        "seconds": "duration",
+    },
+    Event.BUDGET_WAITED: {
+        "connection": "name",
+        "seconds": "waited",
+        "cause": "minute, day, concurrency or blocked",
+    },
+    Event.VAULT_RENEWED: {"name": "of the secret", "seconds": "duration"},
+    Event.CONNECTION_STOPPED: {"connection": "name", "reason": "the vendor's words"},
+    Event.CONNECTION_PINNED: {
+        "connection": "name",
+        "identity": "of the target",
+        "title": "name at the target",
+    },
+    Event.LOAD_STREAM_FINISHED: {
+        "connection": "name",
+        "stream": "name",
+        "pages": "count",
+        "rows": "records read",
+        "changed": "records whose content changed",
+        "refused": "records that became dead letters",
+        "seconds": "duration",
+        "cursor_before": "position",
+        "cursor_after": "position",
+    },
+    Event.LOAD_STREAM_FAILED: {
+        "connection": "name",
+        "stream": "name",
+        "error": "class",
+        "message": "text",
+        "rows": "records kept",
+    },
+    Event.LOAD_SWEEP_FINISHED: {
+        "connection": "name",
+        "stream": "name",
+        "seen": "records",
+        "missing": "records that were not seen",
+        "deleted": "records confirmed as gone",
+        "held": "true when the shrink was over its limit",
+        "seconds": "duration",
+    },
+    Event.LOAD_RECORD_REFUSED: {
+        "connection": "name",
+        "stream": "name",
+        "id": "of the record",
+        "reason": "text",
+    },
+    Event.BUILD_FINISHED: {
+        "build": "hash",
+        "models": "count",
+        "tests": "count",
+        "failures": "count",
+        "changed": "models that differ from the last build",
+        "seconds": "duration",
+    },
+    Event.BUILD_SWITCHED: {"build": "hash", "seconds": "duration of the switch"},
+    Event.DIFF_MODEL_FINISHED: {
+        "model": "name",
+        "connection": "target",
+        "keys": "looked at",
+        "creates": "entries",
+        "updates": "entries",
+        "removals": "entries",
+        "held": "entries",
+        "waiting": "entries",
+        "skipped": "rows with _skip",
+        "drift": "differences on frozen documents",
+        "seconds": "duration",
+    },
+    Event.DIFF_HELD: {
+        "model": "name",
+        "connection": "target",
+        "held_for": "rule",
+        "entries": "count",
+        "reason": "text",
+    },
+    Event.PLAN_FINISHED: {
+        "plan": "id",
+        "entries": "count",
+        "calls": "estimated count",
+        "seconds": "duration",
+    },
+    Event.DRAIN_CALL_FINISHED: {
+        "connection": "target",
+        "entity": "name",
+        "operation": "create, update or remove",
+        "call": "id",
+        "entries": "count",
+        "applied": "entries",
+        "rejected": "entries",
+        "outcome": "answered, not sent, refused, unknown",
+        "status": "of HTTP",
+        "seconds": "duration",
+    },
+    Event.DRAIN_ENTRY_REJECTED: {
+        "connection": "target",
+        "entity": "name",
+        "key": "ours",
+        "cause": "group of dead letters",
+        "reason": "the vendor's words",
+        "cure": "what to do",
+        "who": "can fix it",
+    },
+    Event.DRAIN_DOUBT_SETTLED: {
+        "connection": "target",
+        "entity": "name",
+        "call": "id",
+        "entries": "count",
+        "verdict": "text",
+    },
+    Event.DRAIN_FINISHED: {
+        "connection": "target",
+        "calls": "count",
+        "applied": "entries",
+        "rejected": "entries",
+        "held": "entries",
+        "waiting": "entries",
+        "in_doubt": "entries",
+        "seconds": "duration",
+    },
+    Event.MARTS_REFRESHED: {"mart": "name", "rows": "count", "as_of": "time, UTC", "seconds": "duration"},
+    Event.PROOF_FINISHED: {
+        "flow": "name",
+        "totals": "compared",
+        "unequal": "totals not explained",
+        "explained": "totals explained by named records",
+        "seconds": "duration",
+    },
+    Event.DECISION_MADE: {
+        "verb": "approve, refuse, …",
+        "connection": "target",
+        "entries": "count",
+        "by": "who",
+        "reason": "text",
+    },
+    Event.RECOVERY_NEEDED: {"reason": "what does not fit", "expected": "value", "found": "value"},
+    Event.SANDBOX_STARTED: {"system": "name", "address": "URL"},
+}
+
+
+def configure(stream: TextIO | None = None, *, json: bool | None = None) -> None:
+    """Send events to a stream (standard error); JSON unless the stream is a terminal, or as `json` says."""
+    target = stream or sys.stderr
+    as_json = json if json is not None else not target.isatty()
+    renderer: Any = (
+        structlog.processors.JSONRenderer(sort_keys=False, default=str)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=target.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            scrub,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=target),
+        cache_logger_on_first_use=False,
+    )
+
+
+def emit(event: Event, **fields: object) -> None:
+    """Write one event. Its fields are those of EVENTS (tests/architecture compares every call)."""
+    if not structlog.is_configured():
+        configure()
+    structlog.get_logger().info(event.value, **fields)
+
+
+def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank what must not be in a log: fields that name a secret, and secrets inside text."""
+    return {key: _scrubbed(key, value) for key, value in event.items()}
+
+
+def scrub_text(text: str) -> str:
+    """The text without the passwords, tokens and signatures that stand in it."""
+    for pattern, replacement in _IN_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _scrubbed(key: str, value: Any) -> Any:
+    if _SECRET.search(key):
+        return "…"
+    if isinstance(value, str):
+        return scrub_text(value)
+    if isinstance(value, Mapping):
+        return {name: _scrubbed(str(name), item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_scrubbed("", item) for item in value]
+    return value

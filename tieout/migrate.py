@@ -1,0 +1,176 @@
+"""Numbered migrations: forward only, each file once and in its own transaction, safe twice and by many at once.
+
+`sql/schema/NNNN_name.sql` begins with `-- additive` or `-- breaking: why`. A process that migrates holds one advisory lock
+of the session alone; every unit of work holds it shared and looks at the numbers, so that no worker meets a table that
+changes between a request and its answer. Dying in between loses only the file that was being applied. After the numbered
+files, `sql/staging/*.sql` (`create table if not exists …`, safe to repeat) are applied whenever their text has changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import psycopg
+
+from tieout.db import Database, lock_key, unlock
+from tieout.errors import ConfigurationError, LockHeld, MigrationMismatch, RetryLater
+from tieout.queries import query
+from tieout.settings import package_root
+
+LOCK = "tieout.migrate"
+WAIT_SECONDS = 60
+
+_NAME = re.compile(r"(?P<number>\d{4})_\w+\.sql")
+_FIRST_LINE = re.compile(r"-- (additive|breaking: \S.*)")
+
+Session = psycopg.Connection[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    name: str
+    number: int | None
+    """None for a staging file."""
+    text: str
+    checksum: str
+
+
+def migrate(database: Database, *, root: Path | None = None) -> list[str]:
+    """Bring the database to this version; the names of the files that were applied, in order.
+
+    `root` holds `schema/` and `staging/`; by default what tieout ships. Raises MigrationMismatch when the database is newer
+    than this tieout or an applied file was edited, RetryLater when units of work keep the lock for a minute.
+    """
+    files = _files(root or package_root() / "sql")
+    with database.connect(direct=True) as connection:
+        _take(connection, "lock_migrations")
+        try:
+            connection.execute(query("migrate", "prepare"))
+            applied = _applied(connection)
+            _refuse_unknown(files, applied)
+            return [file.name for file in files if _apply(connection, file, applied)]
+        finally:
+            if not connection.closed:
+                unlock(connection, LOCK)
+
+
+def check_migrated(connection: Session, *, root: Path | None = None) -> None:
+    """Raise MigrationMismatch unless the database has exactly the files of this version."""
+    files = _files(root or package_root() / "sql")
+    row = connection.execute(query("migrate", "is_prepared")).fetchone()
+    if row is None or not row["prepared"]:
+        raise MigrationMismatch("The database has no tables of tieout yet.")
+    applied = _applied(connection)
+    _refuse_unknown(files, applied)
+    missing = [file.name for file in files if applied.get(file.name) != file.checksum]
+    if missing:
+        raise MigrationMismatch(f"The database lacks {', '.join(missing)}.")
+
+
+@contextmanager
+def unit_of_work(connection: Session) -> Iterator[Session]:
+    """Hold the migration lock shared, on a database of exactly this version, for one bounded piece of work."""
+    _take(connection, "share_migrations")
+    try:
+        check_migrated(connection)
+        yield connection
+    finally:
+        # A session that broke has given its locks back by ending.
+        if not connection.closed and not connection.broken:
+            connection.execute(query("migrate", "unshare_migrations"), {"key": lock_key(LOCK)})
+
+
+def _take(connection: Session, statement: LiteralString) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(query("migrate", "limit_wait"), {"milliseconds": str(WAIT_SECONDS * 1000)})
+            # A lock of the session: it outlives this transaction, the limit on waiting does not.
+            connection.execute(query("migrate", statement), {"key": lock_key(LOCK)})
+    except psycopg.errors.LockNotAvailable as error:
+        if statement == "share_migrations":
+            raise LockHeld(
+                "The database is being migrated.", cure="Run the command again afterwards."
+            ) from error
+        raise RetryLater(
+            f"Other commands have been at work for {WAIT_SECONDS} s; nothing was migrated.",
+            cure="Run `tieout migrate` again when they are done.",
+        ) from error
+
+
+def _apply(connection: Session, file: _File, applied: Mapping[str, str]) -> bool:
+    if applied.get(file.name) == file.checksum:
+        return False
+    note = "note_staging" if file.number is None else "note_migration"
+    values = {"name": file.name, "number": file.number, "checksum": file.checksum}
+    with connection.transaction():
+        connection.execute(query("migrate", "limit_wait"), {"milliseconds": str(WAIT_SECONDS * 1000)})
+        # Files of ours, many statements each: sent as they are, without parameters.
+        connection.execute(cast(LiteralString, file.text))
+        connection.execute(query("migrate", note), values)
+    return True
+
+
+def _applied(connection: Session) -> dict[str, str]:
+    return {row["name"]: row["checksum"] for row in connection.execute(query("migrate", "applied"))}
+
+
+def _refuse_unknown(files: tuple[_File, ...], applied: Mapping[str, str]) -> None:
+    known = {file.name: file for file in files}
+    newer = sorted(name for name in applied if name not in known)
+    if newer:
+        raise MigrationMismatch(
+            f"The database is newer than this tieout: it has {', '.join(newer)}.",
+            cure="Install the version of tieout that the other processes run.",
+        )
+    edited = [
+        file.name
+        for file in files
+        if file.number is not None and applied.get(file.name, file.checksum) != file.checksum
+    ]
+    if edited:
+        raise MigrationMismatch(
+            f"{', '.join(edited)} differs from what was applied to this database.",
+            cure="Migrations are never edited: restore the file and add a new one.",
+        )
+
+
+@functools.cache
+def _files(root: Path) -> tuple[_File, ...]:
+    """Numbered files in order, then staging files by name."""
+    numbered = [_numbered(path) for path in sorted((root / "schema").glob("*.sql"))]
+    numbers = [file.number for file in numbered]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise ConfigurationError(
+            f"The migrations are numbered {numbers}, not 1 to {len(numbers)} without a gap.",
+            cure="Give each file in sql/schema the next number.",
+        )
+    staging = [_file(path, None) for path in sorted((root / "staging").glob("*.sql"))]
+    return (*numbered, *staging)
+
+
+def _numbered(path: Path) -> _File:
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        raise ConfigurationError(
+            f"{path.name} in sql/schema is not named NNNN_words.sql.", cure="Rename the file."
+        )
+    file = _file(path, int(name["number"]))
+    if not _FIRST_LINE.fullmatch(file.text.partition("\n")[0]):
+        raise ConfigurationError(
+            f"{path.name} does not say whether it is additive.",
+            cure='Begin it with the line "-- additive" or "-- breaking: why".',
+        )
+    return file
+
+
+def _file(path: Path, number: int | None) -> _File:
+    text = path.read_text(encoding="utf-8")
+    checksum = hashlib.sha256(text.encode()).hexdigest()
+    return _File(name=path.name, number=number, text=text, checksum=checksum)
