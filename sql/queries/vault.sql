@@ -1,0 +1,22 @@
+-- name: get
+-- The encrypted secret of a name.
+select ciphertext
+from cdc.vault
+where name = %(name)s;
+
+-- name: put
+-- Store the encrypted secret of a name. ciphertext: bytea.
+insert into cdc.vault (name, ciphertext)
+values (%(name)s, %(ciphertext)s)
+on conflict (name) do update set
+    ciphertext = excluded.ciphertext,
+    updated_at = now();
+
+-- name: remove
+-- Forget the secret of a name.
+delete from cdc.vault
+where name = %(name)s;
+
+-- name: lock
+-- One refresher of a name at a time, until the transaction ends. key: bigint.
+select pg_advisory_xact_lock(%(key)s);

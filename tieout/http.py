@@ -1,0 +1,394 @@
+"""The one HTTP client. Reads are repeated, writes are sent once and say exactly what is known about them.
+
+A read repeats transport faults, 429, 5xx and answers that are not the JSON they should be, a bounded number of times and
+for a bounded time, then raises RetryLater. A write is one request:
+
+    surely not carried out     connection not made, deadline passed, 429, token expired      NotSent
+    surely refused             other 4xx, as the client module reads them                     Rejected, ConnectionRefused …
+    carried out                2xx                                                             the Answer
+    nobody knows               reset, time-out or broken answer after sending began, 5xx       UnknownOutcome
+
+The deadline of a write is looked at when the connection stands and nothing of the request has been written: a process that
+was paused for an hour does not send. Budget and token are taken before, by `ready_to_write`, so that a caller commits
+`sending` only when nothing but the request follows. No cookies are kept, no redirects followed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import stamina
+
+from tieout.budget import Budget, Slot, Work
+from tieout.db import json_loads
+from tieout.errors import (
+    BudgetExhausted,
+    ConfigurationError,
+    ConnectionRefused,
+    CredentialsError,
+    DatabaseDown,
+    NotFound,
+    NotSent,
+    Rejected,
+    RetryLater,
+    TieoutError,
+    UnknownOutcome,
+)
+from tieout.events import Event, emit, scrub_text
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+READ_ATTEMPTS = 6
+READ_SECONDS = 180.0
+"""A read that has not worked after this time is for the next run."""
+LONGEST_WAIT_SECONDS = 65.0
+"""Waits for a limit of a minute are worth staying for; longer ones are for the next run."""
+_FIRST_WAIT_SECONDS = 0.5
+_SHOWN_BYTES = 300
+
+Params = Mapping[str, str | int | list[str]]
+
+_AnyJson = msgspec.json.Decoder(msgspec.Raw)
+
+
+def boottime() -> float:
+    """Seconds on the clock that also runs while the machine sleeps; deadlines of writes are on it."""
+    # macOS has no CLOCK_BOOTTIME, and its CLOCK_MONOTONIC counts sleep (clock_gettime(3)).
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A complete answer of any status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in any case."""
+    content: bytes = field(repr=False)
+    seconds: float
+    is_write: bool = False
+
+    def json(self) -> Any:
+        """The content with exact numbers. What is not JSON raises RetryLater, after a write UnknownOutcome."""
+        try:
+            return json_loads(self.content)
+        except (ValueError, RecursionError) as error:
+            message = f"The answer ({self.status}) is not JSON: {self.start()!r}."
+            raise (UnknownOutcome(message) if self.is_write else RetryLater(message)) from error
+
+    def start(self) -> str:
+        """The first words of the content, without secrets, for messages."""
+        return scrub_text(self.content[:_SHOWN_BYTES].decode("utf-8", "replace"))
+
+    def retry_after(self) -> float | None:
+        """The header Retry-After in seconds (RFC 9110 also allows a date, which the vendors we know never send)."""
+        text = self.headers.get("retry-after", "").strip()
+        return float(text) if text.isdigit() else None
+
+
+Authorise = httpx.Auth | Callable[[httpx.Request], None]
+Refusals = Callable[[Answer], TieoutError | None]
+
+
+class Http:
+    """A client of one address. Safe for several threads."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        authorise: Authorise | None,
+        refusals: Refusals,
+        budget: Budget | None = None,
+        timeout_seconds: float = 60,
+        renew: Callable[[], bool] | None = None,
+        ensure_token: Callable[[], None] | None = None,
+        observe: Callable[[Answer, Slot], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        name: str = "",
+    ) -> None:
+        """`authorise` signs each request. `refusals` reads an answer that is not 2xx and gives the error that it means, or
+        None for what the status says by itself. `renew` is called when a CredentialsError is `expired`: True means that
+        there is a new token. `ensure_token` gets a token that lives long enough for a write. `observe` sees each answer
+        (and learns what is left of the budget). `name` is the connection's, for events.
+        """
+        self._base = base_url.rstrip("/")
+        self._refusals = refusals
+        self._budget = budget
+        self._renew = renew
+        self._ensure_token = ensure_token
+        self._observe = observe
+        self._name = name
+        self._auth = authorise if isinstance(authorise, httpx.Auth) or authorise is None else _Hook(authorise)
+        host = urlsplit(self._base).hostname or ""
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
+            headers={"Accept": "application/json", "User-Agent": "tieout", **(headers or {})},
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            # A stand-in on this machine is never behind the proxy of the environment.
+            trust_env=host not in ("127.0.0.1", "localhost", "::1"),
+        )
+
+    def read(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        work: Work = Work.FRESH,
+        json: bool = True,
+    ) -> Answer:
+        """GET, repeated until it works or is for the next run. `json=False` for content of another kind.
+
+        Raises what `refusals` says for a definite answer, BudgetExhausted, CredentialsError, RetryLater.
+        """
+        renewed = False
+        for attempt in self._attempts(path):
+            with attempt:
+                try:
+                    return self._read_once(path, params, headers, work, json=json)
+                except CredentialsError as error:
+                    if renewed or not self._try_renew(error):
+                        raise
+                    renewed = True
+                    return self._read_once(path, params, headers, work, json=json)
+        raise AssertionError("stamina raises the last error")
+
+    def ready_to_write(self, work: Work = Work.FRESH) -> Slot:
+        """A token that lives long enough and a slot of the budget: what must be there before `sending` is committed.
+
+        Raises BudgetExhausted, CredentialsError, RetryLater; nothing was sent then.
+        """
+        if self._ensure_token is not None:
+            self._ensure_token()
+        return self._budget.draw(work) if self._budget is not None else Slot()
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        *,
+        slot: Slot,
+        content: bytes,
+        deadline: float,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send once, before `deadline` (see `boottime`); the slot is given back. Errors: see the module's table."""
+        guard = _Guard(deadline)
+        started = time.monotonic()
+        outcome, status = "answered", None
+        try:
+            with slot:
+                answer = self._send_write(method, path, content, params, headers, guard)
+            status = answer.status
+            self._after(answer, slot)
+            if not 200 <= answer.status < 300:
+                self._refuse_write(answer)
+            return answer
+        except TieoutError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            emit(
+                Event.HTTP_WRITE_FINISHED,
+                connection=self._name,
+                method=method,
+                path=path,
+                outcome=outcome,
+                status=status,
+                seconds=round(time.monotonic() - started, 3),
+            )
+
+    def close(self) -> None:
+        """Close the connections and the budget's session."""
+        self._client.close()
+        if self._budget is not None:
+            self._budget.close()
+
+    def _attempts(self, path: str) -> Iterator[Any]:
+        return iter(
+            stamina.retry_context(
+                on=lambda error: self._worth_waiting(error, path),
+                attempts=READ_ATTEMPTS,
+                timeout=READ_SECONDS,
+                wait_initial=_FIRST_WAIT_SECONDS,
+                wait_max=20.0,
+            )
+        )
+
+    def _worth_waiting(self, error: Exception, path: str) -> bool | float:
+        if not isinstance(error, RetryLater) or isinstance(error, DatabaseDown):
+            return False
+        if error.seconds is not None and error.seconds > LONGEST_WAIT_SECONDS:
+            return False
+        emit(
+            Event.HTTP_RETRIED,
+            connection=self._name,
+            path=path,
+            cause=type(error).__name__,
+            wait=error.seconds,
+        )
+        return True if error.seconds is None else error.seconds
+
+    def _try_renew(self, error: CredentialsError) -> bool:
+        return error.expired and self._renew is not None and self._renew()
+
+    def _read_once(
+        self, path: str, params: Params | None, headers: Mapping[str, str] | None, work: Work, *, json: bool
+    ) -> Answer:
+        with self._budget.draw(work) if self._budget is not None else Slot() as slot:
+            started = time.monotonic()
+            try:
+                response = self._client.request(
+                    "GET", self._url(path), params=params, headers=headers, auth=self._auth
+                )
+            except httpx.RequestError as error:
+                raise RetryLater(f"{self._base} does not answer: {_words(error)}.") from error
+            answer = _answer(response, started, is_write=False)
+        self._after(answer, slot)
+        if 200 <= answer.status < 300:
+            if json:
+                _require_json(answer)
+            return answer
+        raise self._refusals(answer) or _default(answer)
+
+    def _send_write(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        params: Params | None,
+        headers: Mapping[str, str] | None,
+        guard: _Guard,
+    ) -> Answer:
+        started = time.monotonic()
+        try:
+            response = self._client.request(
+                method,
+                self._url(path),
+                params=params,
+                headers={"Content-Type": "application/json", **(headers or {})},
+                content=content,
+                auth=self._auth,
+                extensions={"trace": guard},
+            )
+        except _DeadlinePassed as error:
+            raise NotSent("The deadline of this write passed before it was sent.", seconds=0) from error
+        except httpx.RequestError as error:
+            if not guard.began:
+                raise NotSent(f"{self._base} cannot be reached: {_words(error)}.") from error
+            raise UnknownOutcome(f"{self._base} gave no answer to a write: {_words(error)}.") from error
+        return _answer(response, started, is_write=True)
+
+    def _refuse_write(self, answer: Answer) -> NoReturn:
+        error = self._refusals(answer) or _default(answer)
+        if isinstance(error, NotSent | ConnectionRefused | UnknownOutcome):
+            raise error
+        if isinstance(error, CredentialsError) and error.expired:
+            self._try_renew(error)
+            raise NotSent(f"The token had expired: {error}", seconds=0) from error
+        if answer.status == 429:
+            seconds = error.seconds if isinstance(error, RetryLater) else answer.retry_after()
+            raise NotSent(f"Refused by a limit of the vendor: {error}", seconds=seconds) from error
+        if answer.status >= 500 or answer.status == 408 or isinstance(error, RetryLater):
+            raise UnknownOutcome(f"The write was answered by {answer.status}: {answer.start()!r}.") from error
+        raise error
+
+    def _after(self, answer: Answer, slot: Slot) -> None:
+        # What an answer tells about limits must not hide the answer when the database is down.
+        with suppress(DatabaseDown):
+            if self._observe is not None:
+                self._observe(answer, slot)
+            if answer.status == 429 and self._budget is not None:
+                error = self._refusals(answer)
+                seconds = error.seconds if isinstance(error, RetryLater) else answer.retry_after()
+                if seconds:
+                    self._budget.blocked(seconds)
+
+    def _url(self, path: str) -> str:
+        return path if "://" in path else f"{self._base}/{path.lstrip('/')}"
+
+
+class _DeadlinePassed(Exception):
+    """Raised out of the transport, before anything was written."""
+
+
+class _Guard:
+    """httpcore's trace hook: called when the connection stands and the request is about to be written.
+
+    https://www.encode.io/httpcore/extensions/#trace, checked 2026-03.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self.began = False
+
+    def __call__(self, name: str, _info: Mapping[str, Any]) -> None:
+        if name.endswith(".send_request_headers.started"):
+            if boottime() > self._deadline:
+                raise _DeadlinePassed
+            self.began = True
+
+
+class _Hook(httpx.Auth):
+    """A plain function as httpx wants it."""
+
+    requires_request_body = True
+
+    def __init__(self, authorise: Callable[[httpx.Request], None]) -> None:
+        self._authorise = authorise
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        self._authorise(request)
+        yield request
+
+
+def _answer(response: httpx.Response, started: float, *, is_write: bool) -> Answer:
+    return Answer(
+        status=response.status_code,
+        headers=response.headers,
+        content=response.content,
+        seconds=time.monotonic() - started,
+        is_write=is_write,
+    )
+
+
+def _require_json(answer: Answer) -> None:
+    try:
+        _AnyJson.decode(answer.content)
+    except (msgspec.DecodeError, ValueError) as error:
+        kind = answer.headers.get("content-type", "nothing")
+        raise RetryLater(f"The answer ({answer.status}, {kind}) is not JSON: {answer.start()!r}.") from error
+
+
+def _default(answer: Answer) -> TieoutError:
+    """What a status means where the client module says nothing else."""
+    words = answer.start()
+    if answer.status == 429:
+        return BudgetExhausted(f"The vendor's limit is reached: {words!r}.", seconds=answer.retry_after())
+    if answer.status >= 500 or answer.status == 408:
+        message = f"The vendor's server failed ({answer.status}): {words!r}."
+        return RetryLater(message, seconds=answer.retry_after())
+    if answer.status == 401:
+        return CredentialsError(f"The system does not accept our credentials: {words!r}.")
+    if answer.status in (404, 410):
+        return NotFound(status=answer.status, messages=(words,), body=answer.content)
+    if 300 <= answer.status < 400:
+        return ConfigurationError(
+            f"The address is redirected to {answer.headers.get('location', 'nowhere')}.",
+            cure="Set the connection's address to where it is redirected.",
+        )
+    return Rejected(status=answer.status, messages=(words,), body=answer.content)
+
+
+def _words(error: httpx.RequestError) -> str:
+    return scrub_text(f"{type(error).__name__} {error}".strip())
