@@ -79,9 +79,8 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
     Event.HTTP_RETRIED: {
         "connection": "name",
         "path": "without parameters",
-        "attempt": "number of the one that failed",
         "cause": "class of the error",
-        "wait": "seconds until the next attempt",
+        "wait": "seconds that the vendor asks for, if it told",
     },
     Event.HTTP_WRITE_FINISHED: {
         "connection": "name",

@@ -53,6 +53,9 @@ LONGEST_WAIT_SECONDS = 65.0
 _FIRST_WAIT_SECONDS = 0.5
 _SHOWN_BYTES = 300
 
+# Every retry is an event of ours; stamina would write a second line about it.
+stamina.instrumentation.set_on_retry_hooks([])
+
 Params = Mapping[str, str | int | list[str]]
 
 _AnyJson = msgspec.json.Decoder(msgspec.Raw)

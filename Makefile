@@ -1,0 +1,73 @@
+# Everything from a fresh clone, with only Python 3.11 or newer, git and make:
+#   make demo     set up and run the main job on a sample trade
+#   make test     set up and run the whole suite
+#   make check    what the gate runs
+PYTHON ?= python3
+VENV := .venv
+TYPES := .venv-types
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TYPES_INSTALLED := $(TYPES)/.installed
+PIP_QUIET := --quiet --disable-pip-version-check
+PACKAGES := $(wildcard tieout loaders cdc console sandbox tests)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types check lock clean
+
+help: ## Say what each target does
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(INSTALLED) ## Make .venv from requirements.lock
+	@:
+
+# The mark is written last: an interrupted set-up is repeated, a finished one costs nothing.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tieout needs Python 3.11 or newer; set PYTHON=…" >&2; exit 3; }
+	@echo "Setting up $(VENV) (once, about half a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install $(PIP_QUIET) --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install $(PIP_QUIET) --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: setup ## Load, build, diff, drain, prove a sample trade of 200 orders
+	@$(BIN)/tieout demo
+
+test: setup ## Run the whole suite
+	@$(BIN)/python -m pytest -n auto -q
+
+lint: setup ## Format, lint, import contract, SQL
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --templater placeholder sql/queries
+	$(BIN)/sqlfluff lint $(wildcard sql/schema sql/staging sql/macros models tests/dbt)
+
+format: setup ## Format the code
+	$(BIN)/ruff format $(PACKAGES)
+	$(BIN)/ruff check --fix $(PACKAGES)
+
+$(TYPES_INSTALLED): requirements-types.lock
+	@test -x $(TYPES)/bin/python || $(PYTHON) -m venv $(TYPES)
+	@$(TYPES)/bin/python -m pip install $(PIP_QUIET) --require-hashes -r requirements-types.lock
+	@touch $@
+
+# The type checker has an environment of its own (dbt pins a pathspec that it refuses) and looks into ours.
+types: setup $(TYPES_INSTALLED) ## Check the types, strictly
+	$(TYPES)/bin/mypy --strict --python-executable $(BIN)/python $(PACKAGES)
+
+check: ## What the gate runs
+	@.ci/run
+
+# Needs uv. Universal: one file for every platform and every Python from 3.11.
+lock: ## Write the lock files anew from pyproject.toml
+	@{ echo '# Every package with its version and hashes, for Python 3.11 and newer on any platform. Made by `make lock`.'; \
+	  uv pip compile pyproject.toml --extra sandbox --extra dev --universal --python-version 3.11 \
+	    --generate-hashes --no-strip-extras --no-header --no-annotate --no-emit-index-url --quiet; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+	@{ echo '# The type checker, in an environment of its own: dbt pins a pathspec that mypy refuses. Made by `make lock`.'; \
+	  echo 'mypy>=2.4,<3' | uv pip compile - --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet; } > requirements-types.lock.new
+	@mv requirements-types.lock.new requirements-types.lock
+
+clean: ## Remove the environments and caches (not your data)
+	rm -rf $(VENV) $(TYPES) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache target logs
