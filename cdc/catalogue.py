@@ -1,9 +1,10 @@
-"""The field catalogue of a target: which fields an entity and its nested parts have, and which may be written.
+"""The field catalogue of a target: which fields an entity and its nested parts have, and which may be
+written.
 
-`build` asks it for every column of an outbound model, so that a misspelt field fails there and not at the target. The
-files `cdc/writers/catalogue/<system>.json` hold names alone: "write", "read", or an object of such for a nested part
-(a list of objects looks like one object). `tools/derive_<system>_catalogue.py` makes them from the vendor's own
-description.
+`build` asks it for every column of an outbound model, so that a misspelt field fails there and not at the
+target. The files `cdc/writers/catalogue/<system>.json` hold names alone: "write", "read", or an object of
+such for a nested part (a list of objects looks like one object). `tools/derive_<system>_catalogue.py` makes
+them from the vendor's own description.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def objection(tree: Mapping[str, Field], path: Sequence[str]) -> str | None:
         where = f" in {'.'.join(walked)}" if walked else ""
         if found is None:
             suggestion = nearest(name, tree)
-            return f"there is no field {name!r}{where}" + (f"; did you mean {suggestion!r}?" if suggestion else "")
+            return f"there is no field {name!r}{where}" + (
+                f"; did you mean {suggestion!r}?" if suggestion else ""
+            )
         if found.is_read_only:
             return f"the target computes {name!r}{where} itself; it cannot be sent"
         walked.append(name)
@@ -69,6 +72,8 @@ def _catalogue(system: str) -> Mapping[str, Mapping[str, Field]]:
 
 def _tree(names: Mapping[str, Any]) -> dict[str, Field]:
     return {
-        name: Field(name=name, is_read_only=kind == "read", fields=_tree(kind) if isinstance(kind, dict) else {})
+        name: Field(
+            name=name, is_read_only=kind == "read", fields=_tree(kind) if isinstance(kind, dict) else {}
+        )
         for name, kind in names.items()
     }

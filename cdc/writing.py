@@ -1,15 +1,16 @@
 """What the engine and the writers say to each other.
 
-A writer knows one entity of one target: how its requests look, what the answers mean, how to find a record again. It
-never touches the outbox or the links, and it sends no write itself: it makes a `WriteCall`, the engine records and sends
-it (`cdc/drain.py`), and the writer reads the answer into one `Outcome` for each element. So the order is always
+A writer knows one entity of one target: how its requests look, what the answers mean, how to find a record
+again. It never touches the outbox or the links, and it sends no write itself: it makes a `WriteCall`, the
+engine records and sends it (`cdc/drain.py`), and the writer reads the answer into one `Outcome` for each
+element. So the order is always
 
     check → request → (the engine sends) → outcomes → differs
 
 and after an answer that never came `find`. Before the first write to a key the engine asks `find_in_mirror`.
 
-Payloads are the target's own fields. A value `{"$cleared": true}` means "make it empty": each writer says so in its
-target's way. Keys that begin with an underscore (`_line` in child rows) are ours and never leave.
+Payloads are the target's own fields. A value `{"$cleared": true}` means "make it empty": each writer says so
+in its target's way. Keys that begin with an underscore (`_line` in child rows) are ours and never leave.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 Operation = Literal["create", "update", "remove"]
 
 OutcomeKind = Literal["applied", "unchanged", "rejected", "taken", "conflict", "later", "unknown"]
-"""applied: the target holds it. unchanged: it already did, nothing was written. rejected: a person must act. taken: a name
-is in use, `_if_taken` may be tried. conflict: the target is no longer as it was when this was decided. later: not now, the
-same again after `seconds`. unknown: the answer does not say; ask with `find`."""
+"""applied: the target holds it. unchanged: it already did, nothing was written. rejected: a person must act.
+taken: a name is in use, `_if_taken` may be tried. conflict: the target is no longer as it was when this was
+decided. later: not now, the same again after `seconds`. unknown: the answer does not say; ask with `find`."""
 
 Who = Literal["operator", "accountant", "shop", "vendor", "analyst"]
 
@@ -43,7 +44,8 @@ class Outgoing:
     key: str
     operation: Operation
     payload: dict[str, Any]
-    """The whole desired record, references resolved to the target's ids, nulls stripped; child rows keep `_line`."""
+    """The whole desired record, references resolved to the target's ids, nulls stripped; child rows keep
+    `_line`."""
     fields: tuple[str, ...] | None = None
     """For an update: the top-level fields that differ and are to be sent; None: all."""
     target_id: str | None = None
@@ -92,7 +94,8 @@ class Outcome:
     """Streams of the target whose change makes one more try worth while."""
     seconds: float | None = None
     alone: bool = False
-    """With `later`: the call was refused as a whole and any element may be the cause; send this one in its own call."""
+    """With `later`: the call was refused as a whole and any element may be the cause; send this one in its
+    own call."""
     ask: bool = False
     """With `rejected`: the target says that it has such a record already; `find` says whether it is ours."""
 
@@ -104,8 +107,8 @@ class Found:
     target_id: str
     record: dict[str, Any]
     is_ours: bool
-    """A create: it bears our mark and is this record, or shows every field that we sent. An update: it shows every field
-    that was sent. A removal: it is gone or marked as gone."""
+    """A create: it bears our mark and is this record, or shows every field that we sent. An update: it shows
+    every field that was sent. A removal: it is gone or marked as gone."""
 
 
 class Reading(Protocol):
@@ -124,7 +127,7 @@ class TargetClient(Protocol):
 
 
 class Write(Protocol):
-    """How records of one entity are written. Every entity in a writer's WRITES fulfils it (tests/contracts)."""
+    """How records of one entity are written: what each line of WRITES fulfils (tests/contracts)."""
 
     @property
     def entity(self) -> str: ...
@@ -134,7 +137,7 @@ class Write(Protocol):
         """Stream whose staging table the answers merge into; None when the entity is not mirrored."""
 
     def batch(self, operation: Operation) -> int:
-        """Most entries of this operation in one call: some targets remove one record a call but create fifty."""
+        """Most entries of this operation in one call: some targets create fifty, remove one."""
 
     @property
     def settling_seconds(self) -> int:
@@ -142,11 +145,12 @@ class Write(Protocol):
 
     @property
     def replay_seconds(self) -> int:
-        """How long the same call with the same idempotency key is answered from memory; 0: never repeat, ask."""
+        """How long the same call with the same key is answered from memory; 0: never repeat it, ask."""
 
     @property
     def adopts(self) -> bool:
-        """A record that others made may be linked and completed (contacts, items); False: found but not ours is held."""
+        """A record that others made may be linked and completed (contacts, items); False: found but not ours
+        is held."""
 
     def serial_by(self, outgoing: Outgoing) -> str | None:
         """At most one call may be in flight for this text; None: no such limit."""
@@ -154,7 +158,8 @@ class Write(Protocol):
     def check(
         self, client: TargetClient, operation: Operation, outgoing: Sequence[Outgoing]
     ) -> list[Outcome | None]:
-        """Read just before sending. One answer an element: None = send it; an outcome = it is settled without sending."""
+        """Read just before sending. One answer an element: None = send it; an outcome = it is settled without
+        sending."""
 
     def request(self, operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
         """The one request that carries these entries, all of this operation and one `serial_by`."""
@@ -162,8 +167,8 @@ class Write(Protocol):
     def outcomes(self, operation: Operation, outgoing: Sequence[Outgoing], answer: Answer) -> list[Outcome]:
         """One outcome an element of a definite answer (2xx or 4xx).
 
-        Raises ConnectionRefused and RetryLater only when no element took effect; UnknownOutcome when the answer cannot
-        be read, so that any may have.
+        Raises ConnectionRefused and RetryLater only when no element took effect; UnknownOutcome when the
+        answer cannot be read, so that any may have.
         """
 
     def find(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
@@ -173,18 +178,23 @@ class Write(Protocol):
         """
 
     def find_in_mirror(
-        self, connection: psycopg.Connection[dict[str, Any]], connection_name: str, outgoing: Sequence[Outgoing]
+        self,
+        connection: psycopg.Connection[dict[str, Any]],
+        connection_name: str,
+        outgoing: Sequence[Outgoing],
     ) -> list[list[Found]]:
         """The same from the staging table."""
 
     def same(self, field: str, sent: object, held: object) -> bool:
-        """Does the target's value say what was sent? Rounding, forms of dates and the target's own habits count as equal."""
+        """Does the target's value say what was sent? Rounding, forms of dates and the target's own habits
+        count as equal."""
 
     def returned(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The paths of the payload as the record shows them; child rows with the target's line ids."""
 
     def differs(self, outgoing: Outgoing, record: Mapping[str, Any]) -> tuple[str, ...]:
-        """Fields that we sent and the record lacks or shows otherwise, as paths; `_total` when the amount is another."""
+        """Fields that we sent and the record lacks or shows otherwise, as paths; `_total` when the amount is
+        another."""
 
     def lacking(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, ...]:
         """Top-level fields that an adopted record has empty: the only ones that its completion may send."""

@@ -3,8 +3,8 @@
     python tools/derive_xero_catalogue.py xero_accounting.yaml
 
 The file is https://github.com/XeroAPI/Xero-OpenAPI (MIT, © 2017 Xero Developer API), taken at commit e952d0b,
-version 16.1.0. Only names are taken, and whether a field may be written: "write", "read", or an object of such. The
-OpenAPI marks few fields as read-only; what Xero's documentation adds stands in READ_ONLY below.
+version 16.1.0. Only names are taken, and whether a field may be written: "write", "read", or an object of
+such. The OpenAPI marks few fields as read-only; what Xero's documentation adds stands in READ_ONLY below.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ENTITIES = {
     "allocations": "Allocation",
 }
 
-# Inside another record these only point at one: whatever else is sent there would change the record itself (a contact
-# nested in an invoice "with more than its id updates the contact").
+# Inside another record these only point at one: whatever else is sent there would change the record itself (a
+# contact nested in an invoice "with more than its id updates the contact").
 REFERENCES = {
     "Contact": ("ContactID",),
     "Invoice": ("InvoiceID",),
@@ -45,14 +45,17 @@ REFERENCES = {
 # Nothing in these is written with the record they stand in.
 NEVER = {"ValidationError", "Attachment", "Balances", "TaxBreakdownComponent", "InvoiceAddress"}
 
-# Marked writable in the OpenAPI file, but computed by Xero or part of answers only (developer documentation, 2026), or a
-# record's own id, which the engine adds from its link.
+# Marked writable in the OpenAPI file, but computed by Xero or part of answers only (developer documentation,
+# 2026), or a record's own id, which the engine adds from its link.
 READ_ONLY = {
     "*": {
-        "StatusAttributeString", "HasErrors", "HasValidationErrors", "HasAttachments", "ValidationErrors", "Warnings",
-        "Attachments", "RepeatingInvoiceID", "UpdatedDateUTC",
+        "StatusAttributeString", "HasErrors", "HasValidationErrors", "HasAttachments", "ValidationErrors",
+        "Warnings", "Attachments", "RepeatingInvoiceID", "UpdatedDateUTC",
     },
-    "Contact": {"ContactID", "IsSupplier", "IsCustomer", "MergedToContactID", "ContactGroups", "Balances", "BrandingTheme"},
+    "Contact": {
+        "ContactID", "IsSupplier", "IsCustomer", "MergedToContactID", "ContactGroups", "Balances",
+        "BrandingTheme",
+    },
     "Item": {"ItemID", "TotalCostPool", "QuantityOnHand"},
     "Invoice": {"InvoiceID"},
     "CreditNote": {

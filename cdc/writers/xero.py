@@ -1,0 +1,74 @@
+"""The entities that tieout writes to Xero, in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+from cdc.writers import xero_contacts as contacts
+from cdc.writers import xero_documents as documents
+from cdc.writers import xero_money as money
+from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE
+from cdc.writers.xero_entity import XeroWrite
+from cdc.writing import Write
+
+# fmt: off
+WRITES: tuple[Write, ...] = (
+    # Collections that take up to 50 elements and answer each (summarizeErrors=false). PUT creates only, POST
+    # changes by id. Master data: an existing record is adopted and completed.
+    # https://developer.xero.com/documentation/api/accounting/contacts
+    XeroWrite(
+        entity="contacts", stream="contacts", plural="Contacts", id_field="ContactID", adopts=True,
+        identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, call=contacts.call_contacts,
+        candidates=contacts.ask_contacts, mirrored=contacts.mirrored_contacts, read=contacts.read_contacts,
+        batches={"create": 50, "update": 50, "remove": 50},
+    ),
+    # Items are deleted by DELETE, one a call. https://developer.xero.com/documentation/api/accounting/items
+    XeroWrite(
+        entity="items", stream="items", plural="Items", id_field="ItemID", adopts=True,
+        identity=contacts.item_code, is_ours=contacts.item_is_ours, call=contacts.call_items,
+        candidates=contacts.ask_items, mirrored=contacts.mirrored_items, read=contacts.read_items,
+        batches={"create": 50, "update": 50, "remove": 1},
+    ),
+
+    # Documents: read just before they change, by at most 40 ids; removal is a status (DELETED for drafts,
+    # else VOIDED). https://developer.xero.com/documentation/api/accounting/invoices, …/creditnotes
+    XeroWrite(
+        entity="invoices", stream="invoices", plural="Invoices", id_field="InvoiceID", total_field="Total",
+        identity=documents.number_of(INVOICE), is_ours=documents.document_is_ours,
+        call=documents.call_documents(INVOICE), candidates=documents.ask_documents(INVOICE),
+        mirrored=documents.mirrored_documents(INVOICE), read=documents.read_documents(INVOICE),
+        before=documents.before_document(INVOICE), reads_before=True, freeze=documents.frozen_document,
+        batches={"create": 50, "update": 40, "remove": 40},
+    ),
+
+    # Never changed: PUT (batch) makes, POST of a status removes one. No unique number: a repeat is found by
+    # reading only. https://developer.xero.com/documentation/api/accounting/payments
+    XeroWrite(
+        entity="payments", stream="payments", plural="Payments", id_field="PaymentID", total_field="Amount",
+        identity=money.payment_identity, is_ours=money.payment_is_ours, call=money.call_payments,
+        candidates=money.ask_payments, mirrored=money.mirrored_payments, read=money.read_payments,
+        before=money.before_payment, reads_before=True, freeze=money.frozen_payment,
+        batches={"create": 50, "update": 50, "remove": 1},
+    ),
+
+    XeroWrite(
+        entity="credit_notes", stream="credit_notes", plural="CreditNotes", id_field="CreditNoteID",
+        total_field="Total",
+        identity=documents.number_of(CREDIT_NOTE), is_ours=documents.document_is_ours,
+        call=documents.call_documents(CREDIT_NOTE), candidates=documents.ask_documents(CREDIT_NOTE),
+        mirrored=documents.mirrored_documents(CREDIT_NOTE), read=documents.read_documents(CREDIT_NOTE),
+        before=documents.before_document(CREDIT_NOTE), reads_before=True, freeze=documents.frozen_document,
+        batches={"create": 50, "update": 20, "remove": 20},
+    ),
+
+    # Part of a credit note: PUT and DELETE below its address, one credit note a call; not mirrored on their
+    # own.
+    XeroWrite(
+        entity="allocations", stream=None, plural="Allocations", id_field="AllocationID",
+        total_field="Amount",
+        identity=lambda _allocation: None, is_ours=money.allocation_is_ours, call=money.call_allocations,
+        candidates=money.ask_allocations, mirrored=money.mirrored_allocations, read=money.read_allocations,
+        before=money.before_allocation, reads_before=True, serial=money.allocation_serial,
+        complete=money.complete_allocation,
+        batches={"create": 1, "update": 1, "remove": 1},
+    ),
+)
+# fmt: on

@@ -1,0 +1,166 @@
+"""Contacts and items: master data that the organisation may already have, found there and completed, never
+renamed.
+
+A contact is ours when it bears our mark (ContactNumber, which only the API can set). Without one it may be
+adopted by its e-mail address. Names decide nothing: they are not unique among people. An item has no mark;
+its code names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from cdc.writers.xero_entity import Candidates, Record, element, to_collection
+from cdc.writers.xero_search import IDS_A_CALL, VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list
+from cdc.writers.xero_values import differs
+from cdc.writing import Operation, Outgoing, TargetClient, WriteCall
+
+
+def contact_mark(contact: Mapping[str, Any]) -> str | None:
+    """Our key on a contact."""
+    return contact.get("ContactNumber") or None
+
+
+def contact_is_ours(one: Outgoing, record: Record) -> bool:
+    """By our mark; where the payload has none, by equal content."""
+    mark = contact_mark(one.payload)
+    return contact_mark(record) == mark if mark else not differs(one, record, total_field=None)
+
+
+def call_contacts(operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
+    """Contacts are never deleted in Xero: a removal archives them."""
+    if operation == "remove":
+        archived = [{"ContactID": one.target_id, "ContactStatus": "ARCHIVED"} for one in outgoing]
+        return to_collection("Contacts", operation, archived)
+    return to_collection("Contacts", operation, [element(one, "ContactID") for one in outgoing])
+
+
+def ask_contacts(client: TargetClient, outgoing: Sequence[Outgoing]) -> Candidates:
+    """By mark, archived ones too; the rest by e-mail address among the active ones."""
+    found: list[Record] = []
+    for marks in parts(_texts(outgoing, "ContactNumber"), VALUES_A_CALL):
+        found += read_list(
+            client, "Contacts", {"where": equals("ContactNumber", marks), "includeArchived": "true"}
+        )
+    marked = {contact_mark(record) for record in found}
+    unmarked = [
+        one for one in outgoing if contact_mark(one.payload) not in marked or not contact_mark(one.payload)
+    ]
+    for addresses in parts(_texts(unmarked, "EmailAddress"), VALUES_A_CALL):
+        found += read_list(client, "Contacts", {"where": equals("EmailAddress", addresses)})
+    return [_contacts_for(one, found) for one in outgoing]
+
+
+def mirrored_contacts(
+    connection: psycopg.Connection[Record], name: str, outgoing: Sequence[Outgoing]
+) -> Candidates:
+    """The same from the mirror."""
+    found = in_mirror(connection, name, "contacts", "contact_number", _texts(outgoing, "ContactNumber"))
+    addresses = [text.strip().lower() for text in _texts(outgoing, "EmailAddress")]
+    found += in_mirror(connection, name, "contacts", "email_address", addresses)
+    return [_contacts_for(one, found) for one in outgoing]
+
+
+def read_contacts(client: TargetClient, outgoing: Sequence[Outgoing]) -> list[Record | None]:
+    """Contacts by id, archived ones too."""
+    found: list[Record] = []
+    for ids in parts((one.target_id or "" for one in outgoing), IDS_A_CALL):
+        found += read_list(client, "Contacts", {"IDs": ",".join(ids), "includeArchived": "true"})
+    return by_id(outgoing, found, "ContactID")
+
+
+def item_code(item: Mapping[str, Any]) -> str | None:
+    """The code that names an item."""
+    return item.get("Code") or None
+
+
+def item_is_ours(one: Outgoing, record: Record) -> bool:
+    """By equal content: an item bears no mark."""
+    return not differs(one, record, total_field=None)
+
+
+def call_items(operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
+    """Items are deleted one a call. An update names the code too: Xero asks for it ("Items", required
+    fields)."""
+    if operation == "remove":
+        return WriteCall(method="DELETE", path=f"/Items/{outgoing[0].target_id}")
+    elements = [{**_code_of(one), **element(one, "ItemID")} for one in outgoing]
+    return to_collection("Items", operation, elements, {"unitdp": "4"})
+
+
+def ask_items(client: TargetClient, outgoing: Sequence[Outgoing]) -> Candidates:
+    """By code. The list of items has no pages."""
+    found: list[Record] = []
+    for codes in parts(_texts(outgoing, "Code"), VALUES_A_CALL):
+        found += read_list(client, "Items", {"where": equals("Code", codes), "unitdp": "4"}, paged=False)
+    return [_items_for(one, found) for one in outgoing]
+
+
+def mirrored_items(
+    connection: psycopg.Connection[Record], name: str, outgoing: Sequence[Outgoing]
+) -> Candidates:
+    """The same from the mirror."""
+    found = in_mirror(connection, name, "items", "code", _texts(outgoing, "Code"))
+    return [_items_for(one, found) for one in outgoing]
+
+
+def read_items(client: TargetClient, outgoing: Sequence[Outgoing]) -> list[Record | None]:
+    """Items by id."""
+    found: list[Record] = []
+    for ids in parts((one.target_id or "" for one in outgoing), VALUES_A_CALL):
+        found += read_list(client, "Items", {"where": is_guid("ItemID", ids), "unitdp": "4"}, paged=False)
+    return by_id(outgoing, found, "ItemID")
+
+
+def by_id(outgoing: Sequence[Outgoing], records: Iterable[Record], id_field: str) -> list[Record | None]:
+    """For each entry the record with its target id."""
+    known = {str(record.get(id_field)).casefold(): record for record in records}
+    return [known.get((one.target_id or "").casefold()) for one in outgoing]
+
+
+def _contacts_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
+    """Those with our mark; if there is none, the active ones with the e-mail address that no other key of
+    ours holds."""
+    mark = contact_mark(one.payload)
+    marked = [record for record in records if mark and contact_mark(record) == mark]
+    if marked:
+        return marked
+    address = str(one.payload.get("EmailAddress") or "").strip().casefold()
+    return [
+        record
+        for record in records
+        if address
+        and str(record.get("EmailAddress") or "").strip().casefold() == address
+        and record.get("ContactStatus", "ACTIVE") == "ACTIVE"
+        and not _is_another_of_ours(mark, contact_mark(record))
+    ]
+
+
+def _is_another_of_ours(mark: str | None, other: str | None) -> bool:
+    """Marks begin with the name of the source connection: `shop/customer/7` and `shop/guest/…` are both of
+    one shop.
+
+    Two guests, or a guest and a customer, who share an address are never made one.
+    """
+    if not mark or not other:
+        return False
+    return mark.partition("/")[0] == other.partition("/")[0] and "/" in other
+
+
+def _items_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if item_code(record) == item_code(one.payload)]
+
+
+def _code_of(one: Outgoing) -> Record:
+    return {"Code": one.payload["Code"]} if one.payload.get("Code") else {}
+
+
+def _texts(outgoing: Iterable[Outgoing], field: str) -> list[str]:
+    return [
+        str(one.payload[field])
+        for one in outgoing
+        if isinstance(one.payload.get(field), str) and one.payload[field]
+    ]
