@@ -1,8 +1,10 @@
-"""The models in force: what `cdc.models` says about the set of dbt models that was built and switched to last.
+"""The models in force: what `cdc.models` says about the set of dbt models that was built and switched to
+last.
 
-`tieout build` writes each outbound model and mart with the meta of its yml, its columns and the rules that lead from a
-changed staging row to the rows of the model. Diff, fan-out, drain and marts read them here and nowhere else, so all of
-them see one complete set. The stored form is `to_config()` / `from_row()`, which are each other's inverse.
+`tieout build` writes each outbound model and mart with the meta of its yml, its columns and the rules that
+lead from a changed staging row to the rows of the model. Diff, fan-out, drain and marts read them here and
+nowhere else, so all of them see one complete set. The stored form is `to_config()` / `from_row()`, which are
+each other's inverse.
 """
 
 from __future__ import annotations
@@ -14,7 +16,11 @@ from typing import Any, Literal, Self
 import psycopg
 from psycopg import sql
 
+from tieout.db import lock_key
 from tieout.queries import query
+
+SET_LOCK = "tieout.set"
+"""Held shared by those who read the set, alone by the switch."""
 
 DirtyKind = Literal["self", "column", "link", "sql", "sweep", "ignored"]
 Amend = Literal["open_only", "always", "correct", "once"]
@@ -62,10 +68,10 @@ class Column:
 class DirtyRule:
     """How a change of one staging table leads to the drivers of a model.
 
-    `table` is `<system>__<stream>`. `kind` says how to read `value`:
-    `self`: the changed id is the driver id. `column`: `value` names a key column; its value before and after are driver
-    ids. `link`: through `cdc.links` of entity `value`, by target id, to the link's source. `sql`: `value` is a query over
-    `changed (connection, id, keys)` that gives `source_connection, source_id`. `sweep`: the model is marked sweep due.
+    `table` is `<system>__<stream>`. `kind` says how to read `value`: `self`: the changed id is the driver id.
+    `column`: `value` names a key column; its value before and after are driver ids. `link`: through
+    `cdc.links` of entity `value`, by target id, to the link's source. `sql`: `value` is a query over `changed
+    (connection, id, keys)` that gives `source_connection, source_id`. `sweep`: the model is marked sweep due.
     `ignored`: nothing; `value` says why.
     """
 
@@ -113,7 +119,10 @@ class OutboundModel:
     system: str
     entity: str
     driver: str
-    """What `_source_id` identifies: a staging table, or free words where the driver is a value such as an e-mail."""
+    """What `_source_id` identifies:
+
+    a staging table, or free words where the driver is a value such as an e-mail.
+    """
     columns: tuple[Column, ...]
     lines: tuple[Lines, ...]
     amend: Amend
@@ -143,7 +152,10 @@ class OutboundModel:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The API's fields: every column without a leading underscore, without those that the lines fill."""
+        """The API's fields:
+
+        every column without a leading underscore; the lines fill their fields beside these.
+        """
         return _fields(self.columns)
 
     def rule_for_target_change(self, field: str) -> OnTargetChange:
@@ -283,7 +295,10 @@ Model = OutboundModel | Mart
 
 
 def models_in_force(connection: psycopg.Connection[dict[str, Any]]) -> tuple[OutboundModel, ...]:
-    """Outbound models of the set in force; what others refer to first, then by name. Empty before the first build."""
+    """Outbound models of the set in force;
+
+    what others refer to first, then by name. Empty before the first build.
+    """
     rows = connection.execute(query("builds", "models_of_kind"), {"kind": "outbound"}).fetchall()
     models = (OutboundModel.from_row(row) for row in rows)
     return tuple(sorted(models, key=lambda model: (model.position, model.name)))
@@ -293,6 +308,19 @@ def marts_in_force(connection: psycopg.Connection[dict[str, Any]]) -> tuple[Mart
     """Marts of the set in force, by name. Empty before the first build."""
     rows = connection.execute(query("builds", "models_of_kind"), {"kind": "mart"}).fetchall()
     return tuple(Mart.from_row(row) for row in rows)
+
+
+def pin_set(connection: psycopg.Connection[dict[str, Any]]) -> str | None:
+    """Keep the set in force as it is until the current transaction ends; returns its build, None before the
+    first.
+
+    For work that reads a model in more than one statement: if the answer is not the `build` of the models
+    that the caller holds, the set was switched meanwhile, and the models are to be read again. Call it inside
+    a transaction, and do not hold that transaction over a call to a vendor.
+    """
+    connection.execute(query("builds", "pin_set"), {"key": lock_key(SET_LOCK)})
+    row = connection.execute(query("builds", "in_force")).fetchone()
+    return None if row is None else str(row["build"])
 
 
 def _fields(columns: tuple[Column, ...]) -> tuple[str, ...]:

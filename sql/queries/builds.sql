@@ -1,4 +1,4 @@
--- Builds: the set of models in force and what is known of it.
+-- Builds: the set of models in force, and what a new set is checked for before it takes its place.
 
 -- name: models_of_kind
 -- Models of the set in force. Parameters: kind (outbound or mart).
@@ -17,3 +17,256 @@ select
 from cdc.models as models
 where models.kind = %(kind)s
 order by models.model;
+
+-- name: pin_set
+-- Keep the set from being switched until this transaction ends. key: bigint.
+select pg_advisory_xact_lock_shared(%(key)s);
+
+-- name: claim_set
+-- Nobody reads the set while it is switched; waits as long as lock_timeout allows. key: bigint.
+select pg_advisory_xact_lock(%(key)s);
+
+-- name: limit_wait
+-- How long statements of this transaction wait for a lock. milliseconds: text.
+select set_config('lock_timeout', %(milliseconds)s, true);
+
+-- name: in_force
+-- The build in force, with what it was made from; no row before the first.
+select
+    builds.build,
+    builds.switched_at,
+    builds.manifest
+from cdc.builds as builds
+where builds.switched_at is not null
+order by builds.switched_at desc
+limit 1;
+
+-- name: missing_relations
+-- Relations of the models in force that the database does not have: somebody dropped a schema by hand.
+select models.model
+from cdc.models as models
+where
+    to_regclass(format('%I.%I', models.config ->> 'schema', models.model)) is null
+    or (models.kind = 'mart' and to_regclass(format('marts.%I', models.model)) is null);
+
+-- name: staging_shape
+-- One hash of every column of every staging table: models are built on these.
+select coalesce(
+    encode(sha256(string_agg(
+        format('%s.%s %s', class.relname, attribute.attname, format_type(attribute.atttypid, attribute.atttypmod)),
+        e'\n' order by class.relname, attribute.attnum
+    )::bytea), 'hex'),
+    ''
+) as shape
+from pg_class as class
+inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+inner join pg_attribute as attribute on class.oid = attribute.attrelid
+where
+    namespace.nspname = 'staging'
+    and class.relkind = 'r'
+    and attribute.attnum > 0
+    and not attribute.attisdropped;
+
+-- name: staging_columns
+-- Every column of every staging table.
+select
+    class.relname as relation,
+    attribute.attname as name
+from pg_class as class
+inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+inner join pg_attribute as attribute on class.oid = attribute.attrelid
+where
+    namespace.nspname = 'staging'
+    and class.relkind in ('r', 'p')
+    and attribute.attnum > 0
+    and not attribute.attisdropped
+order by class.relname, attribute.attnum;
+
+-- name: columns
+-- Columns of every relation of a set, in order. Parameters: prefix (of its schemas, with both underscores).
+select
+    substr(namespace.nspname, length(%(prefix)s) + 1) as layer,
+    class.relname as relation,
+    attribute.attname as name,
+    format_type(attribute.atttypid, attribute.atttypmod) as type
+from pg_class as class
+inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+inner join pg_attribute as attribute on class.oid = attribute.attrelid
+where
+    starts_with(namespace.nspname, %(prefix)s)
+    and class.relkind in ('r', 'v', 'm', 'p')
+    and attribute.attnum > 0
+    and not attribute.attisdropped
+order by namespace.nspname, class.relname, attribute.attnum;
+
+-- name: schemas
+-- Schemas whose name begins so. Parameters: prefix.
+select namespace.nspname as name
+from pg_namespace as namespace
+where starts_with(namespace.nspname, %(prefix)s)
+order by namespace.nspname;
+
+-- name: drop_schema
+-- Remove a schema of a set that is not in force.
+drop schema if exists {schema} cascade;
+
+-- name: rename_schema
+-- Give a schema of a set its other name.
+alter schema {schema} rename to {name};
+
+-- name: readers_of_problems
+-- Views of a set that read the column _problems of another relation of it: reader and relation, by name.
+-- Parameters: prefix.
+select distinct
+    reader.relname as reader,
+    parent.relname as relation
+from pg_rewrite as rule
+inner join pg_class as reader on rule.ev_class = reader.oid
+inner join pg_namespace as reader_schema on reader.relnamespace = reader_schema.oid
+inner join pg_depend as dependency on dependency.classid = 'pg_rewrite'::regclass and rule.oid = dependency.objid
+inner join pg_class as parent on dependency.refclassid = 'pg_class'::regclass and dependency.refobjid = parent.oid
+inner join pg_attribute as attribute on parent.oid = attribute.attrelid and dependency.refobjsubid = attribute.attnum
+where
+    starts_with(reader_schema.nspname, %(prefix)s)
+    and parent.oid <> reader.oid
+    and attribute.attname = '_problems';
+
+-- name: grants_on_schema
+-- Who may use a schema, so that the one that takes its place lets them in too. Parameters: schema.
+select grantee.rolname as role
+from pg_namespace as namespace
+cross join lateral aclexplode(namespace.nspacl) as acl
+inner join pg_roles as grantee on acl.grantee = grantee.oid
+where
+    namespace.nspname = %(schema)s
+    and acl.privilege_type = 'USAGE'
+    and grantee.oid <> namespace.nspowner;
+
+-- name: grant_schema
+-- Let a role use a schema.
+grant usage on schema {schema} to {role};
+
+-- name: never_analyzed
+-- Staging tables of which the planner knows nothing yet, or little of what they hold now. Parameters: tables (names).
+select stat.relname as relation
+from pg_stat_user_tables as stat
+inner join pg_class as class on stat.relid = class.oid
+where
+    stat.schemaname = 'staging'
+    and stat.relname = any(%(tables)s)
+    and (class.reltuples < 0 or stat.n_mod_since_analyze > greatest(1000, class.reltuples / 5));
+
+-- name: analyze
+-- Let the planner count a table.
+analyze {table};
+
+-- name: large_tables
+-- Staging tables of more rows than given, as the planner counts them. Parameters: tables, rows.
+select
+    class.relname as relation,
+    class.reltuples::bigint as row_count
+from pg_class as class
+inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+where
+    namespace.nspname = 'staging'
+    and class.relname = any(%(tables)s)
+    and class.reltuples > %(rows)s;
+
+-- name: explain_diff
+-- How the diff's lateral form (design, section 7) would read a view for one changed driver.
+explain (verbose, format json)
+select desired.*
+from unnest(array[''], array['']) as changed (connection, id)
+left join lateral (
+    select relation.*
+    from {relation} as relation
+    where
+        relation.{connection_column} = changed.connection
+        and relation.{id_column} = changed.id
+    offset 0
+) as desired on true;
+
+-- name: explain_rule
+-- Does a dirty rule of kind sql parse, and give the two columns that it must?
+explain
+with changed (connection, id, keys) as (
+    values (''::text, ''::text, '{{}}'::jsonb)
+)
+
+select
+    rule.source_connection::text,
+    rule.source_id::text
+from ({rule}) as rule;
+
+-- name: note_build
+-- The set that is now in force. Parameters: build, manifest (jsonb).
+insert into cdc.builds (build, switched_at, manifest)
+values (%(build)s, clock_timestamp(), %(manifest)s)
+on conflict (build) do update
+    set
+        built_at = now(),
+        switched_at = excluded.switched_at,
+        manifest = excluded.manifest;
+
+-- name: known_models
+-- What was known of each model before the switch, locked against diffs that note a finished sweep.
+select
+    models.model,
+    models.code_hash,
+    models.lookups_hash,
+    models.config
+from cdc.models as models
+for update;
+
+-- name: note_model
+-- A model of the new set. Changed SQL or lookups, or other dirty rules, make it sweep due.
+-- Parameters: model, kind, system, entity, config (jsonb), code_hash, lookups_hash, build.
+insert into cdc.models (model, kind, system, entity, config, code_hash, lookups_hash, build)
+values (
+    %(model)s, %(kind)s, %(system)s, %(entity)s, %(config)s, %(code_hash)s, %(lookups_hash)s, %(build)s
+)
+on conflict (model) do update
+    set
+        kind = excluded.kind,
+        system = excluded.system,
+        entity = excluded.entity,
+        config = excluded.config,
+        code_hash = excluded.code_hash,
+        lookups_hash = excluded.lookups_hash,
+        sweep_due = models.sweep_due
+        or models.code_hash <> excluded.code_hash
+        or models.lookups_hash <> excluded.lookups_hash
+        or models.config -> 'dirty' <> excluded.config -> 'dirty',
+        is_changed = models.is_changed
+        or models.code_hash <> excluded.code_hash
+        or models.lookups_hash <> excluded.lookups_hash,
+        build = excluded.build;
+
+-- name: forget_models
+-- Models that the new set no longer has. Parameters: models (all that it has).
+with gone as (
+    delete from cdc.models
+    where not models.model = any(%(models)s)
+    returning
+        models.model,
+        models.kind
+),
+
+keys as (
+    delete from cdc.changed_keys
+    using gone
+    where changed_keys.model = gone.model
+)
+
+select
+    gone.model,
+    gone.kind
+from gone
+order by gone.model;
+
+-- name: counts
+-- How many models are in force.
+select
+    count(*) filter (where models.kind = 'outbound') as outbound,
+    count(*) filter (where models.kind = 'mart') as marts
+from cdc.models as models;

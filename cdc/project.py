@@ -1,0 +1,120 @@
+"""Which files a set of models is built from: the dbt project, with a user's lookups and models laid over it
+by file name.
+
+Without an overlay dbt runs in the project folder itself. With one, a merged copy is kept in the data folder:
+a user's file replaces ours of the same name in the same layer, everything else is ours, so an upgrade never
+touches a user's file. The fingerprint covers every file that can change what dbt makes; it tells in
+milliseconds that nothing is to be built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tieout.errors import BuildError
+from tieout.settings import Settings, package_root
+
+PROJECT_FILE = "dbt_project.yml"
+LOOKUPS = Path("models/lookups")
+
+_FOLDERS = (Path("models"), Path("sql/macros"), Path("tests/dbt"))
+_KINDS = frozenset({".sql", ".yml", ".yaml", ".csv", ".md"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A dbt project that is ready to run."""
+
+    folder: Path
+    """Where `dbt_project.yml` lies."""
+    fingerprint: str
+    """sha256 of all files that take part."""
+    origins: Mapping[str, Path]
+    """Path inside the project to the file that a person edits."""
+
+    def origin(self, path: str) -> str:
+        """The file to name to a person:
+
+        the user's own where an overlay gave it, else the path in the project.
+        """
+        origin = self.origins.get(path)
+        return path if origin is None or origin.is_relative_to(self.folder) else str(origin)
+
+
+def assemble(settings: Settings, work_folder: Path) -> Project:
+    """The project of the settings; an overlay is merged into `work_folder`.
+
+    A `project_dir` with a `dbt_project.yml` is a whole project; one without is laid over what tieout ships.
+    Raises BuildError when there is no project at all.
+    """
+    is_whole = (settings.project_dir / PROJECT_FILE).is_file()
+    base = settings.project_dir if is_whole else package_root()
+    if not (base / PROJECT_FILE).is_file():
+        raise BuildError(
+            f"There is no {PROJECT_FILE} in {base}.",
+            cure="Point models.project_dir of the settings at a folder with a dbt project, or leave it "
+            "empty.",
+        )
+    files = {str(path.relative_to(base)): path for path in _files_of(base)}
+    if not is_whole:
+        files |= _overlay(settings.project_dir / "models", Path("models"), files)
+    if settings.lookups_dir.resolve() != (base / LOOKUPS).resolve():
+        files |= _overlay(settings.lookups_dir, LOOKUPS, files)
+    ordered = dict(sorted(files.items()))
+    has_overlay = any(not path.is_relative_to(base) for path in ordered.values())
+    folder = _merge(ordered, work_folder) if has_overlay else base
+    return Project(folder=folder, fingerprint=_fingerprint(ordered), origins=ordered)
+
+
+def _files_of(base: Path) -> Iterator[Path]:
+    yield base / PROJECT_FILE
+    for folder in _FOLDERS:
+        yield from _files_below(base / folder)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix in _KINDS and not path.name.startswith("."):
+                yield path
+
+
+def _overlay(folder: Path, below: Path, files: Mapping[str, Path]) -> dict[str, Path]:
+    """A user's files by the path that they take in the project.
+
+    A file of a name that we have takes that file's place wherever it lies below `below`: model names are
+    unique in dbt.
+    """
+    by_name = {Path(name).name: name for name in files if Path(name).is_relative_to(below)}
+    return {
+        by_name.get(path.name, str(below / path.relative_to(folder))): path for path in _files_below(folder)
+    }
+
+
+def _fingerprint(files: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in files.items():
+        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _merge(files: Mapping[str, Path], folder: Path) -> Path:
+    """Copy what differs and remove what is no longer there: dbt parses again only the files that changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        copy = folder / name
+        content = path.read_bytes()
+        if not copy.is_file() or copy.read_bytes() != content:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(content)
+    for copy in [*_files_of(folder)]:
+        if str(copy.relative_to(folder)) not in files:
+            copy.unlink()
+    for empty in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        if not any(empty.iterdir()):
+            shutil.rmtree(empty)
+    return folder

@@ -1,0 +1,1 @@
+select _key from {{ ref('out_xero__invoices') }} where _total < 0
