@@ -1,0 +1,381 @@
+"""Invoices: the totals of one, the invoice action, capture, and the routes.
+
+The first invoice carries all shipping and its tax; the last one takes what rounding left. Whether money was captured or
+not, the invoice ends in state 2 and raises the order's `total_paid`. Totals from
+`Sales/Model/Order/Invoice/Total/*` and recorded invoices of Magento Open Source 2.4.4.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from sandbox.magento import payments
+from sandbox.magento.columns import INVOICES
+from sandbox.magento.criteria import read
+from sandbox.magento.documents import Rounder, add, amount, comment_row, header, requested, total
+from sandbox.magento.errors import bad_request, invalid_document
+from sandbox.magento.render import ZERO
+from sandbox.magento.routing import Call, Route, route
+from sandbox.magento.search import find, listing
+from sandbox.magento.shop import Doc, Shop
+from sandbox.magento.states import (
+    NOT_INVOICEABLE,
+    can_invoice,
+    children_of,
+    is_dummy,
+    parent_of,
+    settle,
+    to_invoice,
+)
+
+_PREFIXES = (("", ""), ("base_", "base"))
+
+
+def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
+    """The invoice action; returns the new invoice's id. Holds the order lock, as on the real one."""
+    body = body if isinstance(body, dict) else {}
+    with shop.mutex(order_id):
+        at = at or shop.stamp()
+        order = shop.load("orders", order_id)
+        quantities = _quantities(order, requested(body))
+        _check(order, quantities)
+        previous = [row for row in shop.all("invoices") if row["order_id"] == order_id]
+        invoice = header(order)
+        invoice["items"] = [_line(item, qty) for item, qty in quantities]
+        _collect(order, invoice, quantities, previous)
+        shop.linger(short=True)
+        _register(shop, order, invoice, quantities, at)
+        if payments.is_gateway(order) and body.get("capture"):
+            payments.capture(shop, order, invoice, at)
+        else:
+            invoice["can_void_flag"] = 0
+        _pay(order, invoice)
+        _comment(shop, invoice, body, at)
+        memos = sum(1 for row in shop.all("creditmemos") if row["order_id"] == order_id)
+        settle(order, memos, in_process=True)
+        shop.put("invoices", invoice, at)
+        shop.put("orders", order, at)
+        return int(invoice["entity_id"])
+
+
+def _quantities(order: Doc, wanted: dict[int, Decimal]) -> list[tuple[Doc, Decimal]]:
+    """The items that go into the document with their quantities; those of quantity 0 still weigh on "is it the last"."""
+    asked = dict(wanted)
+    for item in order["items"]:
+        parent = parent_of(order, item)
+        if item["item_id"] in wanted and is_dummy(order, item):
+            for child in children_of(order, item):
+                asked[child["item_id"]] = wanted[item["item_id"]] * child.get("_each", 1)
+        elif item["item_id"] not in asked and parent is not None and parent["item_id"] in wanted:
+            asked[item["item_id"]] = wanted[parent["item_id"]] * item.get("_each", 1)
+    found = []
+    for item in order["items"]:
+        if not _takes_part(order, item, asked):
+            continue
+        if item["item_id"] in asked:
+            qty = Decimal(int(asked[item["item_id"]]))
+        elif is_dummy(order, item):
+            qty = Decimal(item["qty_ordered"]) or Decimal(1)
+        else:
+            qty = ZERO if asked else to_invoice(order, item)
+        if not is_dummy(order, item) and qty > to_invoice(order, item):
+            raise bad_request('We found an invalid quantity to invoice item "%1".', [item["name"]])
+        found.append((item, qty))
+    return found
+
+
+def _takes_part(order: Doc, item: Doc, asked: dict[int, Decimal]) -> bool:
+    if not is_dummy(order, item):
+        return to_invoice(order, item) > 0
+    relatives = children_of(order, item)
+    if not relatives:
+        parent = parent_of(order, item)
+        relatives = [parent] if parent is not None else []
+    if asked:
+        return any(asked.get(relative["item_id"], ZERO) > 0 for relative in relatives)
+    return any(to_invoice(order, relative) > 0 for relative in relatives)
+
+
+def _check(order: Doc, quantities: list[tuple[Doc, Decimal]]) -> None:
+    messages = []
+    if not any(qty > 0 for _, qty in quantities):
+        messages.append("The invoice can't be created without products. Add products and try again.")
+    if order.get("state") in NOT_INVOICEABLE:
+        messages.append(f"An invoice cannot be created when an order has a status of {order.get('status')}")
+    elif not can_invoice(order):
+        messages.append("The order does not allow an invoice to be created.")
+    if messages:
+        raise invalid_document("Invoice", messages)
+
+
+def _line(item: Doc, qty: Decimal) -> Doc:
+    line = {"name": item["name"], "product_id": item["product_id"], "sku": item["sku"]}
+    for name in ("price", "price_incl_tax", "base_price", "base_price_incl_tax"):
+        if name in item:
+            line[name] = item[name]
+    return line | {"order_item_id": item["item_id"], "qty": qty}
+
+
+def _collect(order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], previous: list[Doc]) -> None:
+    """All totals of the document, in the order of Magento's collectors: subtotal, discount, shipping, tax."""
+    rounder = Rounder()
+    pairs = [
+        (line, item)
+        for line, (item, _) in zip(invoice["items"], quantities, strict=True)
+        if not is_dummy(order, item)
+    ]
+    last = all(line["qty"] == to_invoice(order, item) for line, item in pairs)
+    for prefix, kind in _PREFIXES:
+        _subtotal(order, invoice, pairs, prefix, kind, rounder, last)
+    for prefix, kind in _PREFIXES:
+        _discount(order, invoice, pairs, prefix, kind, rounder, previous)
+    carries_shipping = not any(row.get("shipping_amount") for row in previous)
+    if carries_shipping:
+        for name in ("shipping_amount", "shipping_incl_tax", "shipping_tax_amount"):
+            for prefix, _ in _PREFIXES:
+                invoice[prefix + name] = order[prefix + name]
+        for name in (
+            "shipping_discount_tax_compensation_amount",
+            "base_shipping_discount_tax_compensation_amnt",
+        ):
+            invoice[name] = order[name]
+    for prefix, kind in _PREFIXES:
+        _tax(order, invoice, pairs, prefix, kind, rounder, last, carries_shipping)
+
+
+def _part(whole: Decimal, line: Doc, order: Doc, item: Doc) -> Decimal:
+    available = Decimal(item["qty_ordered"] - item["qty_invoiced"])
+    return whole / available * Decimal(line["qty"])
+
+
+def _subtotal(
+    order: Doc,
+    invoice: Doc,
+    pairs: list[tuple[Doc, Doc]],
+    prefix: str,
+    kind: str,
+    rounder: Rounder,
+    last: bool,
+) -> None:
+    subtotal, gross = ZERO, ZERO
+    for line, item in pairs:
+        row = amount(item, f"{prefix}row_total") - amount(item, f"{prefix}row_invoiced")
+        if line["qty"] != to_invoice(order, item):
+            row = rounder.round(_part(row, line, order, item), kind)
+        incl = amount(item, f"{prefix}row_total_incl_tax") / Decimal(item["qty_ordered"]) * line["qty"]
+        line[f"{prefix}row_total"] = row
+        line[f"{prefix}row_total_incl_tax"] = rounder.round(incl, f"including{kind}")
+        subtotal += row
+        gross += line[f"{prefix}row_total_incl_tax"]
+    allowed = amount(order, f"{prefix}subtotal") - amount(order, f"{prefix}subtotal_invoiced")
+    invoice[f"{prefix}subtotal"] = allowed if last else min(allowed, subtotal)
+    invoice[f"{prefix}subtotal_incl_tax"] = gross
+
+
+def _discount(
+    order: Doc,
+    invoice: Doc,
+    pairs: list[tuple[Doc, Doc]],
+    prefix: str,
+    kind: str,
+    rounder: Rounder,
+    previous: list[Doc],
+) -> None:
+    discount = ZERO
+    if not any(amount(row, "discount_amount") for row in previous):
+        discount += amount(order, f"{prefix}shipping_discount_amount")
+    for line, item in pairs:
+        whole = amount(item, f"{prefix}discount_amount")
+        if not whole:
+            continue
+        part = whole - amount(item, f"{prefix}discount_invoiced")
+        if line["qty"] != to_invoice(order, item):
+            part = rounder.round(_part(part, line, order, item), kind, negative=True)
+        line[f"{prefix}discount_amount"] = part
+        discount += part
+    invoice[f"{prefix}discount_amount"] = -discount
+
+
+def _tax(
+    order: Doc,
+    invoice: Doc,
+    pairs: list[tuple[Doc, Doc]],
+    prefix: str,
+    kind: str,
+    rounder: Rounder,
+    last: bool,
+    carries_shipping: bool,
+) -> None:
+    tax, hidden = ZERO, ZERO
+    for line, item in pairs:
+        if not amount(item, f"{prefix}tax_amount") and not amount(item, f"{prefix}{_HIDDEN}amount"):
+            continue
+        one = amount(item, f"{prefix}tax_amount") - amount(item, f"{prefix}tax_invoiced")
+        two = amount(item, f"{prefix}{_HIDDEN}amount") - amount(item, f"{prefix}{_HIDDEN}invoiced")
+        if line["qty"] != to_invoice(order, item):
+            one = rounder.round(_part(one, line, order, item), kind)
+            two = rounder.round(_part(two, line, order, item), kind)
+        line[f"{prefix}tax_amount"] = one
+        line[f"{prefix}{_HIDDEN}amount"] = two
+        tax += one
+        hidden += two
+    of_shipping = ZERO
+    if carries_shipping:
+        tax += amount(order, f"{prefix}shipping_tax_amount")
+        suffix = "amnt" if prefix else "amount"
+        of_shipping = amount(order, f"{prefix}shipping_discount_tax_compensation_{suffix}")
+    allowed_tax = amount(order, f"{prefix}tax_amount") - amount(order, f"{prefix}tax_invoiced")
+    allowed_hidden = amount(order, f"{prefix}{_HIDDEN}amount") - amount(order, f"{prefix}{_HIDDEN}invoiced")
+    invoice[f"{prefix}tax_amount"] = allowed_tax if last else min(allowed_tax, tax)
+    invoice[f"{prefix}{_HIDDEN}amount"] = allowed_hidden if last else min(allowed_hidden, hidden)
+    parts = ("subtotal", "discount_amount", "shipping_amount", "tax_amount", f"{_HIDDEN}amount")
+    invoice[f"{prefix}grand_total"] = (
+        total(amount(invoice, f"{prefix}{name}") for name in parts) + of_shipping
+    )
+
+
+_HIDDEN = "discount_tax_compensation_"
+
+
+def _register(shop: Shop, order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], at: str) -> None:
+    """Write the document's quantities and amounts into the order's items and give the document its numbers."""
+    invoice["entity_id"] = shop.next_id("invoices")
+    invoice["increment_id"] = shop.increment_id("invoice", order["store_id"])
+    invoice["state"] = 2
+    for item in order["items"]:
+        if not is_dummy(order, item):
+            item["weee_tax_applied"] = "[]"
+    kept = []
+    for line, (item, qty) in zip(invoice["items"], quantities, strict=True):
+        if qty <= 0:
+            continue
+        item["qty_invoiced"] = item["qty_invoiced"] + qty
+        for prefix, _ in _PREFIXES:
+            for ours, theirs in (("tax_invoiced", "tax_amount"), ("discount_invoiced", "discount_amount")):
+                add(item, f"{prefix}{ours}", amount(line, f"{prefix}{theirs}"))
+            add(item, f"{prefix}row_invoiced", amount(line, f"{prefix}row_total"))
+            add(item, f"{prefix}{_HIDDEN}invoiced", amount(line, f"{prefix}{_HIDDEN}amount"))
+        kept.append({"entity_id": shop.next_id("invoice_items"), "parent_id": invoice["entity_id"], **line})
+    invoice["items"] = kept
+    invoice["total_qty"] = total(Decimal(line["qty"]) for line in kept)
+    invoice["comments"] = []
+
+
+def _pay(order: Doc, invoice: Doc) -> None:
+    for prefix, _ in _PREFIXES:
+        for ours, theirs in (
+            ("subtotal_invoiced", "subtotal"),
+            ("tax_invoiced", "tax_amount"),
+            (f"{_HIDDEN}invoiced", f"{_HIDDEN}amount"),
+            ("shipping_invoiced", "shipping_amount"),
+            ("discount_invoiced", "discount_amount"),
+            ("total_invoiced", "grand_total"),
+            ("total_paid", "grand_total"),
+        ):
+            add(order, f"{prefix}{ours}", amount(invoice, f"{prefix}{theirs}"))
+        add(order["payment"], f"{prefix}amount_paid", amount(invoice, f"{prefix}grand_total"))
+        add(order["payment"], f"{prefix}shipping_captured", amount(invoice, f"{prefix}shipping_amount"))
+        due = amount(order, f"{prefix}grand_total") - amount(order, f"{prefix}total_paid")
+        order[f"{prefix}total_due"] = max(due, ZERO)
+    order["base_total_invoiced_cost"] = 0
+
+
+def _comment(shop: Shop, invoice: Doc, body: Doc, at: str) -> None:
+    sent = body.get("comment")
+    if body.get("appendComment") and isinstance(sent, dict):
+        invoice["comments"].append(comment_row(shop, "invoices", invoice["entity_id"], sent, at))
+
+
+def capture(shop: Shop, invoice_id: int, at: str | None = None) -> bool:
+    """`POST /invoices/:id/capture`: on an invoice made with `capture: false` it raises `total_paid` once more."""
+    at = at or shop.stamp()
+    invoice = shop.load("invoices", invoice_id)
+    order = shop.load("orders", invoice["order_id"])
+    if not payments.is_gateway(order) or "transaction_id" in invoice:
+        raise bad_request("The capture action is not available.")
+    shop.linger()
+    payments.capture(shop, order, invoice, at)
+    for prefix, _ in _PREFIXES:
+        add(order, f"{prefix}total_paid", amount(invoice, f"{prefix}grand_total"))
+        due = amount(order, f"{prefix}grand_total") - amount(order, f"{prefix}total_paid")
+        order[f"{prefix}total_due"] = max(due, ZERO)
+    shop.put("invoices", invoice, at)
+    shop.put("orders", order, at)
+    return True
+
+
+def _action(shop: Shop, call: Call) -> str:
+    return str(create(shop, call.number("id"), call.body))
+
+
+def _search(shop: Shop, call: Call) -> Doc:
+    criteria = read(call.query)
+    rows, count = find(shop.all("invoices"), criteria, INVOICES, past_end=shop.options.past_end)
+    return listing(rows, criteria, count)
+
+
+def _get(shop: Shop, call: Call) -> Doc:
+    return shop.load("invoices", call.number("id"))
+
+
+def _capture(shop: Shop, call: Call) -> bool:
+    return capture(shop, call.number("id"))
+
+
+def _void(shop: Shop, call: Call) -> bool:
+    shop.load("invoices", call.number("id"))
+    raise bad_request("The void action is not available.")
+
+
+def _emails(shop: Shop, call: Call) -> bool:
+    shop.load("invoices", call.number("id"))
+    return True
+
+
+def _comments(shop: Shop, call: Call) -> Doc:
+    row = shop.load("invoices", call.number("id"))
+    criteria = {"filter_groups": [{"filters": [_filter(row["entity_id"])]}]}
+    return {"items": row["comments"], "search_criteria": criteria, "total_count": len(row["comments"])}
+
+
+def _filter(number: int) -> Doc:
+    return {"field": "parent_id", "value": str(number), "condition_type": "eq"}
+
+
+def _add_comment(shop: Shop, call: Call) -> Doc:
+    sent = call.wrapped("entity")
+    invoice = shop.load("invoices", int(sent.get("parent_id") or 0))
+    row = comment_row(shop, "invoices", invoice["entity_id"], sent, None)
+    invoice["comments"].append(row | {"created_at": shop.stamp()})
+    shop.put("invoices", invoice, shop.stamp())
+    return row
+
+
+def _raw(shop: Shop, call: Call) -> Doc:
+    """`POST /invoices`: the repository's save, which inserts a bare row and touches no total."""
+    sent = call.wrapped("entity")
+    order = shop.load("orders", int(sent.get("order_id") or 0))
+    row: Doc = {
+        "entity_id": shop.next_id("invoices"),
+        "increment_id": shop.increment_id("invoice", order["store_id"]),
+        "order_id": order["entity_id"],
+        "total_qty": None,
+        "items": [],
+        "comments": [],
+    }
+    shop.put("invoices", row, shop.stamp())
+    return row
+
+
+ROUTES: tuple[Route, ...] = (
+    route("POST", "/order/{id}/invoice", "Magento_Sales::invoice", _action),
+    route("GET", "/invoices", "Magento_Sales::sales_invoice", _search),
+    route("POST", "/invoices/comments", "Magento_Sales::sales_invoice", _add_comment),
+    route("GET", "/invoices/{id}", "Magento_Sales::sales_invoice", _get),
+    route("GET", "/invoices/{id}/comments", "Magento_Sales::sales_invoice", _comments),
+    route("POST", "/invoices/{id}/capture", "Magento_Sales::sales_invoice", _capture),
+    route("POST", "/invoices/{id}/void", "Magento_Sales::sales_invoice", _void),
+    route("POST", "/invoices/{id}/emails", "Magento_Sales::sales_invoice", _emails),
+    route("POST", "/invoices", "Magento_Sales::sales_invoice", _raw),
+)
