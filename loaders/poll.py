@@ -1,0 +1,244 @@
+"""The loop over one stream, and over all streams of a connection.
+
+For each page: a number is drawn, the request leaves, and the records, the cursor and what follows from them
+commit in one transaction. Dying anywhere loses nothing: the next run continues from the last committed cursor
+and merges again what was cut off. One loader a stream (an advisory lock of the session). A load that finds
+nothing new makes one read and writes nothing but the note that it looked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from loaders import stage, sweep
+from loaders.asking import Asking
+from loaders.stream import Client, Cursor, Stream, find_stream, streams_of
+from tieout.budget import Work
+from tieout.db import Database, try_lock
+from tieout.errors import (
+    ConfigurationError,
+    ConnectionRefused,
+    CredentialsError,
+    LockHeld,
+    Rejected,
+    SchemaDrift,
+    TieoutError,
+)
+from tieout.events import Event, emit
+from tieout.migrate import unit_of_work
+from tieout.queries import query
+from tieout.settings import Connection, Settings
+from tieout.systems import client_module
+from tieout.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What loading one stream did; counts."""
+
+    connection: str
+    stream: str
+    rows: int = 0
+    """Records read, those met twice included."""
+    changed: int = 0
+    """Rows whose content changed."""
+    deleted: int = 0
+    bad: int = 0
+    """Records that newly became dead letters of loading."""
+    pages: int = 0
+    seconds: float = 0.0
+    error: TieoutError | None = field(default=None, compare=False)
+    """Why this stream stopped; the others went on."""
+
+
+Progress = Callable[[Loaded], None]
+"""Called after each page with what the stream came to so far, and once at its end."""
+
+
+def load(
+    database: Database,
+    client: Client,
+    stream: Stream,
+    *,
+    run: UUID | None = None,
+    progress: Progress | None = None,
+    full: bool = False,
+    swept: bool = False,
+    accept_shrink: bool = False,
+) -> Loaded:
+    """Load what changed in one stream since its cursor; `full` reads everything anew, `swept` looks for what
+    stamps miss.
+
+    Raises LockHeld when another process loads the stream, SchemaDrift when the answers have another shape,
+    ConfigurationError when more records vanished than is believable, and whatever the client raises.
+    """
+    with database.connect(direct=True) as connection:
+        name = client.connection.name
+        if not try_lock(connection, f"tieout.load.{name}.{stream.system}.{stream.name}"):
+            raise LockHeld(f"Another run is loading {stream.name} of {name}.")
+        asking = Asking(connection=connection, client=client, stream=stream, run=run)
+        return _Load(asking, progress).run(full=full, swept=swept, accept_shrink=accept_shrink)
+
+
+def load_connection(
+    database: Database,
+    settings: Settings,
+    connection: Connection,
+    *,
+    streams: Sequence[str] | None = None,
+    full: bool = False,
+    swept: bool = False,
+    accept_shrink: bool = False,
+    run: UUID | None = None,
+    progress: Progress | None = None,
+    client: Client | None = None,
+) -> list[Loaded]:
+    """Load the streams of a connection (all, or those named) in their order.
+
+    A stream that fails on its own (its shape, a lacking scope, an unbelievable shrink, another loader) is
+    reported in `Loaded.error` and the others go on. Raises what concerns the whole connection: credentials,
+    limits, an API or database that is not there, and a second refusal in a row. `client`: an open one to be
+    used (and left open).
+    """
+    wanted = [find_stream(connection.system, name) for name in streams or ()] or streams_of(connection.system)
+    how = {"run": run, "progress": progress, "full": full, "swept": swept, "accept_shrink": accept_shrink}
+    done: list[Loaded] = []
+    with _opened(client, connection, database, settings) as reader:
+        for stream in wanted:
+            result = _load_or_note(database, reader, stream, **how)
+            if _is_refused(result) and done and _is_refused(done[-1]):
+                assert result.error is not None, "a refused stream has its error"  # noqa: S101
+                raise result.error
+            done.append(result)
+    return done
+
+
+def _is_refused(loaded: Loaded) -> bool:
+    return isinstance(loaded.error, ConnectionRefused)
+
+
+@contextmanager
+def _opened(
+    client: Client | None, connection: Connection, database: Database, settings: Settings
+) -> Iterator[Client]:
+    if client is not None:
+        yield client
+        return
+    opened = client_module(connection.system).open_client(connection, database, Vault(database, settings))
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _load_or_note(database: Database, client: Client, stream: Stream, **arguments: Any) -> Loaded:
+    try:
+        return load(database, client, stream, **arguments)
+    except CredentialsError:
+        raise
+    except (ConnectionRefused, Rejected, SchemaDrift, ConfigurationError, LockHeld) as error:
+        name = client.connection.name
+        emit(
+            Event.LOAD_STREAM_FAILED,
+            connection=name,
+            stream=stream.name,
+            error=type(error).__name__,
+            message=str(error),
+            rows=0,
+        )
+        return Loaded(connection=name, stream=stream.name, error=error)
+
+
+class _Load:
+    """One load of one stream while it runs."""
+
+    def __init__(self, asking: Asking, progress: Progress | None) -> None:
+        self._asking = asking
+        self._progress = progress
+        self._started = time.monotonic()
+        self._total = stage.Merged()
+        self._rows = 0
+        self._pages = 0
+        self._deleted = 0
+
+    def run(self, *, full: bool, swept: bool, accept_shrink: bool) -> Loaded:
+        asking, stream = self._asking, self._asking.stream
+        before, is_backfilled = self._position()
+        if not is_backfilled or full or swept:
+            asking = Asking(
+                connection=asking.connection,
+                client=asking.client,
+                stream=stream,
+                work=Work.BACKFILL,
+                run=asking.run,
+            )
+        beginning = asking.begin()
+        met: set[str] = set()
+        for page in stream.read(asking, stream, None if full else before):
+            with unit_of_work(asking.connection), asking.connection.transaction():
+                merged, ids = asking.merge(page, "poll" if is_backfilled and not full else "backfill")
+            self._count(merged, len(ids))
+            if stream.is_whole:
+                met.update(ids)
+        if stream.is_whole:
+            self._deleted += sweep.after_whole_read(asking, beginning, met, accept_shrink=accept_shrink)
+            asking.connection.execute(query("load", "whole_read"), asking.values | {"began_at": beginning.at})
+        self._total += asking.ask_again()
+        with unit_of_work(asking.connection):
+            values = {"began_at": beginning.at, "began_version": beginning.version}
+            asking.connection.execute(query("load", "reached_end"), asking.values | values)
+        if swept and not stream.is_whole:
+            found = sweep.sweep(asking, accept_shrink=accept_shrink)
+            self._rows += found.seen
+            self._deleted += found.deleted
+            self._total += stage.Merged(updated=found.changed, bad=found.bad)
+        return self._finish(before)
+
+    def _position(self) -> tuple[Cursor | None, bool]:
+        row = self._asking.connection.execute(query("load", "position"), self._asking.values).fetchone()
+        if row is None:
+            return None, False
+        return Cursor(value=row["cursor"]) if row["cursor"] else None, bool(row["is_backfilled"])
+
+    def _count(self, merged: stage.Merged, rows: int) -> None:
+        self._total += merged
+        self._rows += rows
+        self._pages += 1
+        self._tell()
+
+    def _tell(self) -> Loaded:
+        loaded = Loaded(
+            connection=self._asking.name,
+            stream=self._asking.stream.name,
+            rows=self._rows,
+            changed=self._total.changed + self._deleted,
+            deleted=self._deleted,
+            bad=self._total.bad,
+            pages=self._pages,
+            seconds=round(time.monotonic() - self._started, 3),
+        )
+        if self._progress is not None:
+            self._progress(loaded)
+        return loaded
+
+    def _finish(self, before: Cursor | None) -> Loaded:
+        loaded = self._tell()
+        after, _ = self._position()
+        emit(
+            Event.LOAD_STREAM_FINISHED,
+            connection=loaded.connection,
+            stream=loaded.stream,
+            pages=loaded.pages,
+            rows=loaded.rows,
+            changed=loaded.changed,
+            refused=loaded.bad,
+            seconds=loaded.seconds,
+            cursor_before=dict(before.value) if before is not None else None,
+            cursor_after=dict(after.value) if after is not None else None,
+        )
+        return loaded

@@ -1,0 +1,182 @@
+"""From the bytes of an answer to records: split without parsing twice, identified, and screened for what
+jsonb refuses.
+
+A page is split with `msgspec.Raw`, which skips over each record; then only key and stamp of a record are
+decoded. A record that cannot be stored becomes a `BadRecord` here and never stops its page.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from loaders.stream import Stream
+from tieout.db import json_dumps
+from tieout.errors import RetryLater, SchemaDrift
+from tieout.http import Answer
+
+MAX_ID_CHARACTERS = 500
+
+_ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRecord:
+    """A record as its API sent it."""
+
+    id: str
+    raw: bytes
+    modified_at: datetime | None = None
+    """The source's own time of change, timezone-aware UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRecord:
+    """A record that cannot be stored: a dead letter of loading."""
+
+    id: str
+    raw: bytes
+    reason: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The records of an answer and what stood around them."""
+
+    records: list[bytes]
+    around: Mapping[str, msgspec.Raw]
+
+    def value(self, name: str) -> Any:
+        """A decoded field beside the records (such as paging), None when it is absent."""
+        return msgspec.json.decode(self.around[name]) if name in self.around else None
+
+
+def split(answer: Answer, under: str | None) -> Split:
+    """Split an answer into its records. An empty or null list is no records; 304 (nothing newer) is none
+    either.
+
+    Raises RetryLater when the answer is not JSON (vendors cut answers short now and then), SchemaDrift when
+    the list is not where it should be: a missing list must not look like an empty one.
+    """
+    if answer.status == 304:
+        return Split(records=[], around={})
+    try:
+        if under is None:
+            return Split(records=[bytes(record) for record in _LIST.decode(answer.content)], around={})
+        around = _ENVELOPE.decode(answer.content)
+    except msgspec.ValidationError as error:
+        raise SchemaDrift(
+            f"The answer is not the {'list' if under is None else 'object'} that it should be."
+        ) from error
+    except msgspec.DecodeError as error:
+        raise RetryLater("The answer is not JSON, or was cut short.") from error
+    if under not in around:
+        raise SchemaDrift(f"The answer has no {under!r} but {', '.join(sorted(around))[:200] or 'nothing'}.")
+    listed = around.pop(under)
+    if bytes(listed).strip() == b"null":
+        return Split(records=[], around=around)
+    try:
+        return Split(records=[bytes(record) for record in _LIST.decode(listed)], around=around)
+    except msgspec.ValidationError as error:
+        raise SchemaDrift(f"{under!r} of the answer is not a list.") from error
+
+
+def identify(stream: Stream, raw: bytes) -> RawRecord | BadRecord:
+    """The record with its id and time of change, or why it cannot be stored."""
+    problem = _unstorable(raw)
+    try:
+        fields = _decoder(stream.key, stream.stamp).decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _without_id(stream, raw, problem or "It is not an object with the key fields of this stream.")
+    parts = [getattr(fields, f"key_{number}") for number in range(len(stream.key))]
+    if any(part is None or part == "" or isinstance(part, bool) for part in parts):
+        return _without_id(stream, raw, problem or f"It has no {' and '.join(stream.key)}.")
+    record_id = "/".join(str(part) for part in parts)
+    if problem is None and len(record_id) > MAX_ID_CHARACTERS:
+        problem = f"Its {' and '.join(stream.key)} is longer than {MAX_ID_CHARACTERS} characters."
+    if problem is not None:
+        return BadRecord(id=_clean(record_id), raw=raw, reason=problem, cure=_cure(stream))
+    stamp = fields.stamp if stream.stamp is not None else None
+    return RawRecord(
+        id=record_id, raw=raw, modified_at=stream.parse_time(stamp) if isinstance(stamp, str) else None
+    )
+
+
+def record_of(stream: Stream, record: Mapping[str, Any]) -> RawRecord | BadRecord:
+    """A record that was decoded already (such as the answer to a write), numbers as Decimal."""
+    return identify(stream, json_dumps(record).encode())
+
+
+def content_hash(raw: bytes) -> str:
+    """sha256 (hex) of a raw record."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+@functools.cache
+def _decoder(key: tuple[str, ...], stamp: str | None) -> msgspec.json.Decoder[Any]:
+    """Decodes only key and stamp; all other fields are skipped."""
+    scalar = str | int | float | bool | None
+    names = {f"key_{number}": name for number, name in enumerate(key)}
+    fields: list[tuple[str, Any, Any]] = [(name, scalar, None) for name in names]
+    # A stamp may be the same field as a key or of an unexpected kind; then it is simply not known.
+    if stamp is not None and stamp not in key:
+        names["stamp"] = stamp
+        fields.append(("stamp", Any, None))
+    probe = msgspec.defstruct("Probe", fields, rename=names)
+    return msgspec.json.Decoder(probe)
+
+
+def _unstorable(raw: bytes) -> str | None:
+    """Why Postgres' jsonb would refuse these bytes, as far as a cheap look can tell; the merge finds the
+    rest.
+    """
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        return f"Its bytes are not UTF-8 (at byte {error.start})."
+    if b"\\u" not in raw:
+        return None
+    high_ends_at = -1
+    for escape in _ESCAPE.finditer(raw):
+        code = int(escape[1], 16) if escape[1] else -1
+        follows_high = high_ends_at == escape.start()
+        if code == 0:
+            return "A text in it contains the character \\u0000, which Postgres cannot store."
+        if 0xDC00 <= code <= 0xDFFF:
+            if not follows_high:
+                return _LONE
+            high_ends_at = -1
+            continue
+        if high_ends_at >= 0:
+            return _LONE
+        high_ends_at = escape.end() if 0xD800 <= code <= 0xDBFF else -1
+    return _LONE if high_ends_at >= 0 else None
+
+
+_LONE = "A text in it contains half a character (a lone surrogate), which is not valid Unicode."
+
+
+def _without_id(stream: Stream, raw: bytes, reason: str) -> BadRecord:
+    return BadRecord(id=f"without-id-{content_hash(raw)[:24]}", raw=raw, reason=reason, cure=_cure(stream))
+
+
+def _cure(stream: Stream) -> str:
+    return (
+        f"Correct the record in {stream.system} (retype the text with the odd character, or complete it); "
+        "the next load takes it in by itself."
+    )
+
+
+def _clean(record_id: str) -> str:
+    """An id that Postgres takes as text, even when the record's own does not."""
+    return record_id.encode("utf-8", "replace").decode().replace("\x00", "?")[:MAX_ID_CHARACTERS]

@@ -1,0 +1,123 @@
+-- Where each stream stands, what must be asked again, and what a sweep saw.
+
+-- name: position
+-- The cursor of a stream and whether it was ever read to its end.
+select
+    cursors.cursor,
+    cursors.backfilled_at is not null as is_backfilled
+from cdc.cursors
+where cursors.connection = %(connection)s and cursors.stream = %(stream)s;
+
+-- name: begin
+-- The database's time and the number that mark the beginning of a load.
+select
+    now() as began_at,
+    nextval('cdc.version') as began_version;
+
+-- name: reached_end
+-- The load that began then has read to the end: everything older is mirrored.
+insert into cdc.cursors as known (connection, stream, backfilled_at, loaded_from, loaded_version)
+values (%(connection)s, %(stream)s, now(), %(began_at)s, %(began_version)s)
+on conflict (connection, stream) do update
+    set
+        backfilled_at = coalesce(known.backfilled_at, excluded.backfilled_at),
+        loaded_from = excluded.loaded_from,
+        loaded_version = excluded.loaded_version,
+        updated_at = now();
+
+-- name: swept
+-- A sweep of the stream was completed.
+insert into cdc.cursors as known (connection, stream, swept_at)
+values (%(connection)s, %(stream)s, now())
+on conflict (connection, stream) do update set swept_at = excluded.swept_at, updated_at = now();
+
+-- name: to_ask_again
+-- Records to read again by id, the longest waiting first. count: at most so many.
+select
+    ask_again.id,
+    ask_again.asked_at
+from cdc.ask_again
+where
+    ask_again.connection = %(connection)s
+    and ask_again.stream = %(stream)s
+order by ask_again.asked_at, ask_again.id
+limit %(count)s;
+
+-- name: asked_again
+-- They were read. One that was put down once more meanwhile stays. ids, times: what `to_ask_again` gave, in one order.
+delete from cdc.ask_again
+using unnest(%(ids)s::text [], %(times)s::timestamptz []) as done (id, asked_at)
+where
+    ask_again.connection = %(connection)s
+    and ask_again.stream = %(stream)s
+    and ask_again.id = done.id
+    and ask_again.asked_at = done.asked_at;
+
+-- name: whole_read
+-- A read of everything has answered all questions that were put down before it began.
+delete from cdc.ask_again
+where
+    ask_again.connection = %(connection)s
+    and ask_again.stream = %(stream)s
+    and ask_again.asked_at < %(began_at)s;
+
+-- name: newest_created
+-- The newest time of creation in a stream, as its source writes it. {table}; field: name in the payload.
+select max(known.payload ->> %(field)s) as newest
+from {table} as known
+where known.connection = %(connection)s;
+
+-- name: see
+-- Ids that a sweep met, in the transaction of their page.
+insert into cdc.seen (connection, stream, sweep, id)
+select
+    %(connection)s,
+    %(stream)s,
+    %(sweep)s,
+    met.id
+from unnest(%(ids)s::text []) as met (id)
+on conflict do nothing;
+
+-- name: missing_after_sweep
+-- Live rows older than the sweep that it did not meet. {table}; field, created_from: its window, null for everything.
+select known.id
+from {table} as known
+where
+    known.connection = %(connection)s
+    and known.deleted_at is null
+    and known.version < %(sweep)s
+    and (%(created_from)s::text is null or known.payload ->> %(field)s >= %(created_from)s)
+    and not exists (
+        select from cdc.seen
+        where
+            seen.connection = %(connection)s
+            and seen.stream = %(stream)s
+            and seen.sweep = %(sweep)s
+            and seen.id = known.id
+    )
+order by known.id;
+
+-- name: missing_after_whole
+-- Live rows older than a read of everything that it did not contain. {table}; ids: those it contained.
+select known.id
+from {table} as known
+where
+    known.connection = %(connection)s
+    and known.deleted_at is null
+    and known.version < %(began_version)s
+    and not exists (
+        select from unnest(%(ids)s::text []) as met (id)
+        where met.id = known.id
+    )
+order by known.id;
+
+-- name: count_live
+-- How many live rows a stream has. {table}
+select count(*) as live
+from {table} as known
+where known.connection = %(connection)s and known.deleted_at is null;
+
+-- name: forget_seen
+-- What this and abandoned sweeps of the stream met.
+delete from cdc.seen
+where seen.connection = %(connection)s and seen.stream = %(stream)s and seen.sweep <= %(sweep)s;
