@@ -120,9 +120,7 @@ def _fresh(server_url: str, statement: str) -> Iterator[Database]:
 
 
 def _admin(url: str, statement: str, name: str) -> None:
-    composed = sql.SQL(statement).format(  # type: ignore[arg-type]
-        name=sql.Identifier(name), template=sql.Identifier(_TEMPLATE)
-    )
+    composed = sql.SQL(statement).format(name=sql.Identifier(name), template=sql.Identifier(_TEMPLATE))
     with psycopg.connect(url, autocommit=True) as session:
         session.execute(composed)
 

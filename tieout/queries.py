@@ -10,7 +10,7 @@ import difflib
 import functools
 import re
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -27,7 +27,7 @@ def query(file: str, statement: str) -> LiteralString:
         hint = f", perhaps {near[0]!r}" if near else ""
         raise LookupError(f"sql/queries/{file}.sql has no statement {statement!r}{hint}")
     # The text comes from a file of ours, never from data: that is what psycopg's LiteralString asks for.
-    return cast(LiteralString, statements[statement])
+    return statements[statement]
 
 
 def compose(file: str, statement: str, **identifiers: sql.Composable) -> sql.Composed:

@@ -1,0 +1,388 @@
+"""What is known about a request: repeated when it is a read, named exactly when it is a write.
+
+The server is a socket that answers as each test writes it down, so that every way to break is the real one.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+
+from tieout.budget import Slot
+from tieout.errors import (
+    BudgetExhausted,
+    ConfigurationError,
+    ConnectionRefused,
+    CredentialsError,
+    NotFound,
+    NotSent,
+    Rejected,
+    RetryLater,
+    UnknownOutcome,
+)
+from tieout.http import Answer, Http, boottime
+
+Script = Callable[[socket.socket], None]
+SOON = 60
+
+
+def says(status: int, body: str = "{}", *headers: str) -> Script:
+    def script(connection: socket.socket) -> None:
+        lines = [
+            f"HTTP/1.1 {status} Words",
+            f"Content-Length: {len(body.encode())}",
+            "Connection: close",
+            *headers,
+        ]
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+    return script
+
+
+def resets(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def hangs_up(_connection: socket.socket) -> None:
+    return
+
+
+def breaks_off(connection: socket.socket) -> None:
+    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"half":')
+
+
+def stays_silent(connection: socket.socket) -> None:
+    connection.settimeout(10)
+    # Until the client gives up and closes.
+    while connection.recv(1000):
+        continue
+
+
+class Server:
+    """Answers the n-th request by the n-th script, and later ones by the last; keeps what it received."""
+
+    def __init__(self) -> None:
+        self.scripts: list[Script] = [says(200)]
+        self.received: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                request = _read_request(connection)
+                if not request:
+                    continue  # connected, and closed without a word
+                self.received.append(request)
+                script = self.scripts[min(len(self.received), len(self.scripts)) - 1]
+                script(connection)
+
+    def close(self) -> None:
+        if self._socket.fileno() == -1:
+            return
+        # Shutting down wakes the accept; closing alone would leave it waiting.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(timeout=10)
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(
+        (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Http]:
+    http = make(server)
+    yield http
+    http.close()
+
+
+def make(server: Server, **arguments) -> Http:
+    return Http(
+        **{
+            "base_url": server.address,
+            "authorise": None,
+            "refusals": lambda answer: None,
+            "timeout_seconds": 5,
+        }
+        | arguments
+    )
+
+
+def write(client: Http, **arguments) -> Answer:
+    arguments = {"slot": Slot(), "content": b'{"a": 1}', "deadline": boottime() + SOON} | arguments
+    return client.write("PUT", "things", **arguments)
+
+
+# Reads
+
+
+def test_a_read_gives_exact_numbers(server, client):
+    server.scripts = [says(200, '{"total": 0.10, "big": 12345678901234567890.12}')]
+
+    answer = client.read("things", params={"page": 1})
+
+    assert answer.json() == {"total": Decimal("0.10"), "big": Decimal("12345678901234567890.12")}
+    assert server.received[0].startswith(b"GET /things?page=1 ")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(resets, id="reset"),
+        pytest.param(hangs_up, id="no-answer"),
+        pytest.param(breaks_off, id="half-an-answer"),
+        pytest.param(says(500), id="500"),
+        pytest.param(says(503, "{}", "Retry-After: 1"), id="503"),
+        pytest.param(says(429, "{}", "Retry-After: 3"), id="429"),
+        pytest.param(says(200, "<html>maintenance"), id="html"),
+        pytest.param(says(200, '{"half": '), id="half-json"),
+        pytest.param(says(200, ""), id="empty"),
+    ],
+)
+def test_a_read_is_repeated_until_it_works(server, client, first):
+    server.scripts = [first, first, says(200, '{"done": true}')]
+
+    assert client.read("things").json() == {"done": True}
+    assert len(server.received) == 3
+
+
+def test_a_read_that_never_works_is_for_the_next_run(server, client):
+    server.scripts = [says(502, "Bad Gateway")]
+
+    with pytest.raises(RetryLater, match="502"):
+        client.read("things")
+
+    assert len(server.received) > 2
+
+
+def test_a_long_wait_is_not_waited_for(server, client):
+    server.scripts = [says(429, "day limit", "Retry-After: 40000")]
+
+    with pytest.raises(BudgetExhausted) as caught:
+        client.read("things")
+
+    assert (caught.value.seconds, len(server.received)) == (40000, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        pytest.param(400, Rejected, id="400"),
+        pytest.param(401, CredentialsError, id="401"),
+        pytest.param(404, NotFound, id="404"),
+        pytest.param(301, ConfigurationError, id="redirect"),
+    ],
+)
+def test_a_definite_answer_is_not_asked_for_again(server, client, status, error):
+    server.scripts = [says(status, "no", "Location: https://elsewhere.example")]
+
+    with pytest.raises(error):
+        client.read("things")
+
+    assert len(server.received) == 1
+
+
+def test_the_client_module_says_what_a_refusal_means(server):
+    client = make(server, refusals=lambda answer: ConnectionRefused(f"plan limit, {answer.status}"))
+    server.scripts = [says(403)]
+
+    with pytest.raises(ConnectionRefused, match="plan limit, 403"):
+        client.read("things")
+
+
+def test_an_expired_token_is_renewed_once_and_the_read_repeated(server):
+    tokens = ["old"]
+
+    def authorise(request) -> None:
+        request.headers["Authorization"] = f"Bearer {tokens[-1]}"
+
+    def renew() -> bool:
+        tokens.append("new")
+        return True
+
+    refusals = lambda answer: CredentialsError("too old", expired=True) if answer.status == 401 else None  # noqa: E731
+    client = make(server, authorise=authorise, refusals=refusals, renew=renew)
+    server.scripts = [says(401), says(200)]
+
+    client.read("things")
+    server.scripts = [says(401)]
+    with pytest.raises(CredentialsError):
+        client.read("things")
+
+    assert tokens == ["old", "new", "new"]
+    assert b"Bearer new" in server.received[1]
+
+
+def test_cookies_are_not_kept_and_redirects_not_followed(server, client):
+    server.scripts = [says(200, "{}", "Set-Cookie: session=1; Path=/"), says(200)]
+
+    client.read("things")
+    client.read("things")
+
+    assert b"ookie" not in server.received[1]
+
+
+def test_content_that_is_not_json_may_be_asked_for(server, client):
+    server.scripts = [says(200, "%PDF")]
+
+    assert client.read("things/1.pdf", json=False).content == b"%PDF"
+
+
+# Writes
+
+
+def test_a_write_is_sent_once_with_its_content(server, client):
+    server.scripts = [says(201, '{"id": 1}')]
+
+    answer = write(client, headers={"Idempotency-Key": "k"})
+
+    assert (answer.status, answer.json()) == (201, {"id": 1})
+    assert len(server.received) == 1
+    assert server.received[0].endswith(b'\r\n\r\n{"a": 1}')
+    assert b"Idempotency-Key: k" in server.received[0]
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        pytest.param(resets, UnknownOutcome, id="reset"),
+        pytest.param(hangs_up, UnknownOutcome, id="no-answer"),
+        pytest.param(breaks_off, UnknownOutcome, id="half-an-answer"),
+        pytest.param(says(500), UnknownOutcome, id="500"),
+        pytest.param(says(503, "{}", "Retry-After: 1"), UnknownOutcome, id="503"),
+        pytest.param(says(504), UnknownOutcome, id="504"),
+        pytest.param(says(408), UnknownOutcome, id="408"),
+        pytest.param(says(429), NotSent, id="429"),
+        pytest.param(says(400), Rejected, id="400"),
+        pytest.param(says(403), Rejected, id="403"),
+        pytest.param(says(404), NotFound, id="404"),
+        pytest.param(says(401), CredentialsError, id="401"),
+        pytest.param(says(307, "", "Location: /there"), ConfigurationError, id="redirect"),
+    ],
+)
+def test_a_write_says_what_is_known_and_is_never_repeated(server, client, script, error):
+    server.scripts = [script]
+
+    with pytest.raises(error) as caught:
+        write(client)
+
+    assert type(caught.value) is error
+    assert len(server.received) == 1
+
+
+def test_a_write_without_an_answer_in_time_has_an_unknown_outcome(server):
+    client = make(server, timeout_seconds=0.2)
+    server.scripts = [stays_silent]
+
+    with pytest.raises(UnknownOutcome, match="ReadTimeout"):
+        write(client)
+
+
+def test_a_write_to_nobody_was_surely_not_sent(server, client):
+    server.close()
+
+    with pytest.raises(NotSent, match="ConnectError"):
+        write(client)
+
+
+def test_a_write_past_its_deadline_never_leaves(server, client):
+    with pytest.raises(NotSent, match="deadline"):
+        write(client, deadline=boottime() - 1)
+
+    server.scripts = [says(200)]
+    client.read("things")
+    assert [request[:3] for request in server.received] == [b"GET"]
+
+
+def test_the_deadline_is_looked_at_when_the_connection_stands(server, monkeypatch):
+    """A process that is paused after its first look, while it connects, must not send when it wakes."""
+    now = [1000.0]
+    monkeypatch.setattr("tieout.http.boottime", lambda: now[0])
+
+    def authorise(_request) -> None:
+        now[0] += 3600  # paused between the commit of `sending` and the socket
+
+    client = make(server, authorise=authorise)
+
+    with pytest.raises(NotSent, match="deadline"):
+        write(client, deadline=1060.0)
+
+
+def test_an_expired_token_refuses_a_write_before_it_is_looked_at(server):
+    renewed = []
+    client = make(
+        server,
+        refusals=lambda answer: CredentialsError("too old", expired=True),
+        renew=lambda: bool(renewed.append(1)) or True,
+    )
+    server.scripts = [says(401)]
+
+    with pytest.raises(NotSent, match="expired"):
+        write(client)
+
+    assert (len(renewed), len(server.received)) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [NotSent, ConnectionRefused])
+def test_the_client_module_may_know_that_a_503_changed_nothing(server, error):
+    client = make(server, refusals=lambda answer: error("organisation offline"))
+    server.scripts = [says(503)]
+
+    with pytest.raises(error, match="offline"):
+        write(client)
+
+
+def test_an_answer_to_a_write_that_is_not_json_leaves_the_outcome_unknown(server, client):
+    server.scripts = [says(200, "<html>")]
+
+    with pytest.raises(UnknownOutcome):
+        write(client).json()
+
+
+def test_a_rejection_carries_the_answer_for_the_writer(server, client):
+    server.scripts = [says(400, '{"Elements": []}')]
+
+    with pytest.raises(Rejected) as caught:
+        write(client)
+
+    assert (caught.value.status, caught.value.body) == (400, b'{"Elements": []}')
+
+
+def test_a_token_that_lives_long_enough_is_there_before_a_write(server):
+    asked = []
+    client = make(server, ensure_token=lambda: asked.append("token"))
+
+    slot = client.ready_to_write()
+
+    assert (asked, slot.identifier, server.received) == (["token"], None, [])

@@ -1,0 +1,165 @@
+"""Settings: what a person wrote, or one sentence about the line that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tieout.errors import ConfigurationError, ExitCode
+from tieout.settings import Settings, package_root
+
+GOOD = """
+environment = "prod"
+data_dir = "data"
+
+[limits]
+creates = 7
+
+[connections.Shop]
+system = "magento"
+base_url = "https://shop.example"
+
+[connections.books]
+system = "xero"
+writes = "on"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _away_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "my.toml"
+    file.write_text(text)
+    return Settings.load(file)
+
+
+def test_a_file_gives_its_values_and_the_defaults_of_the_rest(tmp_path):
+    settings = load(tmp_path, GOOD)
+
+    assert settings.environment == "prod"
+    assert settings.data_dir == tmp_path / "data"
+    assert (settings.limits.creates, settings.limits.updates) == (7, 200)
+    assert settings.connections["shop"].options["base_url"] == "https://shop.example"
+    assert (settings.connections["shop"].writes, settings.connections["books"].writes) == ("off", "on")
+    assert settings.database_url is None
+    assert settings.project_dir == package_root()
+    assert settings.lookups_dir == package_root() / "models" / "lookups"
+
+
+def test_without_a_file_there_are_defaults_and_no_connections():
+    settings = Settings.load()
+
+    assert settings.connections == {}
+    assert settings.environment == "dev"
+    assert settings.source is None
+
+
+def test_the_file_of_the_working_folder_is_read_and_the_variable_names_another(tmp_path, monkeypatch):
+    (tmp_path / "tieout.toml").write_text('environment = "test"')
+    (tmp_path / "other.toml").write_text('environment = "prod"')
+
+    here = Settings.load().environment
+    monkeypatch.setenv("TIEOUT_SETTINGS", str(tmp_path / "other.toml"))
+
+    assert (here, Settings.load().environment) == ("test", "prod")
+
+
+def test_the_environment_wins_and_stays_text(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIEOUT_CONNECTIONS__SHOP__ACCESS_TOKEN", "0123")
+    monkeypatch.setenv("TIEOUT_CONNECTIONS__BOOKS__WRITES", "off")
+    monkeypatch.setenv("TIEOUT_DATABASE__URL", "postgresql://db.example/books")
+    monkeypatch.setenv("TIEOUT_ENVIRONMENT", "dev")
+    monkeypatch.setenv("TIEOUT_LIMITS__CREATES", "3")
+
+    settings = load(tmp_path, GOOD)
+
+    assert settings.connections["shop"].options["access_token"] == "0123"
+    assert settings.connections["books"].writes == "off"
+    assert settings.database_url == "postgresql://db.example/books"
+    assert settings.environment == "dev"
+    assert settings.limits.creates == 3
+
+
+def test_variables_of_command_options_are_not_settings(monkeypatch):
+    monkeypatch.setenv("TIEOUT_DRAIN_LIMIT", "5")
+
+    assert Settings.load().connections == {}
+
+
+def test_no_secret_is_shown_when_settings_are_printed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIEOUT_CONNECTIONS__SHOP__ACCESS_TOKEN", "tell-nobody")
+    monkeypatch.setenv("TIEOUT_DATABASE__URL", "postgresql://me:tell-nobody@db.example/books")
+    monkeypatch.setenv("TIEOUT_VAULT_KEY", "tell-nobody")
+
+    assert "tell-nobody" not in repr(load(tmp_path, GOOD))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param('environment = "dev"\nenviron', "my.toml line 2: not valid TOML", id="half-a-line"),
+        pytest.param('[connections.shop]\nsystem = "mag', "my.toml line 2: not valid TOML", id="open-quote"),
+        pytest.param("[connections.shop", "my.toml line 1: not valid TOML", id="open-section"),
+        pytest.param("\nenvironment =", "my.toml line 2: not valid TOML", id="no-value"),
+        pytest.param(
+            '[connections.shop]\nbase_url = "x"',
+            r"my.toml line 1: connections.shop.system is missing",
+            id="no-system",
+        ),
+        pytest.param(
+            '[connections.shop]\nsystem = "magenta"',
+            r"line 2: connections.shop.system: .*'magenta'",
+            id="system",
+        ),
+        pytest.param(
+            '[connections.shop]\nsystem = "xero"\nwrites = true',
+            r"line 3: connections.shop.writes",
+            id="writes",
+        ),
+        pytest.param('environment = "live"', r"line 1: environment", id="environment"),
+        pytest.param("[limits]\ncreates = -1", r"line 2: limits.creates", id="negative"),
+        pytest.param("[limit]\ncreates = 1", r"line 1: there is no setting limit", id="misspelt-section"),
+        pytest.param(
+            "[limits]\n\ncreate = 1", r"line 3: there is no setting limits.create", id="misspelt-field"
+        ),
+        pytest.param('[connections."my shop"]\nsystem = "xero"', "lower-case letters", id="name"),
+        pytest.param('[connections]\nshop = "magento"', r"line 2: connections.shop", id="not-a-section"),
+    ],
+)
+def test_a_half_written_file_is_named_with_line_field_and_cure(tmp_path, text, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        load(tmp_path, text)
+
+    assert caught.value.exit_code == ExitCode.PERSON
+    assert caught.value.cure
+
+
+def test_a_misspelt_variable_is_noticed(monkeypatch):
+    monkeypatch.setenv("TIEOUT_CONECTIONS__SHOP__TOKEN", "x")
+
+    with pytest.raises(ConfigurationError, match="there is no setting conections"):
+        Settings.load()
+
+
+def test_a_wrong_value_is_not_repeated_because_it_may_be_a_secret(monkeypatch):
+    monkeypatch.setenv("TIEOUT_DATABASE", "tell-nobody")
+    monkeypatch.setenv("TIEOUT_CONNECTIONS__SHOP", "tell-nobody")
+
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load()
+
+    assert "tell-nobody" not in f"{caught.value} {caught.value.cure}"
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ConfigurationError, match="no settings file"):
+        Settings.load(tmp_path / "none.toml")
+
+
+def test_an_unknown_connection_is_answered_with_the_known_ones(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"have: books, shop"):
+        load(tmp_path, GOOD).connection("bank")
