@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from cdc.writing import Found, Operation, Outcome, Outgoing, TargetClient, Who, Write, WriteCall
+from tieout.clients.magento import messages
 from tieout.errors import NotFound, RetryLater, UnknownOutcome
 from tieout.http import Answer
 
@@ -180,7 +181,7 @@ def _judge(one: Outgoing, order: Mapping[str, Any]) -> Outcome | None:
 
 
 def _refused(answer: Answer) -> Outcome:
-    message = _message(answer)
+    message = "; ".join(messages(answer))
     if answer.status == 404:
         return _rejected(
             "order not in Magento",
@@ -220,22 +221,6 @@ def _rejected(
         field=field,
         messages=(message,) if message else (),
     )
-
-
-def _message(answer: Answer) -> str:
-    """Magento's message with its parameters put in: `%1` from a list, `%name` from an object."""
-    try:
-        body = answer.json()
-    except (RetryLater, UnknownOutcome):
-        return answer.content[:300].decode("utf-8", "replace").strip()
-    if not isinstance(body, Mapping):
-        return str(body)
-    message, parameters = str(body.get("message", "")), body.get("parameters") or {}
-    if isinstance(parameters, list):
-        parameters = {str(number): value for number, value in enumerate(parameters, start=1)}
-    for name, value in parameters.items():
-        message = message.replace(f"%{name}", str(value))
-    return message
 
 
 def _marked(one: Outgoing, comments: Any) -> list[dict[str, Any]]:
