@@ -1,13 +1,21 @@
-"""Control records:
-
-what a target says, read afresh, about each document of a flow. Shared by the proof and the writers.
+"""What a proof is made of: what the target says, what the source says, and the totals and records that come
+of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any, Literal
+
+Measure = Literal["gross", "tax"]
+Kind = Literal["missing", "differs", "unexpected", "twice", "not ours", "skipped"]
+"""missing: the source has it, the target has not. differs: both have it, not alike. unexpected: ours, but the
+source does not say so (now). twice: a second record of the target bears our number. not ours: made by others.
+skipped: the
+model says why it is rightly not sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +37,146 @@ class ControlRecord:
     amount: Decimal
     tax: Decimal
     status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDocument:
+    """One document that the source says the target should contain, and what we know of it."""
+
+    flow: str
+    key: str
+    source_connection: str
+    number: str
+    currency: str
+    day: date
+    amount: Decimal
+    tax: Decimal | None
+    """None: the source does not say; not compared."""
+    skip: str | None
+    target_id: str | None
+    pending: str | None
+    """Why the target does not have it, or has it otherwise, as our records explain it; None when they do not.
+    """
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> SourceDocument:
+        """A row of the query `documents`."""
+        return cls(
+            flow=row["flow"],
+            key=row["key"],
+            source_connection=row["source_connection"],
+            number=row["number"] or "",
+            currency=row["currency"],
+            day=row["day"],
+            amount=row["amount"],
+            tax=row["tax"],
+            skip=row["skip"],
+            target_id=row["target_id"],
+            pending=_pending(row),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """One record behind a difference."""
+
+    kind: Kind
+    key: str
+    """Ours; empty for a record that is not."""
+    number: str
+    target_id: str
+    reason: str
+    is_explained: bool
+    count: int
+    """What it adds to source minus target."""
+    amount: Decimal
+    """The same in money; of a skipped document its amount, which is in neither total."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """One flow, currency and day on both sides, measured in `gross` (with tax) or `tax`."""
+
+    flow: str
+    source_connection: str
+    target_connection: str
+    currency: str
+    day: date
+    measure: Measure
+    source_count: int
+    source_amount: Decimal
+    target_count: int
+    target_amount: Decimal
+    named: tuple[Named, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Both sides say the same."""
+        return self.source_count == self.target_count and self.source_amount == self.target_amount
+
+    @property
+    def explained_count(self) -> int:
+        """How much of source minus target the explained records make up."""
+        return sum(named.count for named in self.named if named.is_explained)
+
+    @property
+    def explained_amount(self) -> Decimal:
+        """The same in money."""
+        return sum((named.amount for named in self.named if _counts(named)), Decimal(0))
+
+    @property
+    def is_proved(self) -> bool:
+        """Equal to the cent once the explained records are set aside, and no record is left unexplained.
+
+        Two unexplained records that cancel out in the total are no proof.
+        """
+        return (
+            all(named.is_explained for named in self.named)
+            and self.source_count - self.target_count == self.explained_count
+            and self.source_amount - self.target_amount == self.explained_amount
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Control totals of both sides, by flow, currency and day."""
+
+    totals: tuple[Total, ...]
+    skipped: int
+    """Documents that rightly are not sent; each is named in its total."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Every total is equal or explained by named records."""
+        return all(total.is_proved for total in self.totals)
+
+    @property
+    def unexplained(self) -> tuple[Named, ...]:
+        """Records that nothing explains, each once."""
+        found = (named for total in self.totals for named in total.named if not named.is_explained)
+        return tuple({(named.kind, named.key, named.target_id): named for named in found}.values())
+
+
+def _counts(named: Named) -> bool:
+    return named.is_explained and named.kind != "skipped"
+
+
+def _pending(row: Mapping[str, Any]) -> str | None:
+    reason = f": {row['reason']}" if row["reason"] else ""
+    match row["state"]:
+        case "rejected":
+            return f"rejected{reason}"
+        case "held":
+            return f"held ({row['held_for']}){reason}"
+        case "waiting":
+            waits = ", ".join(f"{each['entity']} {each['key']}" for each in row["waits_for"] or ())
+            return f"waits for {waits}"
+        case "ready":
+            return "ready to be sent"
+        case "sending" | "in_doubt":
+            return "being sent; the next drain settles it"
+    if row["frozen_because"]:
+        return f"frozen: {row['frozen_because']}"
+    if row["is_declined"]:
+        return "a person decided not to send it"
+    return None

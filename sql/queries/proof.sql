@@ -1,0 +1,110 @@
+-- The proof: what the source says, what we know of each document, and what was found.
+
+-- name: is_built
+-- Does the set in force say what is to be proved?
+select to_regclass('proofs.source_documents') is not null as is_built;
+
+-- name: documents
+-- Every document that a source says the target should contain, with what we know of it: its link, its open entry, its
+-- drift. Parameters: target_connection.
+select
+    documents.flow,
+    documents.entity,
+    documents.key,
+    documents.source_connection,
+    documents.target_connection,
+    documents.number,
+    documents.reference,
+    documents.currency,
+    documents.day,
+    documents.amount,
+    documents.tax,
+    documents.skip,
+    links.target_id,
+    coalesce(links.is_gone, false) as is_gone,
+    links.declined_hash is not null as is_declined,
+    outbox.state,
+    outbox.operation,
+    outbox.held_for,
+    outbox.reason,
+    outbox.cure,
+    outbox.waits_for,
+    drift.frozen_because
+from proofs.source_documents as documents
+left join cdc.links as links
+    on
+        documents.target_connection = links.connection
+        and documents.entity = links.entity
+        and documents.key = links.key
+left join cdc.outbox as outbox
+    on
+        documents.target_connection = outbox.connection
+        and documents.entity = outbox.entity
+        and documents.key = outbox.key
+left join cdc.drift as drift
+    on
+        documents.target_connection = drift.connection
+        and documents.entity = drift.entity
+        and documents.key = drift.key
+where documents.target_connection = %(target_connection)s
+order by documents.flow, documents.day, documents.key;
+
+-- name: targets
+-- Connections that documents go to, and from where.
+select distinct
+    documents.source_connection,
+    documents.target_connection
+from proofs.source_documents as documents
+where documents.target_connection is not null
+order by documents.target_connection, documents.source_connection;
+
+-- name: ours
+-- Every record of a target that we made or adopted: its key, whatever the source says of it now.
+-- Parameters: target_connection.
+select
+    links.entity,
+    links.key,
+    links.target_id,
+    links.is_gone,
+    links.source_connection
+from cdc.links as links
+where
+    links.connection = %(target_connection)s
+    and links.target_id is not null;
+
+-- name: store
+-- One compared total.
+insert into cdc.proofs (
+    run,
+    flow,
+    source_connection,
+    target_connection,
+    currency,
+    day,
+    measure,
+    source_count,
+    source_amount,
+    target_count,
+    target_amount,
+    explained_count,
+    explained_amount,
+    is_equal,
+    named
+)
+values (
+    %(run)s,
+    %(flow)s,
+    %(source_connection)s,
+    %(target_connection)s,
+    %(currency)s,
+    %(day)s,
+    %(measure)s,
+    %(source_count)s,
+    %(source_amount)s,
+    %(target_count)s,
+    %(target_amount)s,
+    %(explained_count)s,
+    %(explained_amount)s,
+    %(is_equal)s,
+    %(named)s
+);
