@@ -1,8 +1,9 @@
-"""The Magento stand-in: a Flask app that answers `/rest/[code|all]/V1/...` as Magento Open Source 2.4.4 does.
+"""The Magento stand-in: a Flask app that answers `/rest/[code|all]/V1/...` as Magento Open Source 2.4.4
+does.
 
-`create_app(**options)` takes the fields of `Options`. A request passes the content checks, finds its route, is
-authorised, and its function's value is rendered, trimmed by `fields=` if asked. Every answer sets a session cookie and
-forbids caching, as the real one does.
+`create_app(**options)` takes the fields of `Options`. A request passes the content checks, finds its
+route, is authorised, and its function's value is rendered, trimmed by `fields=` if asked. Every answer
+sets a session cookie and forbids caching, as the real one does.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who is calling: admin and customer tokens (JWT), and integrations by OAuth 1.0a or as plain bearer.
 
-A bearer that is not valid is no error by itself: the caller is then a guest, and the ACL check gives the one 401.
-OAuth failures are answered at once. Parameters are signed in PHP's natural order (digits compared as numbers), so from
-eleven filters on, RFC 5849 signers fail. Source: recorded exchanges with Magento Open Source 2.4.4 (auth, auth_more),
-and `Framework/Oauth/Oauth.php`.
+A bearer that is not valid is no error by itself: the caller is then a guest, and the ACL check gives the
+one 401. OAuth failures are answered at once. Parameters are signed in PHP's natural order (digits compared
+as numbers), so from eleven filters on, RFC 5849 signers fail. Source: recorded exchanges with Magento Open
+Source 2.4.4 (auth, auth_more), and `Framework/Oauth/Oauth.php`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Asynchronous and bulk calls: accepted with 202, done when the consumer runs.
 
-Accepted does not mean valid: a row that is refused later ends as status 3 with error code 0. An element of the wrong
-shape refuses the whole bulk. Bulk routes with a path parameter always fail with the plain-text 500 (a known fault of
-2.4.3 to 2.4.4). Source: recorded exchanges with Magento Open Source 2.4.4 (async_bulk).
+Accepted does not mean valid: a row that is refused later ends as status 3 with error code 0. An element of
+the wrong shape refuses the whole bulk. Bulk routes with a path parameter always fail with the plain-text
+500 (a known fault of 2.4.3 to 2.4.4). Source: recorded exchanges with Magento Open Source 2.4.4
+(async_bulk).
 """
 
 from __future__ import annotations

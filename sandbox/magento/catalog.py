@@ -1,7 +1,8 @@
 """Finding products and reading and writing their attributes by store scope.
 
-A product row has global values; `scoped` holds overrides by store id. Scope `all` (store 0) is the global row; a call
-without a code reads and writes the default view. Source: recorded exchanges with Magento Open Source 2.4.4 (products).
+A product row has global values; `scoped` holds overrides by store id. Scope `all` (store 0) is the global
+row; a call without a code reads and writes the default view. Source: recorded exchanges with Magento Open
+Source 2.4.4 (products).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checkout: wanted skus become a priced cart, the cart an order, and a gateway does its part.
 
-Offline methods leave the order `new`; an authorising gateway starts it in `processing`, a capturing one with its invoice.
-Source: recorded orders of Magento Open Source 2.4.4 (order_placing, order_life_online).
+Offline methods leave the order `new`; an authorising gateway starts it in `processing`, a capturing one
+with its invoice. Source: recorded orders of Magento Open Source 2.4.4 (order_placing, order_life_online).
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Magento's own control routes under `/_sandbox`: what shoppers, staff and broken extensions do, without a login.
+"""Magento's own control routes under `/_sandbox`: what shoppers, staff and broken extensions do, without a
+login.
 
-POST place, pay, invoice, ship, refund, cancel, hold, unhold, comment, edit, delete, customers, products, consume;
-GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would answer it.
+POST place, pay, invoice, ship, refund, cancel, hold, unhold, comment, edit, delete, customers, products,
+consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
+answer it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,22 @@ from sandbox.magento.orderview import show
 from sandbox.magento.render import dumps, loads
 from sandbox.magento.shop import Doc, Shop
 
-TABLES = ["orders", "invoices", "creditmemos", "shipments", "transactions", "comments", "products", "customers", "categories", "tax_classes", "tax_rates", "tax_rules", "customer_groups", "source_items"]
+TABLES = [
+    "orders",
+    "invoices",
+    "creditmemos",
+    "shipments",
+    "transactions",
+    "comments",
+    "products",
+    "customers",
+    "categories",
+    "tax_classes",
+    "tax_rates",
+    "tax_rules",
+    "customer_groups",
+    "source_items",
+]
 _MISSING = object()
 
 

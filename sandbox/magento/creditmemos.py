@@ -1,7 +1,8 @@
 """Credit memos: refund by order (offline), refund by invoice (gateway methods only), and the routes.
 
-No order lock in 2.4.4: two refunds at once both succeed, and the order's totals count one. Source: recorded exchanges
-with Magento Open Source 2.4.4 (order life, concurrency) and `Sales/Model/RefundOrder.php`.
+No order lock in 2.4.4: two refunds at once both succeed, and the order's totals count one. Source:
+recorded exchanges with Magento Open Source 2.4.4 (order life, concurrency) and
+`Sales/Model/RefundOrder.php`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Reading `searchCriteria` out of a query string as PHP and the service layer do.
 
-Both spellings of each key work, the parameter itself is mandatory, an unknown condition means `eq`, and a sort order
-without a direction sorts descending. Source: recorded exchanges with Magento Open Source 2.4.4 (lists).
+Both spellings of each key work, the parameter itself is mandatory, an unknown condition means `eq`, and a
+sort order without a direction sorts descending. Source: recorded exchanges with Magento Open Source 2.4.4
+(lists).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Customers: unique by e-mail and website, PUT merges, `addresses` replaces the set.
 
-Every PUT moves the stamp, even with nothing changed. An address that lacks required parts is dropped without a word on
-create; an entry without an id becomes a new address on every retry. Source: recorded exchanges with Magento Open Source
-2.4.4 (customers, customers_updated_at, concurrency).
+Every PUT moves the stamp, even with nothing changed. An address that lacks required parts is dropped
+without a word on create; an entry without an id becomes a new address on every retry. Source: recorded
+exchanges with Magento Open Source 2.4.4 (customers, customers_updated_at, concurrency).
 """
 
 from __future__ import annotations
@@ -22,7 +22,22 @@ TAKEN = "A customer with the same email address already exists in an associated 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LABELS = {"firstname": "First Name", "lastname": "Last Name"}
 _NEEDED = ("firstname", "lastname", "street", "city", "country_id", "telephone")
-_FIELDS = ["email", "firstname", "lastname", "middlename", "prefix", "suffix", "dob", "gender", "taxvat", "group_id", "store_id", "website_id", "disable_auto_group_change", "confirmation"]
+_FIELDS = [
+    "email",
+    "firstname",
+    "lastname",
+    "middlename",
+    "prefix",
+    "suffix",
+    "dob",
+    "gender",
+    "taxvat",
+    "group_id",
+    "store_id",
+    "website_id",
+    "disable_auto_group_change",
+    "confirmation",
+]
 _KNOWN = frozenset(
     [
         *_FIELDS,
@@ -103,7 +118,26 @@ def update(shop: Shop, number: int, sent: Doc) -> Doc:
 
 def show(row: Doc) -> Doc:
     """The customer as REST shows it."""
-    order = ["id", "group_id", "default_billing", "default_shipping", "created_at", "updated_at", "created_in", "dob", "email", "firstname", "lastname", "middlename", "prefix", "suffix", "gender", "store_id", "taxvat", "website_id"]
+    order = [
+        "id",
+        "group_id",
+        "default_billing",
+        "default_shipping",
+        "created_at",
+        "updated_at",
+        "created_in",
+        "dob",
+        "email",
+        "firstname",
+        "lastname",
+        "middlename",
+        "prefix",
+        "suffix",
+        "gender",
+        "store_id",
+        "taxvat",
+        "website_id",
+    ]
     shown: Doc = {name: row[name] for name in order if row.get(name) is not None}
     shown["addresses"] = [_shown_address(row, entry) for entry in row["addresses"]]
     shown["disable_auto_group_change"] = row["disable_auto_group_change"]

@@ -1,7 +1,8 @@
 """Stores, currencies, countries, taxes and customer groups.
 
-Times of orders are UTC; `timezone` of `storeConfigs` is what turns them into a shop's dates. Shipping's tax class is a
-setting that REST does not show. Source: recorded exchanges with Magento Open Source 2.4.4 (store_tax_groups).
+Times of orders are UTC; `timezone` of `storeConfigs` is what turns them into a shop's dates. Shipping's
+tax class is a setting that REST does not show. Source: recorded exchanges with Magento Open Source 2.4.4
+(store_tax_groups).
 """
 
 from __future__ import annotations

@@ -11,7 +11,20 @@ from sandbox.magento.errors import bad_request
 from sandbox.magento.render import ZERO, cents
 from sandbox.magento.shop import Doc, Shop
 
-_COPIED = ["base_currency_code", "global_currency_code", "order_currency_code", "store_currency_code", "base_to_global_rate", "base_to_order_rate", "store_to_base_rate", "store_to_order_rate", "store_id", "billing_address_id", "shipping_address_id", "discount_description"]
+_COPIED = [
+    "base_currency_code",
+    "global_currency_code",
+    "order_currency_code",
+    "store_currency_code",
+    "base_to_global_rate",
+    "base_to_order_rate",
+    "store_to_base_rate",
+    "store_to_order_rate",
+    "store_id",
+    "billing_address_id",
+    "shipping_address_id",
+    "discount_description",
+]
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """The refusals of the REST API, in the shapes a real 2.4.4 answers them.
 
-`parameters` is a list where the message counts (`%1`) and an object where it names (`%fieldName`). A 500 comes in three
-shapes: JSON with a report id, plain text, and an HTML page. Source: recorded exchanges with Magento Open Source 2.4.4.
+`parameters` is a list where the message counts (`%1`) and an object where it names (`%fieldName`). A 500
+comes in three shapes: JSON with a report id, plain text, and an HTML page. Source: recorded exchanges with
+Magento Open Source 2.4.4.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Invoices: the totals of one, the invoice action, capture, and the routes.
 
-The first invoice carries all shipping and its tax; the last one takes what rounding left. Whether money was captured or
-not, the invoice ends in state 2 and raises the order's `total_paid`. Totals from
+The first invoice carries all shipping and its tax; the last one takes what rounding left. Whether money
+was captured or not, the invoice ends in state 2 and raises the order's `total_paid`. Totals from
 `Sales/Model/Order/Invoice/Total/*` and recorded invoices of Magento Open Source 2.4.4.
 """
 

@@ -1,8 +1,9 @@
 """The totals of a credit memo.
 
-The shipping discount of a memo is taken from gross shipping and not rounded, so figures can keep four decimals and a
-full refund can miss the paid amount by a cent. Shipping's tax compensation is folded into the memo's. Totals from
-`Sales/Model/Order/Creditmemo/Total/*` and recorded memos of Magento Open Source 2.4.4.
+The shipping discount of a memo is taken from gross shipping and not rounded, so figures can keep four
+decimals and a full refund can miss the paid amount by a cent. Shipping's tax compensation is folded into
+the memo's. Totals from `Sales/Model/Order/Creditmemo/Total/*` and recorded memos of Magento Open Source
+2.4.4.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Orders: lists, items, comments, hold, cancel, the entity patch, address edits.
 
-A comment without a status sets the order's status to null; `POST /orders` answers with a misleading body. Source:
-recorded exchanges with Magento Open Source 2.4.4 (order life, lists, concurrency).
+A comment without a status sets the order's status to null; `POST /orders` answers with a misleading body.
+Source: recorded exchanges with Magento Open Source 2.4.4 (order life, lists, concurrency).
 """
 
 from __future__ import annotations
@@ -65,8 +65,10 @@ def comment(shop: Shop, order_id: int, sent: Doc, at: str | None = None) -> bool
 
 
 def _touch_first_item(shop: Shop, order_id: int, at: str) -> None:
-    """The first save after placing moves an item's stamp, not the order's."""
+    """The first comment moves a configurable's stamp (its options are written anew), not the order's."""
     order = shop.load("orders", order_id)
+    if order["items"][0]["product_type"] != "configurable":
+        return
     order["items"][0]["updated_at"] = at
     shop.put("orders", order)
 
@@ -230,7 +232,10 @@ def _patch(shop: Shop, call: Call) -> Doc:
     }
     answer |= columns
     answer["updated_at"] = order["updated_at"]
-    return answer | {"items": show_items(shop, order), "payment": order["payment"]}
+    answer |= {"items": show_items(shop, order), "billing_address": order["billing_address"]}
+    answer["payment"] = order["payment"]
+    entries = [show_comment(row) for row in reversed(comments_of(shop, order["entity_id"]))]
+    return answer | {"status_histories": entries}
 
 
 def _address(shop: Shop, call: Call) -> Doc:

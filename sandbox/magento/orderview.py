@@ -1,7 +1,9 @@
-"""An order as REST shows it: rewritten row totals, embedded parents, shipping assignments, history newest first.
+"""An order as REST shows it: rewritten row totals, embedded parents, shipping assignments, history newest
+first.
 
-`row_total` and its kin are rewritten for order items only (`Sales/Model/Order/Webapi/ChangeOutputArray.php`); which
-way depends on the release. Source for the shape: recorded orders of Magento Open Source 2.4.4.
+`row_total` and its kin are rewritten for order items only
+(`Sales/Model/Order/Webapi/ChangeOutputArray.php`); which way depends on the release. Source for the shape:
+recorded orders of Magento Open Source 2.4.4.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ from sandbox.magento.documents import amount
 from sandbox.magento.render import ZERO
 from sandbox.magento.shop import NESTED, Doc, Shop
 
-_SHIPPING_TOTALS = ["shipping_amount", "shipping_canceled", "shipping_discount_amount", "shipping_incl_tax", "shipping_invoiced", "shipping_refunded", "shipping_tax_amount", "shipping_tax_refunded"]
+_SHIPPING_TOTALS = [
+    "shipping_amount",
+    "shipping_canceled",
+    "shipping_discount_amount",
+    "shipping_incl_tax",
+    "shipping_invoiced",
+    "shipping_refunded",
+    "shipping_tax_amount",
+    "shipping_tax_refunded",
+]
 _HIDDEN_COLUMNS = ("shipping_method", "shipping_address_id")
 
 

@@ -1,9 +1,9 @@
 """Payment methods and their transactions.
 
-Offline methods take part in no gateway: every invoice counts as paid. The gateway-like ones stand for a module that
-always says yes: `cardauth` authorises when the order is placed, `cardpay` and `paypal_express` capture at once.
-`/transactions` nests children and lists them flat as well, and has no amounts. Source: recorded exchanges with Magento
-Open Source 2.4.4 (order_life_online, made with such a stand-in module).
+Offline methods take part in no gateway: every invoice counts as paid. The gateway-like ones stand for a
+module that always says yes: `cardauth` authorises when the order is placed, `cardpay` and `paypal_express`
+capture at once. `/transactions` nests children and lists them flat as well, and has no amounts. Source:
+recorded exchanges with Magento Open Source 2.4.4 (order_life_online, made with such a stand-in module).
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Placing an order: a cart of skus priced, then written as the rows a real checkout leaves behind.
 
-Shapes and signs from recorded orders A to J of Magento Open Source 2.4.4: fields that were never used are absent and
-not 0, a configurable's parent carries the child's sku and all money, a dynamic bundle's money lies on the children.
+Shapes and signs from recorded orders A to J of Magento Open Source 2.4.4: fields that were never used are
+absent and not 0, a configurable's parent carries the child's sku and all money, a dynamic bundle's money
+lies on the children.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_DOWN, Decimal
 from typing import Any
 
 from sandbox.magento.catalog import scoped
@@ -152,7 +153,7 @@ def item_rows(
             original = Decimal(scoped(product, "price", view.id))
             parent |= {
                 "base_original_price": original,
-                "original_price": column(original * Decimal(view.rate_text)),
+                "original_price": _converted(original, view),
             }
         if product["type_id"] == "configurable":
             parent["sku"] = entry["children"][0]["product"]["sku"]
@@ -176,7 +177,19 @@ def item_rows(
     return rows
 
 
-_NO_MONEY = ["base_discount_amount", "base_price", "base_row_total", "base_tax_amount", "discount_amount", "discount_percent", "original_price", "price", "row_total", "tax_amount", "tax_percent"]
+_NO_MONEY = [
+    "base_discount_amount",
+    "base_price",
+    "base_row_total",
+    "base_tax_amount",
+    "discount_amount",
+    "discount_percent",
+    "original_price",
+    "price",
+    "row_total",
+    "tax_amount",
+    "tax_percent",
+]
 
 
 def _row(shop: Shop, view: StoreView, order: Doc, entry: Doc, at: str) -> Doc:
@@ -207,7 +220,23 @@ def _row(shop: Shop, view: StoreView, order: Doc, entry: Doc, at: str) -> Doc:
     return row
 
 
-_UNUSED = ["amount_refunded", "base_amount_refunded", "base_discount_invoiced", "base_row_invoiced", "base_tax_invoiced", "discount_invoiced", "free_shipping", "is_qty_decimal", "no_discount", "qty_canceled", "qty_invoiced", "qty_refunded", "qty_shipped", "row_invoiced", "tax_invoiced"]
+_UNUSED = [
+    "amount_refunded",
+    "base_amount_refunded",
+    "base_discount_invoiced",
+    "base_row_invoiced",
+    "base_tax_invoiced",
+    "discount_invoiced",
+    "free_shipping",
+    "is_qty_decimal",
+    "no_discount",
+    "qty_canceled",
+    "qty_invoiced",
+    "qty_refunded",
+    "qty_shipped",
+    "row_invoiced",
+    "tax_invoiced",
+]
 
 
 def _money(
@@ -222,12 +251,18 @@ def _money(
         **_both("row_total", one.row_total, two.row_total),
         **_both("row_total_incl_tax", one.row_total_incl_tax, two.row_total_incl_tax),
         **_both("tax_amount", one.tax, two.tax),
-        **_both("original_price", cents(unit), unit * Decimal(view.rate_text)),
+        "base_original_price": cents(unit),
+        "original_price": _converted(unit, view),
         "discount_percent": rule.percent if rule is not None else 0,
         "tax_percent": one.percent,
     }
-    if rule is not None:
+    if rule is not None and "parent_item_id" not in row:
         row["applied_rule_ids"] = str(rule.id)
+
+
+def _converted(unit: Decimal, view: StoreView) -> Decimal:
+    """The catalogue price in order currency, to four places; PHP's binary product falls short of an exact half."""
+    return (unit * Decimal(view.rate_text)).quantize(Decimal("0.0001"), rounding=ROUND_HALF_DOWN)
 
 
 def _options(entry: Doc) -> Doc:

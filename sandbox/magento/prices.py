@@ -1,8 +1,8 @@
 """The price storage endpoints: base, special and tier prices and cost, written in bulk.
 
-A row that fails is one entry of the answer (HTTP 200) while the good rows are saved; the error's parameters are a list
-though its message names them. None of them moves a product's stamp. Source: recorded exchanges with Magento Open Source
-2.4.4 (products).
+A row that fails is one entry of the answer (HTTP 200) while the good rows are saved; the error's
+parameters are a list though its message names them. None of them moves a product's stamp. Source: recorded
+exchanges with Magento Open Source 2.4.4 (products).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The totals of a cart: subtotal, discount, shipping, tax, grand total, once in base and once in order currency.
+"""The totals of a cart: subtotal, discount, shipping, tax, grand total, once in base and once in order
+currency.
 
-Each currency is calculated by itself from converted unit prices, so the two differ by cents from a plain conversion.
-Order of the collectors and the rounding of discounts as on Magento Open Source 2.4.4 (`Tax`, `SalesRule` and `Quote`
-total models; recorded orders A to J).
+Each currency is calculated by itself from converted unit prices, so the two differ by cents from a plain
+conversion. Order of the collectors and the rounding of discounts as on Magento Open Source 2.4.4 (`Tax`,
+`SalesRule` and `Quote` total models; recorded orders A to J).
 """
 
 from __future__ import annotations

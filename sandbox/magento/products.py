@@ -1,8 +1,8 @@
 """Products and categories: upserts by sku, store scopes, children of configurables.
 
-POST and PUT are both upserts; only what is sent is written, each save moves the stamp even if nothing changed. Unknown
-keys are a masked 500, a missing sku the plain-text one. Source: recorded exchanges with Magento Open Source 2.4.4
-(products, concurrency).
+POST and PUT are both upserts; only what is sent is written, each save moves the stamp even if nothing
+changed. Unknown keys are a masked 500, a missing sku the plain-text one. Source: recorded exchanges with
+Magento Open Source 2.4.4 (products, concurrency).
 """
 
 from __future__ import annotations
@@ -22,7 +22,25 @@ from sandbox.magento.stock import number, set_source, stock_item
 
 _FIELDS = ("name", "price", "status", "visibility", "weight")
 _KNOWN = frozenset(
-    ["id", "sku", "name", "attribute_set_id", "price", "status", "visibility", "type_id", "created_at", "updated_at", "weight", "extension_attributes", "product_links", "options", "media_gallery_entries", "tier_prices", "custom_attributes"]
+    [
+        "id",
+        "sku",
+        "name",
+        "attribute_set_id",
+        "price",
+        "status",
+        "visibility",
+        "type_id",
+        "created_at",
+        "updated_at",
+        "weight",
+        "extension_attributes",
+        "product_links",
+        "options",
+        "media_gallery_entries",
+        "tier_prices",
+        "custom_attributes",
+    ]
 )
 _REPLACED = (
     "website_ids",

@@ -1,4 +1,6 @@
-"""JSON as PHP writes it: exact decimals without trailing zeros, escaped slashes; and reading JSON without floats."""
+"""JSON as PHP writes it: exact decimals without trailing zeros, escaped slashes; and reading JSON without
+floats.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The route table: method, path, ACL resource and the function that answers.
 
-Functions take the shop and the call and return the JSON value. `{name}` matches one path segment, still encoded, so
-that a sku with an encoded slash stays one segment.
+Functions take the shop and the call and return the JSON value. `{name}` matches one path segment, still
+encoded, so that a sku with an encoded slash stays one segment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The list engine: filters, sorting, paging and the `fields` expression over rows kept in memory.
 
-The comparisons are MySQL's: a number column reads the leading number of the text, a stamp column reads a date and
-ignores what follows it, and text compares without regard to letter case.
+The comparisons are MySQL's: a number column reads the leading number of the text, a stamp column reads a
+date and ignores what follows it, and text compares without regard to letter case.
 """
 
 from __future__ import annotations

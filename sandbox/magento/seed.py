@@ -1,4 +1,6 @@
-"""The shop every stand-in starts with: two websites, three store views, taxes, groups, categories and a small catalogue."""
+"""The shop every stand-in starts with: two websites, three store views, taxes, groups, categories and a
+small catalogue.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,28 @@ _SIMPLES: tuple[tuple[str, str, str, str, int, int, str], ...] = (
     ("ODD-01", "Odd thing", "simple", "9.99", TAXABLE, UNCHARTED, "1.5"),
     ("LAMP-01", "Desk lamp", "simple", "33.33", TAXABLE, GOODS, "1"),
 )
-_PENS = ["0.37", "1.19", "0.03", "0.07", "2.49", "3.33", "0.99", "1.01", "4.45", "0.15", "7.77", "0.05", "1.15", "2.35", "0.45", "6.66", "0.01", "5.55", "1.85", "9.95"]
+_PENS = [
+    "0.37",
+    "1.19",
+    "0.03",
+    "0.07",
+    "2.49",
+    "3.33",
+    "0.99",
+    "1.01",
+    "4.45",
+    "0.15",
+    "7.77",
+    "0.05",
+    "1.15",
+    "2.35",
+    "0.45",
+    "6.66",
+    "0.01",
+    "5.55",
+    "1.85",
+    "9.95",
+]
 _CATEGORIES = (
     (1, "Root Catalog", 0, 0, "1"),
     (2, "Default Category", 1, 1, "1/2"),
@@ -85,6 +108,7 @@ _CATEGORIES = (
     (SERVICES, "Services", 2, 2, "1/2/4"),
     (BOOKS, "Books", 2, 2, "1/2/5"),
     (UNCHARTED, "Uncharted", 2, 2, "1/2/6"),
+    (7, "Gadgets", 2, 2, "1/2/7"),
 )
 
 
@@ -104,7 +128,10 @@ def fill(shop: Shop, options: Options) -> None:
     )
     shop.settings["shipping_tax_class"] = TAXABLE
     _table(
-        shop, "categories", "id", [_category(*entry, at) for entry in _CATEGORIES[: 6 if options.seed else 2]]
+        shop,
+        "categories",
+        "id",
+        [_category(*entry, at) for entry in _CATEGORIES[: None if options.seed else 2]],
     )
     if options.seed:
         _taxes(shop)

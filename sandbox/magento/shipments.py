@@ -1,7 +1,8 @@
-"""Shipments and tracks: the ship action takes stock from the source and moves the order's stamp only with its state.
+"""Shipments and tracks: the ship action takes stock from the source and moves the order's stamp only with
+its state.
 
-Two shipments of one order at once: the second finds its stock already taken and is refused. Source: recorded exchanges
-with Magento Open Source 2.4.4 (order life, concurrency).
+Two shipments of one order at once: the second finds its stock already taken and is refused. Source:
+recorded exchanges with Magento Open Source 2.4.4 (order life, concurrency).
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""The shop in memory: rows by table, id sequences, increment ids, stamps, and the way a write reaches the tables.
+"""The shop in memory: rows by table, id sequences, increment ids, stamps, and the way a write reaches the
+tables.
 
-A stored row is never changed in place: a write loads a copy, works on it for a few milliseconds and puts the whole
-copy back. Two writes on one order therefore overwrite each other, as they do on a real 2.4.4, where only the invoice
-action takes a lock on the order. A row's `updated_at` moves only if one of its columns really changed (MySQL's
-`ON UPDATE CURRENT_TIMESTAMP`). Source: recorded exchanges with Magento Open Source 2.4.4 (concurrency, order life).
+A stored row is never changed in place: a write loads a copy, works on it for a few milliseconds and puts
+the whole copy back. Two writes on one order therefore overwrite each other, as they do on a real 2.4.4,
+where only the invoice action takes a lock on the order. A row's `updated_at` moves only if one of its
+columns really changed (MySQL's `ON UPDATE CURRENT_TIMESTAMP`). Source: recorded exchanges with Magento
+Open Source 2.4.4 (concurrency, order life).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What may be done with an order and its items, and the state that follows.
 
-From `Sales/Model/Order.php`, `Order/Item.php` and `ResourceModel/Order/Handler/State.php`, checked against recorded
-orders of Magento Open Source 2.4.4. Children of a configurable or of a fixed-price bundle are "dummies" for money; for
-shipping the parent counts and the children follow.
+From `Sales/Model/Order.php`, `Order/Item.php` and `ResourceModel/Order/Handler/State.php`, checked against
+recorded orders of Magento Open Source 2.4.4. Children of a configurable or of a fixed-price bundle are
+"dummies" for money; for shipping the parent counts and the children follow.
 """
 
 from __future__ import annotations

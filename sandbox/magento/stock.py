@@ -1,8 +1,8 @@
 """Stock: legacy stock items, MSI sources and source items, reservations and salable quantities.
 
-Salable is the source quantity minus open reservations (orders not shipped). The legacy item and the source item are two
-views of one number. Source items accept unknown skus and negative quantities. None of it moves a product's stamp.
-Source: recorded exchanges with Magento Open Source 2.4.4 (stock).
+Salable is the source quantity minus open reservations (orders not shipped). The legacy item and the source
+item are two views of one number. Source items accept unknown skus and negative quantities. None of it
+moves a product's stamp. Source: recorded exchanges with Magento Open Source 2.4.4 (stock).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Tax rates and the total-based tax calculation, with the rounding that is carried from line to line.
 
-Transcribed in our own words from `Tax/Model/Calculation/TotalBaseCalculator.php` and checked against recorded orders of
-Magento Open Source 2.4.4: rounding differences are carried per rate, apart for the tax before and after discount, from
-the first item to shipping; the carry starts at a millionth. With tax-inclusive prices the catalogue price is first
-stripped of the tax of the shipping origin.
+Transcribed in our own words from `Tax/Model/Calculation/TotalBaseCalculator.php` and checked against
+recorded orders of Magento Open Source 2.4.4: rounding differences are carried per rate, apart for the tax
+before and after discount, from the first item to shipping; the carry starts at a millionth. With
+tax-inclusive prices the catalogue price is first stripped of the tax of the shipping origin.
 """
 
 from __future__ import annotations
