@@ -9,47 +9,17 @@ Xero's documentation, its OpenAPI examples and public issue threads, as of autum
 
 from __future__ import annotations
 
-import re
-
-from cdc.writers.refusal import Refusal
-from cdc.writing import OutcomeKind, Who
-
-
-def _rule(
-    pattern: str,
-    *,
-    cause: str,
-    reason: str,
-    cure: str,
-    who: Who = "accountant",
-    kind: OutcomeKind = "rejected",
-    field: str | None = None,
-    depends_on: tuple[str, ...] = (),
-    ask: bool = False,
-    is_connection: bool = False,
-) -> tuple[re.Pattern[str], Refusal]:
-    return re.compile(pattern, re.IGNORECASE), Refusal(
-        cause=cause,
-        reason=reason,
-        cure=cure,
-        who=who,
-        kind=kind,
-        field=field,
-        depends_on=depends_on,
-        ask=ask,
-        is_connection=is_connection,
-    )
-
+from cdc.writers.refusal import rule
 
 _CONNECTION = (
-    _rule(
+    rule(
         r"limit of (?:invoices|bills)|(?:plan|subscription).{0,40}limit",
         cause="plan limit",
         reason="The organisation's Xero plan allows no more approved documents.",
         cure="Upgrade the plan of the Xero organisation, then resume the connection.",
         is_connection=True,
     ),
-    _rule(
+    rule(
         r"organisation is offline",
         cause="organisation offline",
         reason="The Xero organisation is offline.",
@@ -57,7 +27,7 @@ _CONNECTION = (
         who="vendor",
         is_connection=True,
     ),
-    _rule(
+    rule(
         r"(?:subscription|trial|plan).{0,40}(?:expired|cancelled|canceled|not active|does not include)"
         r"|not subscribed to (?!currency)",
         cause="subscription",
@@ -68,7 +38,7 @@ _CONNECTION = (
 )
 
 _PERHAPS_OURS = (
-    _rule(
+    rule(
         r"(?:invoice|credit note|order|document) (?:#|number|no\.?) must be unique",
         cause="number used",
         reason="Another document in Xero already has this number.",
@@ -79,7 +49,7 @@ _PERHAPS_OURS = (
         depends_on=("invoices", "credit_notes"),
         ask=True,
     ),
-    _rule(
+    rule(
         r"contact (?:account )?number.{0,80}(?:already|unique)|another contact has this contact number",
         cause="contact number used",
         reason="Another contact in Xero already bears our mark (ContactNumber).",
@@ -89,7 +59,7 @@ _PERHAPS_OURS = (
         depends_on=("contacts",),
         ask=True,
     ),
-    _rule(
+    rule(
         r"item with code (?P<value>.+?) already exists|item code.{0,40}(?:already|unique)",
         cause="item code used",
         reason="Xero already has an item with the code{value}.",
@@ -102,7 +72,7 @@ _PERHAPS_OURS = (
 )
 
 _PERIOD_AND_CURRENCY = (
-    _rule(
+    rule(
         r"(?:period|year) lock date(?:, currently set at (?P<value>[^.]+))?|locked period",
         cause="locked period",
         reason="The document's date lies in a period that is locked in Xero{until}.",
@@ -110,9 +80,9 @@ _PERIOD_AND_CURRENCY = (
         field="Date",
         depends_on=("organisations",),
     ),
-    _rule(
+    rule(
         r"not subscribed to currency (?P<value>\w+)"
-        r"|currency.{0,40}(?:not (?:been )?(?:enabled|added|valid)|invalid)",
+        r"|currency.{0,40}(?:not (?:been )?(?:enabled|added|valid)|invalid|must be valid)",
         cause="currency not in Xero",
         reason="The Xero organisation does not use the currency{value}.",
         cure="Add the currency in Xero (it needs a plan with several currencies), or let the route "
@@ -123,7 +93,7 @@ _PERIOD_AND_CURRENCY = (
 )
 
 _CONTACTS = (
-    _rule(
+    rule(
         r"matched an archived contact|archived contacts? cannot|contact (?:is|has been) archived",
         cause="contact archived",
         reason="The contact is archived in Xero, and archived contacts take no changes and no documents.",
@@ -131,7 +101,7 @@ _CONTACTS = (
         field="Contact",
         depends_on=("contacts",),
     ),
-    _rule(
+    rule(
         r"must contain at least 1 of the following elements to identify the contact"
         r"|a contact must be specified"
         r"|contact.{0,40}could not be found",
@@ -142,7 +112,7 @@ _CONTACTS = (
         field="Contact",
         depends_on=("contacts",),
     ),
-    _rule(
+    rule(
         r"e-?mail address.{0,40}(?:valid|invalid)",
         cause="e-mail address invalid",
         reason="Xero does not accept the e-mail address.",
@@ -153,7 +123,7 @@ _CONTACTS = (
 )
 
 _ACCOUNTS_AND_TAX = (
-    _rule(
+    rule(
         r"tax ?type code (?P<value>.+?) cannot be used with account",
         cause="tax type and account do not fit",
         reason="Xero does not allow the tax type{value} on this account.",
@@ -161,7 +131,7 @@ _ACCOUNTS_AND_TAX = (
         field="TaxType",
         depends_on=("tax_rates", "accounts"),
     ),
-    _rule(
+    rule(
         r"tax ?type (?:field )?(?:is mandatory|must be specified)",
         cause="tax type missing",
         reason="A line has no tax type.",
@@ -169,7 +139,7 @@ _ACCOUNTS_AND_TAX = (
         field="TaxType",
         depends_on=("tax_rates", "accounts"),
     ),
-    _rule(
+    rule(
         r"tax ?type code (?P<value>.+?) does not exist|tax (?:rate|type) must be valid"
         r"|tax ?type.{0,60}(?:not (?:a )?valid|invalid)",
         cause="tax type unknown",
@@ -178,7 +148,7 @@ _ACCOUNTS_AND_TAX = (
         field="TaxType",
         depends_on=("tax_rates",),
     ),
-    _rule(
+    rule(
         r"account code must be specified|account must be specified",
         cause="account missing",
         reason="A line or payment names no account.",
@@ -186,7 +156,7 @@ _ACCOUNTS_AND_TAX = (
         field="AccountCode",
         depends_on=("accounts",),
     ),
-    _rule(
+    rule(
         r"account code '?(?P<value>[^' ]+)'? (?:is not a valid|has been (?:archived|deleted|removed))"
         r"|account must be valid"
         r"|account could not be found"
@@ -202,7 +172,7 @@ _ACCOUNTS_AND_TAX = (
 )
 
 _DOCUMENTS = (
-    _rule(
+    rule(
         r"cannot be edited as it has a payment or credit",
         cause="document settled meanwhile",
         reason="A payment or credit was put on the document in Xero, so it can no longer change.",
@@ -211,7 +181,7 @@ _DOCUMENTS = (
         kind="conflict",
         depends_on=("invoices", "credit_notes"),
     ),
-    _rule(
+    rule(
         r"status (?P<value>VOIDED|DELETED) cannot be applied",
         cause="cannot be voided",
         reason="Xero does not void a document that has payments or credits on it.",
@@ -219,7 +189,7 @@ _DOCUMENTS = (
         field="Status",
         depends_on=("invoices", "credit_notes", "payments"),
     ),
-    _rule(
+    rule(
         r"not of valid status|status change is invalid|deleted \w+ cannot be updated|status must be set to",
         cause="status not allowed",
         reason="Xero does not allow this status for the document as it is now.",
@@ -228,7 +198,7 @@ _DOCUMENTS = (
         field="Status",
         depends_on=("invoices", "credit_notes"),
     ),
-    _rule(
+    rule(
         r"not of valid type",
         cause="type not allowed",
         reason="Xero does not allow this type of document here.",
@@ -236,7 +206,7 @@ _DOCUMENTS = (
         who="analyst",
         field="Type",
     ),
-    _rule(
+    rule(
         r"(?:existing .{1,30}|document) with the (?:specified|supplied) \w+ (?:could not be|was not) found"
         r"|resource you.re looking for cannot be found",
         cause="not in Xero",
@@ -246,7 +216,7 @@ _DOCUMENTS = (
         who="operator",
         depends_on=("invoices", "credit_notes", "payments", "contacts", "items"),
     ),
-    _rule(
+    rule(
         r"one or more line items must be specified|line ?items?.{0,30}(?:required|must be specified)",
         cause="no lines",
         reason="The document has no lines.",
@@ -254,7 +224,7 @@ _DOCUMENTS = (
         who="analyst",
         field="LineItems",
     ),
-    _rule(
+    rule(
         r"line (?:total|amount).{0,40}does not match",
         cause="line total does not match",
         reason="Quantity times price less discount is not the line's amount by Xero's rounding.",
@@ -263,7 +233,7 @@ _DOCUMENTS = (
         who="analyst",
         field="LineItems",
     ),
-    _rule(
+    rule(
         r"(?:invoice|document|credit note) total does not equal|total.{0,30}does not (?:equal|match)",
         cause="total does not match",
         reason="The document's total is not the sum of its lines.",
@@ -271,15 +241,15 @@ _DOCUMENTS = (
         who="analyst",
         field="LineItems",
     ),
-    _rule(
-        r"discount (?:rate|amount).{0,60}(?:invalid|must not|cannot)",
+    rule(
+        r"discount (?:rate|amount).{0,60}(?:invalid|must not|cannot)|discounts can only",
         cause="discount not allowed",
         reason="Xero does not accept the discount of a line.",
         cure="Send no zero discount and none above the line's total; credit notes take none.",
         who="analyst",
         field="DiscountAmount",
     ),
-    _rule(
+    rule(
         r"(?P<value>\w*date) field must be specified",
         cause="date missing",
         reason="The document has no{value}.",
@@ -287,7 +257,15 @@ _DOCUMENTS = (
         who="analyst",
         field="Date",
     ),
-    _rule(
+    rule(
+        r"item code '?(?P<value>[^' ]+)'? is not valid",
+        cause="item unknown",
+        reason="Xero has no item with the code{value}.",
+        cure="Look at the item's own entry, or create the item in Xero.",
+        field="ItemCode",
+        depends_on=("items",),
+    ),
+    rule(
         r"insufficient stock",
         cause="stock insufficient",
         reason="Xero tracks this item's stock and has not enough of it.",
@@ -298,7 +276,7 @@ _DOCUMENTS = (
 )
 
 _PAYMENTS = (
-    _rule(
+    rule(
         r"exceeds the amount outstanding"
         r"|amount.{0,40}(?:greater|more) than.{0,40}(?:outstanding|remaining|due)|remaining credit",
         cause="more than is open",
@@ -307,14 +285,37 @@ _PAYMENTS = (
         field="Amount",
         depends_on=("invoices", "credit_notes", "payments"),
     ),
-    _rule(
-        r"only be (?:made|allocated) (?:against|to) authorised|must be authorised",
+    rule(
+        r"only be (?:made|allocated) (?:against|to|between) authorised|must be authorised",
         cause="document not approved",
         reason="The document is not approved in Xero, so nothing can be paid or allocated on it.",
         cure="Approve the document in Xero, or look why its own entry did not.",
         depends_on=("invoices", "credit_notes"),
     ),
-    _rule(
+    rule(
+        r"only be allocated to a document of the same|currency of the account must be",
+        cause="documents do not fit",
+        reason="Contact, type or currency of credit, document and account do not belong together.",
+        cure="See who changed contact or currency in Xero; correct the lookup `payment_methods` if the "
+        "account has another one.",
+        depends_on=("invoices", "credit_notes", "accounts"),
+    ),
+    rule(
+        r"has been reconciled",
+        cause="payment reconciled",
+        reason="It is matched with a bank statement line in Xero.",
+        cure="Undo the reconciliation in Xero first, if it really is wrong.",
+        depends_on=("payments",),
+    ),
+    rule(
+        r"(?:amount|rate).{0,20}must be greater than zero|total cannot be negative|total is too large",
+        cause="amount not allowed",
+        reason="Xero does not take an amount that is zero, negative or too large here.",
+        cure="Look at the source document: its amounts make no sense, or should not become this record.",
+        who="analyst",
+        field="Amount",
+    ),
+    rule(
         r"only status accepted for updates",
         cause="payments cannot change",
         reason="Xero never changes a payment.",
@@ -325,14 +326,14 @@ _PAYMENTS = (
 )
 
 _FORM = (
-    _rule(
+    rule(
         r"too long|maximum (?:of|length)|max(?:imum)? \d+ char|(?:must not|cannot|can not) exceed",
         cause="text too long",
         reason="A text is longer than Xero allows.",
         cure="Shorten it at its source, or in the outbound model.",
         who="analyst",
     ),
-    _rule(
+    rule(
         r"'(?P<value>\w+)' was not recognised|json request body|not a valid allxsd|error converting value"
         r"|invalid character"
         r"|no data has been processed",
@@ -341,7 +342,14 @@ _FORM = (
         cure="Correct the column of the outbound model: its name, its type, or control characters in a text.",
         who="analyst",
     ),
-    _rule(
+    rule(
+        r"(?:the )?(?P<value>[\w ]{1,40}?) (?:field )?must be specified",
+        cause="field missing",
+        reason="Xero needs a value that the record does not have:{value}.",
+        cure="Look at the source record, or at the column of the outbound model.",
+        who="analyst",
+    ),
+    rule(
         r"reached the limit of",
         cause="limit reached",
         reason="A limit of the Xero organisation is reached.",
@@ -350,7 +358,7 @@ _FORM = (
 )
 
 _TAKEN = (
-    _rule(
+    rule(
         r"contact name (?P<value>.+?) is already assigned|name must be unique|unique name"
         r"|by that name already exists",
         cause="name taken",

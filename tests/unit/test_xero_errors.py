@@ -63,6 +63,14 @@ MESSAGES = [
     ("JSON request body could not be read", "request not understood", None, "analyst", ()),
     ("The string '2017-12-14 00:00:00' is not a valid AllXsd value.", "request not understood", None, "analyst", ()),
     ("The resource you're looking for cannot be found", "not in Xero", None, "operator", ("invoices", "credit_notes", "payments", "contacts", "items")),
+    ("Credit can only be allocated between Authorised documents", "document not approved", None, "accountant", ("invoices", "credit_notes")),
+    ("Credit can only be allocated to a document of the same contact and type.", "documents do not fit", None, "accountant", ("invoices", "credit_notes", "accounts")),
+    ("Payment cannot be deleted as it has been reconciled with a bank transaction.", "payment reconciled", None, "accountant", ("payments",)),
+    ("Payment amount must be greater than zero.", "amount not allowed", "Amount", "analyst", ()),
+    ("Item code 'W-1' is not valid", "item unknown", "ItemCode", "accountant", ("items",)),
+    ("Description must be specified", "field missing", None, "analyst", ()),
+    ("Currency Code must be valid", "currency not in Xero", "CurrencyCode", "accountant", ("currencies", "organisations")),
+    ("Discounts can only be applied to ACCREC invoices and quotes.", "discount not allowed", "DiscountAmount", "analyst", ()),
 ]  # fmt: skip
 
 
