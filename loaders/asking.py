@@ -60,6 +60,10 @@ class Asking:
         answer = self.client.http.read(path, params=params, headers=headers, work=self.work)
         return Asked(answer=answer, version=version)
 
+    def number(self) -> int:
+        """Draw a number without asking."""
+        return next_version(self.connection)
+
     @property
     def name(self) -> str:
         """Of the connection."""

@@ -61,6 +61,9 @@ class Ask(Protocol):
         headers: Mapping[str, str] | None = None,
     ) -> Asked: ...
 
+    def number(self) -> int:
+        """Draw a number without asking, to date what the next request will not find."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
