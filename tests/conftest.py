@@ -72,6 +72,7 @@ def server_url() -> str:
     with (folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "template").exists():
+            _admin(url, "drop database if exists {name}", _TEMPLATE)  # of a worker that failed half way
             _admin(url, "create database {name}", _TEMPLATE)
             migrate(Database(_with_name(url, _TEMPLATE)))
             (folder / "template").touch()

@@ -149,7 +149,7 @@ def _canonical(value: Any) -> Any:
         return [_canonical(item) for item in value]
     if isinstance(value, bool):
         return value
-    if isinstance(value, (int, Decimal)):
+    if isinstance(value, (int, Decimal)) and Decimal(value).is_finite():
         number = _EXACT.normalize(Decimal(value))
         return msgspec.Raw(b"0" if number.is_zero() else str(number).encode())
     return _checked(value)

@@ -54,7 +54,7 @@ def migrate(database: Database, *, root: Path | None = None) -> list[str]:
         try:
             connection.execute(query("migrate", "prepare"))
             applied = _applied(connection)
-            _refuse_unknown(files, applied)
+            _refuse_mismatch(files, applied)
             return [file.name for file in files if _apply(connection, file, applied)]
         finally:
             if not connection.closed:
@@ -68,7 +68,7 @@ def check_migrated(connection: Session, *, root: Path | None = None) -> None:
     if row is None or not row["prepared"]:
         raise MigrationMismatch("The database has no tables of tieout yet.")
     applied = _applied(connection)
-    _refuse_unknown(files, applied)
+    _refuse_mismatch(files, applied)
     missing = [file.name for file in files if applied.get(file.name) != file.checksum]
     if missing:
         raise MigrationMismatch(f"The database lacks {', '.join(missing)}.")
@@ -121,13 +121,20 @@ def _applied(connection: Session) -> dict[str, str]:
     return {row["name"]: row["checksum"] for row in connection.execute(query("migrate", "applied"))}
 
 
-def _refuse_unknown(files: tuple[_File, ...], applied: Mapping[str, str]) -> None:
+def _refuse_mismatch(files: tuple[_File, ...], applied: Mapping[str, str]) -> None:
     known = {file.name: file for file in files}
     newer = sorted(name for name in applied if name not in known)
     if newer:
         raise MigrationMismatch(
             f"The database is newer than this tieout: it has {', '.join(newer)}.",
             cure="Install the version of tieout that the other processes run.",
+        )
+    highest = max((file.number or 0 for file in files if file.name in applied), default=0)
+    late = [file.name for file in files if file.number and file.number < highest and file.name not in applied]
+    if late:
+        raise MigrationMismatch(
+            f"{', '.join(late)} comes before a migration that this database already has.",
+            cure="Give the file the next number.",
         )
     edited = [
         file.name
@@ -146,10 +153,11 @@ def _files(root: Path) -> tuple[_File, ...]:
     """Numbered files in order, then staging files by name."""
     numbered = [_numbered(path) for path in sorted((root / "schema").glob("*.sql"))]
     numbers = [file.number for file in numbered]
-    if numbers != list(range(1, len(numbers) + 1)):
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
         raise ConfigurationError(
-            f"The migrations are numbered {numbers}, not 1 to {len(numbers)} without a gap.",
-            cure="Give each file in sql/schema the next number.",
+            f"Two migrations have the number {twice}.",
+            cure="Give each file in sql/schema a number of its own.",
         )
     staging = [_file(path, None) for path in sorted((root / "staging").glob("*.sql"))]
     return (*numbered, *staging)
