@@ -1,0 +1,88 @@
+"""Before anything is created: does the target have it already?
+
+The mirror is asked by our mark and by natural key. A record of ours is linked; one that others made is linked and only
+completed, if the entity allows that and exactly one matches; anything else is shown to a person. A mirror that was never
+read to its end proves nothing: the entries stay until it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cdc.doubt import taken_by_another
+from cdc.lane import Entry, Lane
+from cdc.settle import Verdict
+from cdc.writing import Found, Outcome, Write
+from tieout.queries import query
+
+UNREAD_SECONDS = 60
+
+
+def already_there(lane: Lane, write: Write, entries: Sequence[Entry]) -> list[Verdict]:
+    """Verdicts on the creates for which nothing is to be sent; the others are missing in it."""
+    if write.stream is not None and not _was_read(lane, write.stream):
+        reason = f"{write.stream} of {lane.name} were never loaded to the end; run `tieout load` first."
+        later = Outcome(kind="later", seconds=UNREAD_SECONDS, reason=reason)
+        return [Verdict(entry=entry, outcome=later) for entry in entries]
+    found = write.find_in_mirror(lane.session, lane.name, [entry.outgoing for entry in entries])
+    owners = _owners(lane, write, found)
+    verdicts: list[Verdict] = []
+    for entry, some in zip(entries, found, strict=True):
+        verdict = _judge(write, entry, some, owners)
+        if verdict is not None:
+            verdicts.append(verdict)
+            if verdict.is_adopted and verdict.outcome.target_id is not None:
+                owners[verdict.outcome.target_id] = entry.key
+    return verdicts
+
+
+def _judge(write: Write, entry: Entry, found: Sequence[Found], owners: dict[str, str]) -> Verdict | None:
+    # A record of another key of ours is nobody's to adopt; a former generation of this key is not this record.
+    free = [one for one in found if one.target_id not in owners]
+    ours = [one for one in free if one.is_ours]
+    if len(ours) == 1:
+        return _link(entry, ours[0], is_foreign=False)
+    if len(ours) > 1:
+        many = Outcome(
+            kind="conflict",
+            cause="made twice",
+            reason=f"The target has it {len(ours)} times: {', '.join(one.target_id for one in ours)}.",
+            cure="Void all but one in the target, then retry.",
+            who="accountant",
+        )
+        return Verdict(entry=entry, outcome=many)
+    if not write.adopts:
+        other = [one for one in found if owners.get(one.target_id) != entry.key]
+        return Verdict(entry=entry, outcome=taken_by_another(other)) if other else None
+    if len(free) == 1:
+        return _link(entry, free[0], is_foreign=True)
+    if len(free) > 1:
+        several = Outcome(
+            kind="conflict",
+            cause="several records match",
+            reason=f"The target has {len(free)} records that may be it: {', '.join(one.target_id for one in free)}.",
+            cure="Merge them in the target, or link the right one; then retry.",
+            who="accountant",
+        )
+        return Verdict(entry=entry, outcome=several)
+    return None
+
+
+def _link(entry: Entry, found: Found, *, is_foreign: bool) -> Verdict:
+    outcome = Outcome(kind="unchanged", target_id=found.target_id, record=found.record)
+    return Verdict(entry=entry, outcome=outcome, is_adopted=True, is_foreign=is_foreign)
+
+
+def _owners(lane: Lane, write: Write, found: Sequence[Sequence[Found]]) -> dict[str, str]:
+    target_ids = sorted({one.target_id for some in found for one in some})
+    if not target_ids:
+        return {}
+    values = {"connection": lane.name, "entity": write.entity, "target_ids": target_ids}
+    return {row["target_id"]: row["key"] for row in lane.session.execute(query("links", "owners"), values)}
+
+
+def _was_read(lane: Lane, stream: str) -> bool:
+    row = lane.session.execute(
+        query("calls", "loaded"), {"connection": lane.name, "stream": stream}
+    ).fetchone()
+    return row is not None and row["backfilled_at"] is not None

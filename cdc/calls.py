@@ -1,0 +1,138 @@
+"""Requests to a target, each recorded before it leaves.
+
+    slot and token drawn  →  `sending` and the call committed  →  the request, once, before its deadline  →  settled
+
+The call's random id is the idempotency key. The deadline of the process (a clock that runs on while the machine sleeps)
+is taken before the row is written, so it never lies after the one of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from psycopg.types.json import Jsonb
+
+from cdc import outbox
+from cdc.lane import Entry, Lane
+from cdc.outbox import Closed
+from cdc.writing import Operation, Write, WriteCall
+from tieout.budget import Slot
+from tieout.db import canonical_hash, json_dumps, lock_key
+from tieout.errors import Rejected
+from tieout.http import Answer, boottime
+from tieout.queries import query
+
+START_SECONDS = 30.0
+"""A request that has not left by then does not leave."""
+SECONDS_IN_FLIGHT = START_SECONDS + 90.0
+"""A request that has left is over by then: its time-out, and again half of it for a slow body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """Entries that this process alone sends, and their call."""
+
+    call: UUID
+    number: int
+    request: WriteCall
+    entries: tuple[Entry, ...]
+
+
+def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry]) -> Claimed | None:
+    """Commit `sending` for those entries whose keys are free and whose links have not moved; None when none is left.
+
+    An entry whose link moved is closed and its key put back.
+    """
+    session = lane.session
+    with session.transaction():
+        keys = sorted(entry.key for entry in entries)
+        free = session.execute(
+            query("links", "lock_free"), {"connection": lane.name, "entity": write.entity, "keys": keys}
+        ).fetchall()
+        current = _current(lane, write, entries, [row["key"] for row in free])
+        mine = [entry for entry in entries if entry.entry in current]
+        if not mine or _is_blocked(lane):
+            return None
+        request = write.request(operation, [entry.outgoing for entry in mine])
+        if request.serial_by is not None and _is_busy(lane, request.serial_by):
+            return None
+        call = uuid4()
+        number = _record(lane, write, operation, mine, request, call)
+        values = {"call": call, "serial_by": request.serial_by, "entries": [entry.entry for entry in mine]}
+        session.execute(query("outbox", "send"), values)
+    return Claimed(call=call, number=number, request=request, entries=tuple(mine))
+
+
+def exchange(lane: Lane, request: WriteCall, call: UUID, slot: Slot, deadline: float | None = None) -> Answer:
+    """Send once. A definite refusal of the whole request comes back as its answer, for the writer to read.
+
+    Raises NotSent, ConnectionRefused, UnknownOutcome, DatabaseDown (our lock is lost; nothing was sent).
+    """
+    lane.worker.check_alive()
+    try:
+        return lane.client.http.write(
+            request.method,
+            request.path,
+            slot=slot,
+            content=json_dumps(request.body).encode() if request.body is not None else b"",
+            deadline=deadline if deadline is not None else boottime() + START_SECONDS,
+            params=request.params or None,
+            headers={"Idempotency-Key": str(call)},
+        )
+    except Rejected as error:
+        return Answer(status=error.status, headers={}, content=error.body, seconds=0.0, is_write=True)
+
+
+def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[str]) -> set[int]:
+    by_entry = {entry.entry: entry for entry in entries}
+    values = {"entries": list(by_entry), "keys": list(free), "states": ["ready"]}
+    rows = lane.session.execute(query("outbox", "claimable"), values).fetchall()
+    moved = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
+    reason = "its link moved before it was sent"
+    outbox.close(
+        lane.session, [Closed(entry=entry.entry, outcome="replaced", reason=reason) for entry in moved]
+    )
+    outbox.put_back(lane.session, [(lane.name, write.entity, entry.key) for entry in moved], reason)
+    return {row["entry"] for row in rows if row["is_current"]}
+
+
+def _is_blocked(lane: Lane) -> bool:
+    row = lane.session.execute(query("outbox", "is_in_doubt"), {"connection": lane.name}).fetchone()
+    return row is not None and bool(row["is_in_doubt"])
+
+
+def _is_busy(lane: Lane, serial_by: str) -> bool:
+    lane.session.execute(query("changes", "lock"), {"key": lock_key(f"serial:{lane.name}:{serial_by}")})
+    values = {"connection": lane.name, "serial_by": serial_by}
+    row = lane.session.execute(query("outbox", "is_busy"), values).fetchone()
+    return row is not None and bool(row["is_busy"])
+
+
+def _record(
+    lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry], request: WriteCall, call: UUID
+) -> int:
+    path = request.path + (f"?{urlencode(request.params)}" if request.params else "")
+    values: dict[str, Any] = {
+        "call": call,
+        "connection": lane.name,
+        "entity": write.entity,
+        "operation": operation,
+        "entries": [entry.entry for entry in entries],
+        "keys": [entry.key for entry in entries],
+        "method": request.method,
+        "path": path,
+        "body": Jsonb(request.body) if request.body is not None else None,
+        "body_hash": canonical_hash(request.body),
+        "serial_by": request.serial_by,
+        "worker": lane.worker.identifier,
+        "run": lane.run,
+        "seconds": SECONDS_IN_FLIGHT,
+    }
+    row = lane.session.execute(query("calls", "record"), values).fetchone()
+    if row is None:
+        raise AssertionError("insert … returning gives one row")
+    return int(row["number"])

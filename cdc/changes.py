@@ -1,0 +1,131 @@
+"""From changed staging rows to the records that the models must look at again.
+
+Loaders append to `cdc.changes` what they changed. `fan_out` consumes that, for all models in one transaction a round, and
+appends to `cdc.changed_keys`: by each model's `dirty` rules, on the key columns before and after; and, without being
+asked, from a target's own record through its link. A rule that fails rolls the round back: nothing is lost, and the
+message names the model and the rule. Dying in between loses nothing either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg import sql
+
+from cdc.outbound import DirtyRule, marts_in_force, models_in_force
+from cdc.writing import Write, open_writers
+from tieout.db import lock_key
+from tieout.errors import BuildError, ConfigurationError
+from tieout.queries import compose, query
+
+ROUND = 5_000
+"""Changes in one transaction."""
+
+Session = psycopg.Connection[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    model: str
+    dirty: tuple[DirtyRule, ...]
+
+
+def fan_out(connection: Session) -> int:
+    """Turn all changes into changed keys. The number of changes consumed.
+
+    Raises BuildError for a rule that fails, ConfigurationError for a change of a connection that nobody connected.
+    """
+    models = [_Rules(model=model.name, dirty=model.dirty) for model in models_in_force(connection)]
+    models += [_Rules(model=mart.name, dirty=mart.dirty) for mart in marts_in_force(connection)]
+    total = 0
+    while taken := _round(connection, models):
+        total += taken
+    return total
+
+
+def _round(connection: Session, models: Sequence[_Rules]) -> int:
+    with connection.transaction():
+        connection.execute(query("changes", "lock"), {"key": lock_key("fan_out")})
+        connection.execute(query("changes", "prepare"))
+        taken = connection.execute(query("changes", "take"), {"limit": ROUND}).rowcount
+        if not taken:
+            return 0
+        tables = connection.execute(query("changes", "tables")).fetchall()
+        _refuse_unknown(tables)
+        changed = {(row["system"], row["stream"]) for row in tables}
+        for model in models:
+            for rule in model.dirty:
+                if (rule.system, rule.stream) in changed:
+                    _apply(connection, model.model, rule)
+        for system, stream in sorted(changed):
+            _from_target(connection, system, stream)
+        for row in tables:
+            values = {"connection": row["connection"], "stream": row["stream"]}
+            connection.execute(query("changes", "cure"), values)
+    return taken
+
+
+def _apply(connection: Session, model: str, rule: DirtyRule) -> None:
+    values = {
+        "model": model,
+        "system": rule.system,
+        "stream": rule.stream,
+        "because": rule.table,
+        "column": rule.value,
+        "entity": rule.value,
+    }
+    try:
+        match rule.kind:
+            case "self":
+                connection.execute(query("changes", "by_self"), values)
+            case "column":
+                connection.execute(query("changes", "by_column"), values)
+            case "link":
+                connection.execute(query("changes", "by_link"), values)
+            case "sweep":
+                connection.execute(query("changes", "sweep"), values)
+            case "sql":
+                # Written by the analyst of the model and checked by `build`; its percent signs are no parameters of ours.
+                text = cast(LiteralString, rule.value.strip().rstrip(";").replace("%", "%%"))
+                connection.execute(compose("changes", "by_sql", rule=sql.SQL(text)), values)
+            case "ignored":
+                pass
+    except psycopg.Error as error:
+        raise BuildError(
+            f"The rule by which {model} follows {rule.table} fails: {error}",
+            cure=f"Correct `dirty: {rule.table}` in the yml of {model} and run `tieout build`; no change is lost meanwhile.",
+        ) from error
+
+
+def _from_target(connection: Session, system: str, stream: str) -> None:
+    for write in _writes(system):
+        if write.stream == stream:
+            values = {
+                "system": system,
+                "stream": stream,
+                "entity": write.entity,
+                "because": f"the target's {stream}",
+            }
+            connection.execute(query("changes", "by_target"), values)
+
+
+def _writes(system: str) -> tuple[Write, ...]:
+    try:
+        return tuple(open_writers(system).values())
+    except ModuleNotFoundError as error:
+        # A system that is only read has no writer; an import that fails inside one is a mistake of ours.
+        if error.name != f"cdc.writers.{system}":
+            raise
+        return ()
+
+
+def _refuse_unknown(tables: Sequence[dict[str, Any]]) -> None:
+    unknown = sorted({row["connection"] for row in tables if row["system"] is None})
+    if unknown:
+        raise ConfigurationError(
+            f"Records of {', '.join(unknown)} changed, but nobody connected it.",
+            cure=f"Run `tieout connect {unknown[0]}`; the changes are kept.",
+        )

@@ -1,0 +1,280 @@
+"""What the models say against what the targets were told: the difference becomes entries of the outbox.
+
+One diff a model at a time, by a lock taken in an earlier statement than any that reads. Each round of driving records is
+one transaction: take changed keys, ask the view for their rows that differ, lock the links of those keys and of what they
+refer to, read again what is known, decide, store. New entries are held by the guard until the model is through, because
+only then is it known how many there are; a diff that dies leaves them so, and the next one counts them along. All is
+level-triggered: a round that is lost or repeated changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from cdc import outbox
+from cdc.changes import fan_out
+from cdc.diff_round import Counts, Round
+from cdc.guard import stops
+from cdc.outbound import OutboundModel, models_in_force
+from cdc.writing import Write, open_writers
+from tieout.db import Database, lock, unlock
+from tieout.errors import BuildError, TieoutError
+from tieout.events import Event, emit
+from tieout.queries import compose, query
+from tieout.settings import Settings
+
+DRIVERS = 500
+"""Driving records in one transaction."""
+ATTEMPTS = 5
+
+Session = psycopg.Connection[dict[str, Any]]
+Progress = Callable[[str], None]
+Writers = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDiff:
+    """What the diff of one model did: entries made, by kind."""
+
+    model: str
+    drivers: int = 0
+    created: int = 0
+    updated: int = 0
+    removed: int = 0
+    held: int = 0
+    """Of them (and of those made before but still counted), held for a person."""
+    dropped: int = 0
+    skipped: int = 0
+    drift: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diffed:
+    """One diff, by model in the order of reference."""
+
+    changes: int
+    models: tuple[ModelDiff, ...] = field(default_factory=tuple)
+
+
+def diff(
+    database: Database,
+    settings: Settings,
+    *,
+    run: UUID | None = None,
+    full: bool = False,
+    models: Sequence[str] | None = None,
+    writers: Writers = open_writers,
+    progress: Progress | None = None,
+) -> Diffed:
+    """Bring the outbox up to what the models say.
+
+    `full` looks at every driving record. A model that fails does not stop the others; the first failure is raised at the
+    end, and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
+    """
+    with database.connect() as connection:
+        changes = fan_out(connection)
+        chosen = [model for model in models_in_force(connection) if models is None or model.name in models]
+        locked = sorted(model.name for model in chosen)
+        for name in locked:
+            lock(connection, f"diff:{name}")
+        try:
+            # Again, now that nobody else can end a sweep of theirs.
+            names = {model.name for model in chosen}
+            chosen = [model for model in models_in_force(connection) if model.name in names]
+            done, failures = _all(connection, settings, chosen, run, full, writers, progress)
+        finally:
+            if not connection.closed and not connection.broken:
+                for name in locked:
+                    unlock(connection, f"diff:{name}")
+    if failures:
+        raise failures[0]
+    return Diffed(changes=changes, models=tuple(done))
+
+
+def _all(
+    connection: Session,
+    settings: Settings,
+    models: Sequence[OutboundModel],
+    run: UUID | None,
+    full: bool,
+    writers: Writers,
+    progress: Progress | None,
+) -> tuple[list[ModelDiff], list[TieoutError]]:
+    through: list[tuple[OutboundModel, Counts, int, float]] = []
+    failures: list[TieoutError] = []
+    for model in models:
+        started = time.monotonic()
+        if progress is not None:
+            progress(model.name)
+        try:
+            counts, drivers = _look(
+                connection, model, run, full or model.sweep_due, writers(model.system)[model.entity]
+            )
+        except TieoutError as error:
+            failures.append(error)
+        except (
+            psycopg.errors.UndefinedTable,
+            psycopg.errors.UndefinedColumn,
+            psycopg.errors.InvalidSchemaName,
+        ) as error:
+            failures.append(
+                BuildError(
+                    f"The view of {model.name} is missing or incomplete: {error}", cure="Run `tieout build`."
+                )
+            )
+        except psycopg.DataError as error:
+            failures.append(
+                BuildError(
+                    f"A row of {model.name} cannot be computed: {error}",
+                    cure="Cast in the staging model, so that a bad value becomes a problem of its row.",
+                )
+            )
+        else:
+            through.append((model, counts, drivers, time.monotonic() - started))
+    with connection.transaction():
+        connection.execute(query("outbox", "await_referrers"))
+    for model, *_ in through:
+        _guard(connection, settings, model)
+    for target in sorted({target for model, *_ in through for target in _targets(connection, model.name)}):
+        outbox.check_references(connection, target)
+    return [_report(connection, run, *one) for one in through], failures
+
+
+def _look(
+    connection: Session, model: OutboundModel, run: UUID | None, sweep: bool, write: Write
+) -> tuple[Counts, int]:
+    """All rounds of one model. The counts, and how many driving records were looked at."""
+    work = Round(connection, model, write, run)
+    counts, drivers = Counts(), 0
+    if sweep:
+        counts, drivers = _sweep(connection, model, work)
+    while True:
+        some = _attempt(connection, lambda: _changed_round(connection, model, work))
+        if some is None:
+            return counts, drivers
+        counts, drivers = counts + some[0], drivers + some[1]
+
+
+def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int] | None:
+    with connection.transaction():
+        values = {"model": model.name, "limit": DRIVERS}
+        rows = connection.execute(query("diff", "drivers"), values).fetchall()
+        if not rows:
+            return None
+        return work.run(_pairs(rows)), len(rows)
+
+
+def _sweep(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int]:
+    connection.execute(query("diff", "begin_sweep"), {"model": model.name})
+    mark = connection.execute(query("diff", "mark_of_model"), {"model": model.name}).fetchone()
+    _refuse_rows_without_driver(connection, model)
+    connection.execute(query("diff", "sweep_table"))
+    connection.execute(query("diff", "clear_sweep"))
+    statement = compose("diff", "sweep_drivers", view=model.relation)
+    total = connection.execute(statement, {"model": model.name}).rowcount
+    counts = Counts()
+    for after in range(0, total, DRIVERS):
+        values = {"after": after, "until": after + DRIVERS}
+        drivers = _pairs(connection.execute(query("diff", "sweep_range"), values).fetchall())
+        some = _attempt(connection, lambda drivers=drivers: _sweep_round(connection, work, drivers))
+        counts += some
+    connection.execute(
+        query("diff", "end_sweep"), {"model": model.name, "mark": mark["mark"] if mark else ""}
+    )
+    return counts, total
+
+
+def _sweep_round(connection: Session, work: Round, drivers: Sequence[tuple[str, str]]) -> Counts:
+    with connection.transaction():
+        return work.run(drivers)
+
+
+def _attempt(connection: Session, step: Callable[[], Any]) -> Any:
+    """Do a round; one that meets another's locks crosswise is rolled back by the server and done again."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return step()
+        except psycopg.errors.DeadlockDetected:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _guard(connection: Session, settings: Settings, model: OutboundModel) -> None:
+    with connection.transaction():
+        values = {"model": model.name}
+        counts = {
+            row["operation"]: int(row["entries"])
+            for row in connection.execute(query("outbox", "counted"), values)
+        }
+        for stop in stops(counts, settings.limits, is_new=model.is_new, is_changed=model.is_changed):
+            connection.execute(
+                query("outbox", "guard"),
+                {
+                    **values,
+                    "operations": list(stop.operations),
+                    "cause": stop.cause,
+                    "reason": stop.reason,
+                    "cure": _CURE,
+                },
+            )
+        if counts:
+            connection.execute(query("outbox", "lock_references"), values)
+            connection.execute(query("outbox", "release_counted"), values)
+
+
+_CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or refuse."
+
+
+def _refuse_rows_without_driver(connection: Session, model: OutboundModel) -> None:
+    row = connection.execute(compose("diff", "without_driver", view=model.relation)).fetchone()
+    if row is not None:
+        raise BuildError(
+            f"A row of {model.name} ({row['key'] or 'without a key'}) lacks _to, _key, _source_connection or _source_id.",
+            cure="Each row names its target, its key and the record that drives it; rows that are not sent say so in _skip.",
+        )
+
+
+def _report(
+    connection: Session, run: UUID | None, model: OutboundModel, counts: Counts, drivers: int, seconds: float
+) -> ModelDiff:
+    held = connection.execute(query("outbox", "held_counts"), {"model": model.name, "run": run}).fetchall()
+    for row in held:
+        emit(
+            Event.DIFF_HELD, model=model.name, connection=row["connection"], held_for=row["held_for"],
+            entries=row["entries"], reason=row["cause"],
+        )  # fmt: skip
+    report = ModelDiff(
+        model=model.name,
+        drivers=drivers,
+        created=counts.created,
+        updated=counts.updated,
+        removed=counts.removed,
+        held=sum(int(row["entries"]) for row in held),
+        dropped=counts.dropped,
+        skipped=counts.skipped,
+        drift=counts.drift,
+        seconds=seconds,
+    )
+    emit(
+        Event.DIFF_MODEL_FINISHED, model=model.name, connection=", ".join(_targets(connection, model.name)), keys=drivers,
+        creates=report.created, updates=report.updated, removals=report.removed, held=report.held, waiting=0,
+        skipped=report.skipped, drift=report.drift, seconds=round(seconds, 3),
+    )  # fmt: skip
+    return report
+
+
+def _targets(connection: Session, model: str) -> list[str]:
+    rows = connection.execute(query("outbox", "connections_of_model"), {"model": model}).fetchall()
+    return sorted(row["connection"] for row in rows)
+
+
+def _pairs(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(row["source_connection"], row["source_id"]) for row in rows]

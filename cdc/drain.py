@@ -1,0 +1,439 @@
+"""Outbox to target: each entry once in effect, and in order.
+
+For each target that may be written to: settle what is in doubt; release what waits for records that exist by now; then,
+entity by entity in the order of dependency and as long as anything moves, take a batch, look whether the target has it
+already, let the writer check, and send one call (`cdc/calls.py`). What the answers say is stored in one transaction
+(`cdc/settle.py`). Killed anywhere, the next drain finds either nothing sent, or a call in doubt, which it settles first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from cdc import outbox, standing
+from cdc.adopt import already_there
+from cdc.calls import START_SECONDS, Claimed, claim, exchange
+from cdc.doubt import Wait, lose, settle_doubts, taken_by_another
+from cdc.lane import Client, Entry, Lane, entries_of
+from cdc.settle import Verdict, settle
+from cdc.standing import Identity
+from cdc.worker import Worker
+from cdc.writing import Operation, Outcome, Write, open_writers
+from tieout.budget import Slot
+from tieout.db import Database
+from tieout.errors import (
+    ConfigurationError,
+    ConnectionRefused,
+    NotSent,
+    RetryLater,
+    SchemaDrift,
+    TieoutError,
+    UnknownOutcome,
+)
+from tieout.events import Event, emit
+from tieout.http import boottime
+from tieout.queries import query
+from tieout.settings import Connection, Settings
+from tieout.systems import client_module
+from tieout.vault import Vault
+
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+Progress = Callable[[str], None]
+OpenClient = Callable[[Connection], Client]
+Writers = Callable[[str], Mapping[str, Write]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """What a drain did; counts of entries, but for `calls`."""
+
+    calls: int = 0
+    applied: int = 0
+    unchanged: int = 0
+    adopted: int = 0
+    """Records of the target that were linked without a call."""
+    rejected: int = 0
+    held: int = 0
+    in_doubt: int = 0
+    """Still open: settled by the next drain."""
+    later: int = 0
+    """Put off: limits, or the target asked for it."""
+    waiting: int = 0
+    """Open at the end, for a record that does not exist yet."""
+    not_written: Mapping[str, str] = field(default_factory=dict)
+    """Targets that have open entries but were not written to, and why."""
+    errors: tuple[TieoutError, ...] = ()
+    """What stopped targets: refused, out of budget, not reachable. The first decides the exit code."""
+
+
+def drain(
+    database: Database,
+    settings: Settings,
+    *,
+    run: UUID | None = None,
+    connections: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    open_client: OpenClient | None = None,
+    writers: Writers = open_writers,
+    wait: Wait = time.sleep,
+) -> Drained:
+    """Write what is ready to the targets. What stops one target does not stop the others: see `Drained.errors`."""
+    opener = open_client or _opener(database, settings)
+    totals: Counter[str] = Counter()
+    errors: list[TieoutError] = []
+    not_written: dict[str, str] = {}
+    with database.connect() as session, Worker(database) as worker:
+        for connection in _targets(settings, connections):
+            started = time.monotonic()
+            writes = _writes(writers, connection.system)
+            reason = _reason_not_to(session, connection) if writes else "its system is only read"
+            if reason is not None:
+                if _open(session, connection.name):
+                    not_written[connection.name] = reason
+                continue
+            counts: Counter[str] = Counter()
+            try:
+                client = opener(connection)
+                try:
+                    identity = client.identity()
+                    standing.pin(session, connection, identity)
+                    _refuse_production(settings, connection, identity)
+                    lane = Lane(
+                        session=session,
+                        connection=connection,
+                        client=client,
+                        writes=writes,
+                        worker=worker,
+                        run=run,
+                    )
+                    _Drain(lane, counts, progress, wait).all()
+                finally:
+                    client.close()
+            except TieoutError as error:
+                errors.append(error)
+                _stop_if_refused(session, connection, error)
+            _report(session, connection.name, counts, time.monotonic() - started)
+            totals += counts
+    return _drained(totals, not_written, errors)
+
+
+class _Drain:
+    """One target during one drain."""
+
+    def __init__(self, lane: Lane, counts: Counter[str], progress: Progress | None, wait: Wait) -> None:
+        self._lane: Lane = lane
+        self._counts: Counter[str] = counts
+        self._progress: Progress | None = progress
+        self._wait: Wait = wait
+
+    def all(self) -> None:
+        """Send until nothing moves any more, or something is in doubt."""
+        if not self._without_doubt():
+            return
+        freed = outbox.release(self._lane.session, self._lane.name)
+        while True:
+            moved = 0
+            for write in self._lane.writes.values():
+                for operation in OPERATIONS:
+                    some = self._entity(write, operation)
+                    if some is None:
+                        return
+                    moved += some
+            if not moved:
+                freed = outbox.release(self._lane.session, self._lane.name)
+                if not freed:
+                    return
+
+    def _without_doubt(self) -> bool:
+        doubts = settle_doubts(self._lane, self._wait)
+        self._counts += _known(doubts.kinds)
+        return doubts.is_clear
+
+    def _entity(self, write: Write, operation: Operation) -> int | None:
+        """Batches of one entity until none is ready. How many entries moved; None when the target must be left."""
+        moved, passed = 0, list[int]()
+        while True:
+            entries = self._peek(write, operation, passed)
+            if not entries:
+                return moved
+            passed += [entry.entry for entry in entries]
+            done = self._batch(write, operation, entries)
+            if done is None:
+                return None
+            moved += done
+
+    def _peek(self, write: Write, operation: Operation, passed: Sequence[int]) -> list[Entry]:
+        size = write.batch(operation)
+        values = {
+            "connection": self._lane.name,
+            "entity": write.entity,
+            "operation": operation,
+            "passed": list(passed),
+            "limit": size,
+        }
+        rows = self._lane.session.execute(query("outbox", "peek"), values).fetchall()
+        if any(row["is_alone"] for row in rows):
+            rows = rows[:1] if rows[0]["is_alone"] else [row for row in rows if not row["is_alone"]]
+        entries, unlinked = entries_of(self._lane.session, rows)
+        if unlinked:
+            self._lane.session.execute(query("outbox", "wait_again"), {"entries": unlinked})
+        if not entries:
+            return []
+        serial = write.serial_by(entries[0].outgoing)
+        return [entry for entry in entries if write.serial_by(entry.outgoing) == serial]
+
+    def _batch(self, write: Write, operation: Operation, entries: list[Entry]) -> int | None:
+        """Look, check, send, settle."""
+        lane, before = self._lane, len(entries)
+        if operation == "create":
+            verdicts = already_there(lane, write, entries)
+            entries = self._settled(write, entries, verdicts)
+        if not entries:
+            return before
+        checked = write.check(lane.client, operation, [entry.outgoing for entry in entries])
+        verdicts = [
+            Verdict(entry=entry, outcome=outcome)
+            for entry, outcome in zip(entries, checked, strict=True)
+            if outcome is not None
+        ]
+        entries = self._settled(write, entries, verdicts)
+        if not entries:
+            return before
+        return self._send(write, operation, entries, before)
+
+    def _settled(self, write: Write, entries: list[Entry], verdicts: Sequence[Verdict]) -> list[Entry]:
+        """Store verdicts that need no call; what is left to send."""
+        if not verdicts:
+            return entries
+        kinds = settle(self._lane, write, verdicts, states=("ready",))
+        self._counts += _known(kinds)
+        over = {verdict.entry.entry for verdict in verdicts}
+        return [entry for entry in entries if entry.entry not in over]
+
+    def _send(self, write: Write, operation: Operation, entries: Sequence[Entry], before: int) -> int | None:
+        # Budget and token first: after `sending` is committed nothing but the request follows.
+        slot = self._lane.client.http.ready_to_write()
+        try:
+            deadline = boottime() + START_SECONDS
+            claimed = claim(self._lane, write, operation, entries)
+            if claimed is None:
+                return before - len(entries)
+            started = time.monotonic()
+            kinds, ending = self._call(write, operation, claimed, slot, deadline)
+        finally:
+            slot.release()
+        self._counts += _known(kinds)
+        self._counts["calls"] += 1
+        emit(
+            Event.DRAIN_CALL_FINISHED,
+            connection=self._lane.name,
+            entity=write.entity,
+            operation=operation,
+            call=str(claimed.call),
+            entries=len(claimed.entries),
+            applied=kinds["applied"],
+            rejected=kinds["rejected"],
+            outcome=ending,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        if self._progress is not None:
+            self._progress(f"{self._lane.name} {write.entity}: {self._counts['applied']} written")
+        if ending == "unknown" or kinds["unknown"]:
+            return before if self._without_doubt() else None
+        return before
+
+    def _call(
+        self, write: Write, operation: Operation, claimed: Claimed, slot: Slot, deadline: float
+    ) -> tuple[Counter[str], str]:
+        """Send and settle. Raises what stops the target, with the entries ready again."""
+        lane = self._lane
+        try:
+            answer = exchange(lane, claimed.request, claimed.call, slot, deadline)
+        except UnknownOutcome:
+            lose(lane, claimed.call)
+            return Counter(), "unknown"
+        except TieoutError as error:
+            # Surely without effect: it never left, or was refused as a whole.
+            refused = not isinstance(error, RetryLater)
+            self._put_back(write, claimed, error, "refused" if refused else "not sent")
+            if refused or not isinstance(error, NotSent) or (error.seconds or 0) > 0:
+                raise
+            return Counter(later=len(claimed.entries)), "not sent"
+        except Exception:
+            # A mistake of ours while a request may be on its way: the next drain asks.
+            lose(lane, claimed.call)
+            raise
+        try:
+            outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
+            outcomes = self._asked(write, claimed.entries, outcomes)
+        except (ConnectionRefused, NotSent) as error:
+            self._put_back(write, claimed, error, "refused")
+            raise
+        except (UnknownOutcome, RetryLater, SchemaDrift):
+            lose(lane, claimed.call)
+            return Counter(), "unknown"
+        except Exception:
+            lose(lane, claimed.call)
+            raise
+        verdicts = [
+            Verdict(entry=entry, outcome=outcome)
+            for entry, outcome in zip(claimed.entries, outcomes, strict=True)
+        ]
+        unknown = any(outcome.kind == "unknown" for outcome in outcomes)
+        ending = {
+            "outcome": "unknown" if unknown else "answered",
+            "status": answer.status,
+            "answer": {"messages": [list(outcome.messages) for outcome in outcomes]},
+            "is_settled": not unknown,
+        }
+        kinds = settle(
+            lane,
+            write,
+            verdicts,
+            states=("sending",),
+            number=claimed.number,
+            call=claimed.call,
+            ending=ending,
+        )
+        return kinds, "answered"
+
+    def _asked(self, write: Write, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Where the target says that it has such a record already, look whether it is ours."""
+        asking = [(entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True) if outcome.ask]
+        if not asking:
+            return list(outcomes)
+        found = write.find(self._lane.client, [entry.outgoing for entry, _ in asking])
+        answers: dict[int, Outcome] = {}
+        for (entry, outcome), some in zip(asking, found, strict=True):
+            ours = [one for one in some if one.is_ours]
+            if len(ours) == 1:
+                answers[entry.entry] = Outcome(
+                    kind="applied", target_id=ours[0].target_id, record=ours[0].record
+                )
+            elif some:
+                answers[entry.entry] = taken_by_another(some)
+            else:
+                answers[entry.entry] = outcome
+        return [answers.get(entry.entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True)]
+
+    def _put_back(self, write: Write, claimed: Claimed, error: TieoutError, ending: str) -> None:
+        seconds = getattr(error, "seconds", None) or 0
+        outcome = Outcome(kind="later", seconds=seconds, reason=str(error))
+        verdicts = [Verdict(entry=entry, outcome=outcome) for entry in claimed.entries]
+        settle(
+            self._lane, write, verdicts, states=("sending",), number=claimed.number, call=claimed.call,
+            ending={"outcome": ending, "answer": {"error": str(error)}},
+        )  # fmt: skip
+
+
+def _known(kinds: Counter[str]) -> Counter[str]:
+    """Kinds of outcomes as the fields of Drained."""
+    counts: Counter[str] = Counter()
+    for kind, count in kinds.items():
+        name = {"conflict": "held", "differs": "held", "taken": "later", "unknown": "unknown"}.get(kind, kind)
+        counts[name] += count
+    return counts
+
+
+def _drained(totals: Counter[str], not_written: Mapping[str, str], errors: Sequence[TieoutError]) -> Drained:
+    return Drained(
+        calls=totals["calls"],
+        applied=totals["applied"],
+        unchanged=totals["unchanged"],
+        adopted=totals["adopted"],
+        rejected=totals["rejected"],
+        held=totals["held"],
+        in_doubt=totals["in_doubt"],
+        later=totals["later"],
+        waiting=totals["waiting"],
+        not_written=dict(not_written),
+        errors=tuple(errors),
+    )
+
+
+def _opener(database: Database, settings: Settings) -> OpenClient:
+    vault = Vault(database, settings)
+
+    def open_it(connection: Connection) -> Client:
+        client: Client = client_module(connection.system).open_client(connection, database, vault)
+        return client
+
+    return open_it
+
+
+def _targets(settings: Settings, names: Sequence[str] | None) -> list[Connection]:
+    if names is not None:
+        return [settings.connection(name) for name in names]
+    return [settings.connections[name] for name in sorted(settings.connections)]
+
+
+def _writes(writers: Writers, system: str) -> Mapping[str, Write]:
+    try:
+        return writers(system)
+    except ModuleNotFoundError as error:
+        if error.name != f"cdc.writers.{system}":
+            raise
+        return {}
+
+
+def _reason_not_to(session: Any, connection: Connection) -> str | None:
+    if connection.writes != "on":
+        return "writes are off in the settings"
+    row = standing.read(session, connection.name)
+    if row is not None and row["stopped_at"] is not None:
+        return f"stopped: {row['stopped_reason']}"
+    if row is not None and row["paused_at"] is not None:
+        return f"paused by {row['paused_by']}"
+    return None
+
+
+def _refuse_production(settings: Settings, connection: Connection, identity: Identity) -> None:
+    if settings.environment == "prod" or identity.is_demo or _is_local(connection):
+        return
+    raise ConfigurationError(
+        f"{identity.name} is no demo organisation; in environment {settings.environment} nothing is written to it.",
+        cure='Set environment = "prod" where real books are meant, or connect a demo organisation.',
+    )
+
+
+def _is_local(connection: Connection) -> bool:
+    """Every address of the connection is on this machine: a stand-in."""
+    hosts = [
+        urlsplit(str(value)).hostname for name, value in connection.options.items() if name.endswith("url")
+    ]
+    hosts = [host for host in hosts if host]
+    return bool(hosts) and all(host in ("127.0.0.1", "localhost", "::1") for host in hosts)
+
+
+def _stop_if_refused(session: Any, connection: Connection, error: TieoutError) -> None:
+    if isinstance(error, ConnectionRefused):
+        standing.stop(session, connection.name, reason=str(error))
+        emit(Event.CONNECTION_STOPPED, connection=connection.name, reason=str(error))
+
+
+def _open(session: Any, name: str) -> dict[str, int]:
+    rows = session.execute(query("outbox", "open_counts"), {"connection": name})
+    return {row["state"]: int(row["entries"]) for row in rows}
+
+
+def _report(session: Any, name: str, counts: Counter[str], seconds: float) -> None:
+    left = _open(session, name)
+    counts["waiting"] += left.get("waiting", 0)
+    counts["in_doubt"] += left.get("in_doubt", 0)
+    emit(
+        Event.DRAIN_FINISHED,
+        connection=name,
+        calls=counts["calls"],
+        applied=counts["applied"],
+        rejected=counts["rejected"],
+        held=counts["held"],
+        waiting=counts["waiting"],
+        in_doubt=counts["in_doubt"],
+        seconds=round(seconds, 3),
+    )

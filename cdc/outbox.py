@@ -1,0 +1,85 @@
+"""The open entries: at most one a key, each the difference between a model and its link.
+
+Whoever changes an entry holds the lock of its key (`cdc.links`), taken before the entry is read. Only the release of
+waiting entries goes without: it moves `waiting` to `ready` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from tieout.queries import query
+
+Session = psycopg.Connection[dict[str, Any]]
+FIELDS = (
+    "connection", "entity", "key", "model", "source_connection", "source_id", "operation", "state", "held_for", "payload",
+    "payload_hash", "fields", "control", "link_version", "waits_for", "amount", "currency", "document_date", "cause",
+    "reason", "cure", "who",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """What became of an entry."""
+
+    entry: int
+    outcome: str
+    """applied, unchanged, replaced, discarded or satisfied."""
+    target_id: str | None = None
+    reason: str | None = None
+
+
+def insert(connection: Session, rows: Sequence[Mapping[str, Any]], run: UUID | None) -> None:
+    """New entries; each row has FIELDS."""
+    if rows:
+        connection.execute(query("outbox", "insert"), {"rows": Jsonb(list(rows)), "run": run})
+
+
+def close(connection: Session, closed: Iterable[Closed]) -> None:
+    """Move entries to `cdc.outbox_done`."""
+    rows = [
+        {"entry": one.entry, "outcome": one.outcome, "target_id": one.target_id, "reason": one.reason}
+        for one in closed
+    ]
+    if rows:
+        connection.execute(query("outbox", "close"), {"rows": Jsonb(rows)})
+
+
+def release(connection: Session, target: str) -> int:
+    """Make ready what waits for records that exist by now. How many."""
+    return connection.execute(query("outbox", "release_waiting"), {"connection": target}).rowcount
+
+
+def check_references(connection: Session, target: str) -> None:
+    """Waiting entries that refer to nothing become dead letters, and those whose reference came back wait again."""
+    with connection.transaction():
+        connection.execute(query("outbox", "restore_references"), {"connection": target})
+        connection.execute(query("outbox", "mark_missing_references"), {"connection": target})
+        connection.execute(query("outbox", "release_waiting"), {"connection": target})
+
+
+def lock_keys(connection: Session, keys: Iterable[tuple[str, str, str]]) -> None:
+    """Lock (connection, entity, key), in their order, waiting for whoever has them. Keys without a link are passed over."""
+    ordered = sorted(set(keys))
+    connection.execute(query("links", "lock"), _columns(ordered))
+
+
+def put_back(connection: Session, keys: Iterable[tuple[str, str, str]], because: str) -> None:
+    """Let the diff look at these keys again: what it reads about them has changed."""
+    ordered = sorted(set(keys))
+    if ordered:
+        connection.execute(query("links", "put_back"), {**_columns(ordered), "because": because})
+
+
+def _columns(keys: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+    return {
+        "connections": [key[0] for key in keys],
+        "entities": [key[1] for key in keys],
+        "keys": [key[2] for key in keys],
+    }

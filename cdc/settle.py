@@ -1,0 +1,364 @@
+"""What became of entries: one transaction that moves links, entries, the target's mirror and whoever waited.
+
+The links are locked first, then the entries are read again: what another process settled meanwhile is left alone. The
+target's answer is merged into its staging table in the same transaction, so that our own write is no news. Every key
+that was settled is put back, because the diff reads what changed here; it finds nothing to do, unless the model moved
+while the entry was on its way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from cdc import outbox
+from cdc.decide import fingerprint
+from cdc.lane import Entry, Lane
+from cdc.links import with_path
+from cdc.outbox import Closed
+from cdc.writing import Outcome, Write
+from loaders.stage import RawRecord, merge
+from tieout.db import json_dumps, next_version
+from tieout.events import Event, emit
+from tieout.queries import query
+
+LATER_SECONDS = 60
+"""When a writer does not say how long."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one entry."""
+
+    entry: Entry
+    outcome: Outcome
+    is_adopted: bool = False
+    """Nothing was sent: a record of the target was linked."""
+    is_foreign: bool = False
+    """The adopted record was made by others: only its empty fields are completed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Steps:
+    """What a settlement does, collected before it is stored."""
+
+    links: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
+    closed: list[Closed] = field(default_factory=list)
+    records: dict[bool, list[RawRecord]] = field(default_factory=lambda: {True: [], False: []})
+    linked: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def settle(
+    lane: Lane,
+    write: Write,
+    verdicts: Sequence[Verdict],
+    *,
+    states: Sequence[str],
+    number: int | None = None,
+    call: UUID | None = None,
+    ending: Mapping[str, Any] | None = None,
+) -> Counter[str]:
+    """Store verdicts on entries that are still in one of `states`. Counts by kind, `differs` and `adopted` among them.
+
+    `number` is the call's, or the number drawn before the target was asked. `call` and `ending` (outcome, status, answer,
+    asked, is_settled) say how the call ended, in the same transaction.
+    """
+    steps = _Steps()
+    with lane.session.transaction():
+        keys = [(lane.name, write.entity, verdict.entry.key) for verdict in verdicts]
+        outbox.lock_keys(lane.session, keys)
+        known = lane.session.execute(
+            query("outbox", "claimable"),
+            {
+                "entries": [verdict.entry.entry for verdict in verdicts],
+                "keys": [verdict.entry.key for verdict in verdicts],
+                "states": list(states),
+            },
+        ).fetchall()
+        alive = {row["entry"] for row in known}
+        asked = number if number is not None else next_version(lane.session)
+        for verdict in verdicts:
+            if verdict.entry.entry in alive:
+                _judge(write, verdict, asked, steps)
+        for is_full, records in steps.records.items():
+            _merge(lane, write, records, asked, is_full=is_full)
+        _store(lane, write, steps)
+        if call is not None and ending is not None:
+            finish_call(lane, call, **ending)
+    _tell(lane, write, verdicts)
+    return steps.kinds
+
+
+def finish_call(
+    lane: Lane,
+    call: UUID,
+    *,
+    outcome: str,
+    status: int | None = None,
+    answer: Any = None,
+    asked: Any = None,
+    is_settled: bool = True,
+) -> None:
+    """How a call ended: answered, not sent, refused, unknown, settled by asking."""
+    lane.session.execute(
+        query("calls", "answered"),
+        {
+            "call": call,
+            "outcome": outcome,
+            "status": status,
+            "answer": Jsonb(answer) if answer is not None else None,
+            "asked": Jsonb(asked) if asked is not None else None,
+            "is_settled": is_settled,
+        },
+    )
+
+
+def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
+    outcome = verdict.outcome
+    steps.kinds[outcome.kind] += 1
+    match outcome.kind:
+        case "applied" | "unchanged":
+            if verdict.is_adopted:
+                _adopt(write, verdict, number, steps)
+            else:
+                _applied(write, verdict, number, steps)
+        case "rejected" | "conflict":
+            _refused(write, verdict, steps)
+        case "taken":
+            _taken(write, verdict, steps)
+        case "later":
+            seconds = (
+                outcome.seconds if outcome.seconds is not None else 0 if outcome.alone else LATER_SECONDS
+            )
+            control = {"alone": True} if outcome.alone else {}
+            steps.changes.append(_change(verdict, "ready", seconds=Decimal(str(seconds)), control=control))
+        case "unknown":
+            steps.changes.append(_change(verdict, "in_doubt"))
+
+
+def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
+    entry, outcome = verdict.entry, verdict.outcome
+    record, payload = outcome.record, entry.outgoing.payload
+    target_id = outcome.target_id or entry.outgoing.target_id
+    is_removal = entry.outgoing.operation == "remove"
+    differing = write.differs(entry.outgoing, record) if record is not None and not is_removal else ()
+    link: Row = {
+        "key": entry.key,
+        "target_id": target_id,
+        "line_ids": dict(outcome.line_ids) if outcome.line_ids is not None else None,
+        "mirror_version": number,
+        "generation": entry.outgoing.generation,
+        "is_gone": is_removal,
+        "is_read": not is_removal,
+        "returned": write.returned(payload, record) if record is not None and outcome.full else None,
+        "said": None if is_removal else entry.row["payload"],
+    }
+    steps.links.append(link)
+    steps.linked.append(entry.key)
+    if record is not None and write.stream is not None and target_id is not None:
+        steps.records[outcome.full].append(RawRecord(id=target_id, raw=json_dumps(record).encode()))
+    if not differing:
+        steps.closed.append(Closed(entry=entry.entry, outcome=outcome.kind, target_id=target_id))
+        return
+    steps.kinds["differs"] += 1
+    steps.changes.append(
+        _change(
+            verdict,
+            "held",
+            held_for="answer differs",
+            operation="update",
+            fields=sorted({_top(path) for path in differing if not path.startswith("_")}),
+            cause=f"the target's answer differs: {', '.join(differing)}",
+            reason=_difference(write, entry, record or {}, differing),
+            cure="Correct the record in the target or at its source; accept it as it is if the target is right.",
+            who="accountant",
+            link_version=entry.row["link_version"] + 1,
+        )
+    )
+
+
+def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
+    """Link a record that the target has already. What others made is only completed, never changed."""
+    entry, outcome = verdict.entry, verdict.outcome
+    record, payload = outcome.record or {}, entry.outgoing.payload
+    returned = write.returned(payload, record)
+    wanted: Row = entry.row["payload"]
+    lacking = set(write.lacking(payload, record)) if verdict.is_foreign else set()
+    differing = {
+        name for name in wanted if not write.same(name, payload.get(name), returned.get(name))
+    } - lacking
+    yielded = (
+        {name: returned[name] for name in differing if returned.get(name) is not None}
+        if verdict.is_foreign
+        else {}
+    )
+    agreed = dict(wanted)
+    for name, value in yielded.items():
+        agreed = with_path(agreed, name, value)
+    unsaid = lacking if verdict.is_foreign else differing
+    steps.kinds["adopted"] += 1
+    steps.linked.append(entry.key)
+    steps.links.append(
+        {
+            "key": entry.key,
+            "target_id": outcome.target_id,
+            "said": {name: value for name, value in agreed.items() if name not in unsaid},
+            "is_read": True,
+            "returned": returned,
+            "line_ids": dict(outcome.line_ids) if outcome.line_ids is not None else None,
+            "mirror_version": number,
+            "yielded": yielded or None,
+            "is_adopted": verdict.is_foreign,
+            "is_gone": False,
+            "generation": entry.outgoing.generation,
+        }
+    )
+    if not lacking:
+        # Ours, but not as we want it now: the diff sees the difference and judges it by the model's rules.
+        steps.closed.append(Closed(entry=entry.entry, outcome="satisfied", target_id=outcome.target_id))
+        return
+    steps.changes.append(
+        _change(
+            verdict,
+            "ready",
+            operation="update",
+            payload=agreed,
+            payload_hash=fingerprint("update", agreed, entry.row["control"]),
+            fields=sorted(lacking),
+            link_version=entry.row["link_version"] + 1,
+        )
+    )
+
+
+def _refused(write: Write, verdict: Verdict, steps: _Steps) -> None:
+    entry, outcome = verdict.entry, verdict.outcome
+    is_conflict = outcome.kind == "conflict"
+    streams = outcome.depends_on or ((write.stream,) if is_conflict and write.stream else ())
+    steps.links.append(
+        {
+            "key": entry.key,
+            "is_read": False,
+            "rejected_hash": entry.row["payload_hash"],
+            "rejected_on": list(streams) or None,
+        }
+    )
+    words = "; ".join(outcome.messages)
+    steps.changes.append(
+        _change(
+            verdict,
+            "held" if is_conflict else "rejected",
+            held_for="conflict" if is_conflict else None,
+            cause=outcome.cause or (words[:80] if words else "refused without words"),
+            reason=outcome.reason or words or "The target refused it without saying why.",
+            cure=outcome.cure
+            or "Correct the record at its source; it is sent again by itself after a change.",
+            who=outcome.who or "operator",
+            answer={"messages": list(outcome.messages), "field": outcome.field},
+            link_version=entry.row["link_version"] + 1,
+        )
+    )
+
+
+def _taken(write: Write, verdict: Verdict, steps: _Steps) -> None:
+    """The target says that a name is in use: once more with the fields of `_if_taken`, kept on the link."""
+    entry = verdict.entry
+    control: Row = entry.row["control"]
+    other = control.get("if_taken")
+    if not other or {**entry.row["payload"], **other} == entry.row["payload"]:
+        clash = replace(
+            verdict.outcome,
+            kind="conflict",
+            cause=verdict.outcome.cause or "name already taken",
+            reason=verdict.outcome.reason
+            or "; ".join(verdict.outcome.messages)
+            or "The name is already taken.",
+            cure=verdict.outcome.cure or "Rename one of the two, or link the existing record.",
+        )
+        _refused(write, replace(verdict, outcome=clash), steps)
+        return
+    payload = {**entry.row["payload"], **other}
+    steps.links.append({"key": entry.key, "is_read": False, "if_taken": True})
+    steps.changes.append(
+        _change(
+            verdict,
+            "ready",
+            payload=payload,
+            payload_hash=fingerprint(entry.outgoing.operation, payload, control),
+            link_version=entry.row["link_version"] + 1,
+        )
+    )
+
+
+def _change(verdict: Verdict, state: str, **columns: Any) -> Row:
+    return {"entry": verdict.entry.entry, "state": state, **columns}
+
+
+def _merge(lane: Lane, write: Write, records: Sequence[RawRecord], number: int, *, is_full: bool) -> None:
+    if not records or write.stream is None:
+        return
+    merge(
+        lane.session,
+        system=lane.connection.system,
+        stream=write.stream,
+        connection_name=lane.name,
+        records=records,
+        asked_version=number,
+        told_by="write answer",
+        form="full" if is_full else "summary",
+        run=lane.run,
+    )
+
+
+def _store(lane: Lane, write: Write, steps: _Steps) -> None:
+    session = lane.session
+    values = {"connection": lane.name, "entity": write.entity}
+    if steps.links:
+        session.execute(query("links", "settle"), {**values, "rows": Jsonb(steps.links)})
+    if steps.changes:
+        session.execute(query("outbox", "change"), {"rows": Jsonb(steps.changes)})
+    outbox.close(session, steps.closed)
+    if steps.linked:
+        session.execute(query("outbox", "release_waiters"), {"entity": write.entity, "keys": steps.linked})
+    keys = [(lane.name, write.entity, link["key"]) for link in steps.links]
+    outbox.put_back(session, keys, "settled")
+
+
+def _tell(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.outcome.kind in ("rejected", "conflict"):
+            emit(
+                Event.DRAIN_ENTRY_REJECTED,
+                connection=lane.name,
+                entity=write.entity,
+                key=verdict.entry.key,
+                cause=verdict.outcome.cause,
+                reason=verdict.outcome.reason or "; ".join(verdict.outcome.messages),
+                cure=verdict.outcome.cure,
+                who=verdict.outcome.who,
+            )
+
+
+def _difference(write: Write, entry: Entry, record: Mapping[str, Any], paths: Sequence[str]) -> str:
+    shown = write.returned(entry.outgoing.payload, record)
+    parts = []
+    for path in paths:
+        if path == "_total":
+            parts.append(f"the amount is not the {entry.outgoing.total} that was expected")
+        elif path in entry.outgoing.payload:
+            parts.append(f"{path}: sent {entry.outgoing.payload[path]}, the target shows {shown.get(path)}")
+        else:
+            parts.append(f"{path} is not as it was sent")
+    return "The target took it, but shows other content: " + "; ".join(parts)
+
+
+def _top(path: str) -> str:
+    return path.partition("[")[0].partition(".")[0].partition("/")[0]

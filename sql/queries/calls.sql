@@ -1,0 +1,129 @@
+-- name: register_worker
+-- A sender, with the number of the lock that it holds while it lives.
+insert into cdc.workers (worker, host, process_id, lock_key)
+values (%(worker)s, %(host)s, %(process_id)s, %(lock_key)s);
+
+-- name: forget_worker
+-- A sender that ended in order and has no call under way.
+delete from cdc.workers
+where
+    worker = %(worker)s
+    and not exists (
+        select 1
+        from cdc.calls
+        where
+            calls.worker = %(worker)s
+            and calls.settled_at is null
+    );
+
+-- name: is_alive
+-- The lock connection answers.
+select 1 as one;
+
+-- name: record
+-- A call, recorded before it leaves: until the deadline it may be in flight.
+insert into cdc.calls (
+    call, number, connection, entity, operation, entries, keys, method, path, body, body_hash, serial_by, worker, run, deadline
+)
+values (
+    %(call)s, nextval('cdc.version'), %(connection)s, %(entity)s, %(operation)s, %(entries)s, %(keys)s, %(method)s, %(path)s,
+    %(body)s, %(body_hash)s, %(serial_by)s, %(worker)s, %(run)s,
+    clock_timestamp() + make_interval(secs => %(seconds)s)
+)
+returning number;
+
+-- name: answered
+-- How a call ended; `is_settled` when nothing of it is in doubt.
+update cdc.calls
+set
+    outcome = %(outcome)s,
+    status = coalesce(%(status)s, status),
+    answer = coalesce(%(answer)s, answer),
+    asked = coalesce(%(asked)s, asked),
+    settled_at = case when %(is_settled)s then clock_timestamp() end
+where call = %(call)s;
+
+-- name: lost
+-- Nobody knows what became of a call. It can no longer be under way: from now on the target may be asked.
+update cdc.calls
+set
+    outcome = 'unknown',
+    deadline = clock_timestamp()
+where
+    call = %(call)s
+    and settled_at is null;
+
+-- name: doubt_entries
+-- Its entries are in doubt.
+update cdc.outbox
+set
+    state = 'in_doubt',
+    changed_at = now()
+where
+    call = %(call)s
+    and state = 'sending';
+
+-- name: repeat
+-- The same call goes out once more, with the same key.
+update cdc.calls
+set
+    worker = %(worker)s,
+    deadline = clock_timestamp() + make_interval(secs => %(seconds)s)
+where
+    call = %(call)s
+    and settled_at is null
+    and deadline <= clock_timestamp();
+
+-- name: abandoned
+-- Calls that never ended, whose deadline has passed: their sender is asked for by its lock.
+select
+    calls.call,
+    workers.lock_key
+from cdc.calls
+left join cdc.workers
+    on workers.worker = calls.worker
+where
+    calls.connection = %(connection)s
+    and calls.settled_at is null
+    and calls.outcome is null
+    and calls.deadline <= clock_timestamp();
+
+-- name: doubtful
+-- Calls in doubt, oldest first; the clock is the database's.
+select
+    calls.*,
+    extract(epoch from clock_timestamp() - calls.deadline) as seconds_since,
+    extract(epoch from clock_timestamp() - calls.sent_at) as seconds_since_sent
+from cdc.calls
+where
+    connection = %(connection)s
+    and settled_at is null
+    and outcome = 'unknown'
+order by number;
+
+-- name: in_flight
+-- Calls of living senders.
+select count(*) as calls
+from cdc.calls
+where
+    connection = %(connection)s
+    and settled_at is null;
+
+-- name: lock_call
+-- One process settles a call.
+select call
+from cdc.calls
+where
+    call = %(call)s
+    and settled_at is null
+for update;
+
+-- name: loaded
+-- Up to which number a stream of a connection was read to its end; null when it never was.
+select
+    loaded_version,
+    backfilled_at
+from cdc.cursors
+where
+    connection = %(connection)s
+    and stream = %(stream)s;

@@ -1,0 +1,179 @@
+-- name: lock
+-- One fan-out at a time: a second one waits, so that what it finds done is committed.
+select pg_advisory_xact_lock(%(key)s);
+
+-- name: prepare
+-- Room for one round of changes.
+create temporary table if not exists fan_out_changes (
+    connection text not null,
+    system text,
+    stream text not null,
+    id text not null,
+    keys_before jsonb,
+    keys_after jsonb
+) on commit delete rows;
+
+-- name: take
+-- Consume the oldest changes.
+with oldest as (
+    select seq
+    from cdc.changes
+    order by seq
+    limit %(limit)s
+),
+
+gone as (
+    delete from cdc.changes
+    using oldest
+    where changes.seq = oldest.seq
+    returning changes.connection, changes.stream, changes.id, changes.keys_before, changes.keys_after
+)
+
+insert into fan_out_changes (connection, system, stream, id, keys_before, keys_after)
+select
+    gone.connection,
+    connections.system,
+    gone.stream,
+    gone.id,
+    gone.keys_before,
+    gone.keys_after
+from gone
+left join cdc.connections
+    on gone.connection = connections.connection;
+
+-- name: tables
+-- The staging tables that changed in this round; system is null for a connection that was never connected.
+select distinct
+    connection,
+    system,
+    stream
+from fan_out_changes;
+
+-- name: by_self
+-- The changed record drives the model.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    %(model)s,
+    connection,
+    id,
+    %(because)s
+from fan_out_changes
+where
+    system = %(system)s
+    and stream = %(stream)s;
+
+-- name: by_column
+-- A key column names the driver, before and after.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    %(model)s,
+    fan_out_changes.connection,
+    key.value,
+    %(because)s
+from fan_out_changes
+cross join lateral (
+    values
+    (fan_out_changes.keys_before ->> %(column)s),
+    (fan_out_changes.keys_after ->> %(column)s)
+) as key (value)
+where
+    fan_out_changes.system = %(system)s
+    and fan_out_changes.stream = %(stream)s
+    and key.value is not null;
+
+-- name: by_link
+-- The changed record is one of the target's: its link names the driver.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    %(model)s,
+    links.source_connection,
+    links.source_id,
+    %(because)s
+from fan_out_changes
+inner join cdc.links
+    on
+        links.connection = fan_out_changes.connection
+        and links.entity = %(entity)s
+        and links.target_id = fan_out_changes.id
+where
+    fan_out_changes.system = %(system)s
+    and fan_out_changes.stream = %(stream)s;
+
+-- name: by_sql
+-- The model's own query over `changed` names the drivers; it sees the keys before and after.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+with changed as (
+    select
+        connection,
+        id,
+        keys_before as keys
+    from fan_out_changes
+    where
+        system = %(system)s
+        and stream = %(stream)s
+    union
+    select
+        connection,
+        id,
+        keys_after as keys
+    from fan_out_changes
+    where
+        system = %(system)s
+        and stream = %(stream)s
+)
+
+select distinct
+    %(model)s,
+    found.source_connection::text,
+    found.source_id::text,
+    %(because)s
+from ({rule}) as found
+where
+    found.source_connection is not null
+    and found.source_id is not null;
+
+-- name: sweep
+-- The change may concern any row: the whole model is looked at again.
+update cdc.models
+set sweep_due = true
+where model = %(model)s;
+
+-- name: by_target
+-- What changed in a target leads to the keys that we linked there, unasked.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    links.model,
+    links.source_connection,
+    links.source_id,
+    %(because)s
+from fan_out_changes
+inner join cdc.links
+    on
+        links.connection = fan_out_changes.connection
+        and links.entity = %(entity)s
+        and links.target_id = fan_out_changes.id
+where
+    fan_out_changes.system = %(system)s
+    and fan_out_changes.stream = %(stream)s;
+
+-- name: cure
+-- A rejection that this stream may have cured is worth one more try.
+with cured as (
+    update cdc.links
+    set
+        rejected_hash = null,
+        rejected_on = null,
+        updated_at = now()
+    where
+        connection = %(connection)s
+        and rejected_on ? %(stream)s
+    returning model, source_connection, source_id
+)
+
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select
+    model,
+    source_connection,
+    source_id,
+    'the target may have been cured: ' || %(stream)s
+from cured;

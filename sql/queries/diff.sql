@@ -1,0 +1,378 @@
+-- name: drivers
+-- Consume the oldest changed keys of a model; each driving record once.
+with oldest as (
+    select seq
+    from cdc.changed_keys
+    where model = %(model)s
+    order by seq
+    limit %(limit)s
+),
+
+gone as (
+    delete from cdc.changed_keys
+    using oldest
+    where changed_keys.seq = oldest.seq
+    returning changed_keys.source_connection, changed_keys.source_id
+)
+
+select distinct
+    source_connection,
+    source_id
+from gone
+order by source_connection, source_id;
+
+-- name: begin_sweep
+-- A sweep looks at everything, so the changed keys up to now are in it; a sweep that dies stays due.
+with due as (
+    update cdc.models
+    set sweep_due = true
+    where
+        model = %(model)s
+        and not sweep_due
+)
+
+delete from cdc.changed_keys
+where model = %(model)s;
+
+-- name: mark_of_model
+-- Which version of the model's row a sweep began with.
+select xmin::text as mark
+from cdc.models
+where model = %(model)s;
+
+-- name: end_sweep
+-- The sweep is complete, unless something made another one due meanwhile.
+update cdc.models
+set
+    sweep_due = false,
+    is_changed = false,
+    swept_at = now()
+where
+    model = %(model)s
+    and xmin::text = %(mark)s;
+
+-- name: sweep_table
+-- Room for the drivers of a sweep.
+create temporary table if not exists sweep_drivers (
+    position bigint generated always as identity,
+    source_connection text not null,
+    source_id text not null
+);
+
+-- name: clear_sweep
+-- Empty it for the next model.
+truncate sweep_drivers restart identity;
+
+-- name: sweep_drivers
+-- All driving records: those of the view, and those that links remember.
+insert into sweep_drivers (source_connection, source_id)
+select
+    driver.source_connection,
+    driver.source_id
+from (
+    select
+        outbound._source_connection as source_connection,
+        outbound._source_id as source_id
+    from {view} as outbound
+    union
+    select
+        links.source_connection,
+        links.source_id
+    from cdc.links
+    where links.model = %(model)s
+) as driver
+where
+    driver.source_connection is not null
+    and driver.source_id is not null
+order by driver.source_connection, driver.source_id;
+
+-- name: sweep_range
+-- The drivers of one range of a sweep.
+select
+    source_connection,
+    source_id
+from sweep_drivers
+where
+    position > %(after)s
+    and position <= %(until)s
+order by position;
+
+-- name: without_driver
+-- A row of the view that names no driving record can never be looked at again.
+select outbound._key as key
+from {view} as outbound
+where
+    outbound._source_connection is null
+    or outbound._source_id is null
+    or outbound._key is null
+    or outbound._to is null
+limit 1;
+
+-- name: is_empty
+-- Does the view give no row at all?
+select not exists (
+    select 1
+    from {view} as outbound
+) as is_empty;
+
+-- name: line_join
+-- One child model, nested by key, for `candidates`.
+left join lateral (
+    select
+        jsonb_agg(
+            jsonb_strip_nulls(
+                to_jsonb(line.*) - '{{_source_connection,_source_id,_key,_line_order,_problems}}'::text[]
+            )
+            order by line._line_order, line._line
+        ) as rows,
+        jsonb_path_query_array(
+            coalesce(jsonb_agg(line._problems) filter (where line._problems is not null), '[]'::jsonb), '$[*][*]'
+        ) as problems,
+        count(*) - count(distinct line._line) as repeated
+    from {view} as line
+    where
+        line._source_connection = driver.source_connection
+        and line._source_id = driver.source_id
+        and line._key = wanted.content ->> '_key'
+    offset 0
+) as {alias} on true
+
+-- name: candidates
+-- Rows of the model, for the given drivers, that differ from what the links say; and links whose row is not there.
+with driver as (
+    select distinct
+        given.source_connection,
+        given.source_id
+    from unnest(%(source_connections)s::text[], %(source_ids)s::text[]) as given (source_connection, source_id)
+),
+
+desired as materialized (
+    select
+        driver.source_connection,
+        driver.source_id,
+        wanted.content ->> '_to' as connection,
+        wanted.content ->> '_key' as key,
+        wanted.content,
+        jsonb_strip_nulls(wanted.content - %(control)s::text[] || {lines}) as payload,
+        {line_problems} as line_problems,
+        {repeated} as repeated_lines,
+        count(*) over (
+            partition by wanted.content ->> '_to', wanted.content ->> '_key'
+        ) as copies
+    from driver
+    cross join lateral (
+        select to_jsonb(outbound.*) as content
+        from {view} as outbound
+        where
+            outbound._source_connection = driver.source_connection
+            and outbound._source_id = driver.source_id
+        offset 0
+    ) as wanted
+    {line_joins}
+),
+
+differing as (
+    select desired.*
+    from desired
+    left join cdc.links
+        on
+            links.connection = desired.connection
+            and links.entity = %(entity)s
+            and links.key = desired.key
+    left join cdc.outbox
+        on
+            outbox.connection = desired.connection
+            and outbox.entity = %(entity)s
+            and outbox.key = desired.key
+    left join {mirror} as mirror
+        on
+            mirror.connection = links.connection
+            and mirror.id = links.target_id
+    where
+        desired.copies > 1
+        or desired.repeated_lines > 0
+        or outbox.entry is not null
+        or (
+            links.key is null
+            and desired.content ->> '_skip' is null
+            and desired.content ->> '_gone' is null
+        )
+        or (
+            links.key is not null
+            and (
+                links.model <> %(model)s
+                or links.source_connection <> desired.source_connection
+                or links.source_id <> desired.source_id
+                or (
+                    desired.content ->> '_skip' is null
+                    and (
+                        links.said is distinct from desired.payload
+                        or desired.content ->> '_gone' is not null
+                        or links.is_gone
+                        or links.if_taken
+                        or links.overrides <> '{{}}'::jsonb
+                        or links.yielded <> '{{}}'::jsonb
+                        or mirror.version > coalesce(links.mirror_version, 0)
+                        or (
+                            links.identity is distinct from desired.content -> '_identity'
+                            and desired.content ->> '_identity' is not null
+                        )
+                    )
+                )
+            )
+        )
+),
+
+vanished as (
+    select
+        links.source_connection,
+        links.source_id,
+        links.connection,
+        links.key
+    from driver
+    inner join cdc.links
+        on
+            links.model = %(model)s
+            and links.source_connection = driver.source_connection
+            and links.source_id = driver.source_id
+    left join cdc.outbox
+        on
+            outbox.connection = links.connection
+            and outbox.entity = links.entity
+            and outbox.key = links.key
+    where
+        ((links.target_id is not null and not links.is_gone) or outbox.entry is not null)
+        and not exists (
+            select 1
+            from desired
+            where
+                desired.connection = links.connection
+                and desired.key = links.key
+        )
+)
+
+select
+    connection,
+    key,
+    source_connection,
+    source_id,
+    false as is_vanished,
+    copies,
+    repeated_lines,
+    content ->> '_skip' as skip,
+    content ->> '_hold' as hold,
+    content ->> '_gone' as gone,
+    coalesce(content -> '_problems', '[]'::jsonb) as problems,
+    line_problems,
+    content ->> '_total' as total,
+    content ->> '_currency' as currency,
+    content ->> '_date' as day,
+    content -> '_if_taken' as if_taken,
+    content -> '_after' as after,
+    content -> '_expect' as expect,
+    content -> '_identity' as identity,
+    payload
+from differing
+union all
+select
+    connection,
+    key,
+    source_connection,
+    source_id,
+    true,
+    1,
+    0,
+    null,
+    null,
+    null,
+    '[]'::jsonb,
+    '[]'::jsonb,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null
+from vanished
+order by 1, 2;
+
+-- name: still_there
+-- Keys that another driving record of the same model gives as well.
+select
+    outbound._key as key,
+    given.source_id
+from unnest(
+    %(source_connections)s::text[], %(source_ids)s::text[], %(keys)s::text[]
+) as given (source_connection, source_id, key)
+cross join lateral (
+    select candidate._key
+    from {view} as candidate
+    where
+        candidate._source_connection = given.source_connection
+        and candidate._source_id = given.source_id
+    offset 0
+) as outbound
+where outbound._key = given.key
+limit 1;
+
+-- name: drift
+-- Remember a difference on a document that may no longer change.
+insert into cdc.drift (connection, entity, key, model, frozen_because, desired, fields, amount_effect, currency)
+select
+    given.connection,
+    given.entity,
+    given.key,
+    given.model,
+    given.frozen_because,
+    given.desired,
+    array(select jsonb_array_elements_text(given.fields)),
+    given.amount - (
+        select done.amount
+        from cdc.outbox_done as done
+        where
+            done.connection = given.connection
+            and done.entity = given.entity
+            and done.key = given.key
+            and done.outcome in ('applied', 'unchanged', 'satisfied')
+        order by done.entry desc
+        limit 1
+    ),
+    given.currency
+from jsonb_to_recordset(%(rows)s) as given (
+    connection text,
+    entity text,
+    key text,
+    model text,
+    frozen_because text,
+    desired jsonb,
+    fields jsonb,
+    amount numeric,
+    currency text
+)
+on conflict (connection, entity, key) do update
+    set
+        model = excluded.model,
+        frozen_because = excluded.frozen_because,
+        desired = excluded.desired,
+        fields = excluded.fields,
+        amount_effect = excluded.amount_effect,
+        currency = excluded.currency;
+
+-- name: no_drift
+-- These differences are gone.
+delete from cdc.drift
+using unnest(%(connections)s::text[], %(keys)s::text[]) as given (connection, key)
+where
+    drift.connection = given.connection
+    and drift.entity = %(entity)s
+    and drift.key = given.key;
+
+-- name: organisation
+-- What the target says about itself, lock dates among it.
+select
+    connection,
+    payload
+from {table}
+where deleted_at is null;

@@ -1,0 +1,236 @@
+-- name: make
+-- The lock of each key, before its first entry.
+insert into cdc.links (connection, entity, key, model, source_connection, source_id)
+select
+    given.connection,
+    %(entity)s,
+    given.key,
+    %(model)s,
+    given.source_connection,
+    given.source_id
+from unnest(
+    %(connections)s::text[], %(keys)s::text[], %(source_connections)s::text[], %(source_ids)s::text[]
+) as given (connection, key, source_connection, source_id)
+order by given.connection, given.key
+on conflict (connection, entity, key) do nothing;
+
+-- name: lock
+-- Lock keys, in their order, waiting for whoever has them.
+select links.key
+from cdc.links
+inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
+    on
+        links.connection = given.connection
+        and links.entity = given.entity
+        and links.key = given.key
+order by links.connection, links.entity, links.key
+for update of links;
+
+-- name: lock_free
+-- Lock those keys that nobody has at the moment.
+select links.key
+from cdc.links
+inner join unnest(%(keys)s::text[]) as given (key)
+    on links.key = given.key
+where
+    links.connection = %(connection)s
+    and links.entity = %(entity)s
+order by links.key
+for update of links skip locked;
+
+-- name: state
+-- What is known about keys: the link, the open entry, the target's record.
+select
+    links.connection,
+    links.key,
+    links.model,
+    links.source_connection,
+    links.source_id,
+    links.version,
+    links.generation,
+    links.target_id,
+    links.said,
+    links.returned,
+    links.line_ids,
+    links.mirror_version,
+    links.is_gone,
+    links.if_taken,
+    links.overrides,
+    links.yielded,
+    links.identity,
+    links.approved_hash,
+    links.declined_hash,
+    links.rejected_hash,
+    outbox.entry,
+    outbox.operation,
+    outbox.state,
+    outbox.held_for,
+    outbox.payload_hash,
+    outbox.fields,
+    outbox.link_version,
+    outbox.control,
+    outbox.waits_for,
+    outbox.cause,
+    outbox.reason,
+    mirror.version as record_version,
+    mirror.payload as record,
+    mirror.deleted_at is not null as is_deleted
+from cdc.links
+inner join unnest(%(connections)s::text[], %(keys)s::text[]) as given (connection, key)
+    on
+        links.connection = given.connection
+        and links.key = given.key
+left join cdc.outbox
+    on
+        outbox.connection = links.connection
+        and outbox.entity = links.entity
+        and outbox.key = links.key
+left join {mirror} as mirror
+    on
+        mirror.connection = links.connection
+        and mirror.id = links.target_id
+where links.entity = %(entity)s;
+
+-- name: no_mirror
+-- In place of a staging table, for an entity that is not mirrored.
+(
+    select
+        null::text as connection,
+        null::text as id,
+        null::jsonb as payload,
+        null::bigint as version,
+        null::timestamptz as deleted_at
+    where false
+)
+
+-- name: patch
+-- What a diff learnt about links.
+update cdc.links
+set
+    said = coalesce(given.said, links.said),
+    returned = coalesce(given.returned, links.returned),
+    yielded = coalesce(given.yielded, links.yielded),
+    identity = coalesce(given.identity, links.identity),
+    mirror_version = coalesce(given.mirror_version, links.mirror_version),
+    model = given.model,
+    source_connection = given.source_connection,
+    source_id = given.source_id,
+    updated_at = now()
+from jsonb_to_recordset(%(rows)s) as given (
+    connection text,
+    key text,
+    model text,
+    source_connection text,
+    source_id text,
+    said jsonb,
+    returned jsonb,
+    yielded jsonb,
+    identity jsonb,
+    mirror_version bigint
+)
+where
+    links.connection = given.connection
+    and links.entity = %(entity)s
+    and links.key = given.key;
+
+-- name: targets
+-- The records that references are replaced by.
+select
+    links.connection,
+    links.entity,
+    links.key,
+    links.target_id,
+    coalesce(links.said, '{}'::jsonb) || coalesce(links.returned, '{}'::jsonb) as returned
+from cdc.links
+inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
+    on
+        links.connection = given.connection
+        and links.entity = given.entity
+        and links.key = given.key
+where
+    links.target_id is not null
+    and not links.is_gone;
+
+-- name: linked_elsewhere
+-- Keys that are linked, or on their way, in another target connection.
+select
+    links.key,
+    links.connection
+from cdc.links
+left join cdc.outbox
+    on
+        outbox.connection = links.connection
+        and outbox.entity = links.entity
+        and outbox.key = links.key
+where
+    links.model = %(model)s
+    and links.entity = %(entity)s
+    and links.key = any(%(keys)s)
+    and ((links.target_id is not null and not links.is_gone) or outbox.state in ('sending', 'in_doubt'));
+
+-- name: put_back
+-- The diff shall look at these keys again.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    links.model,
+    links.source_connection,
+    links.source_id,
+    %(because)s
+from cdc.links
+inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
+    on
+        links.connection = given.connection
+        and links.entity = given.entity
+        and links.key = given.key;
+
+-- name: settle
+-- What a settlement says about links. Columns that are not given stay.
+update cdc.links
+set
+    version = links.version + 1,
+    target_id = coalesce(given.target_id, links.target_id),
+    said = coalesce(given.said, links.said),
+    returned = case when given.is_read then given.returned else links.returned end,
+    line_ids = coalesce(given.line_ids, links.line_ids),
+    mirror_version = coalesce(given.mirror_version, links.mirror_version),
+    generation = coalesce(given.generation, links.generation),
+    yielded = coalesce(given.yielded, links.yielded),
+    is_adopted = coalesce(given.is_adopted, links.is_adopted),
+    is_gone = coalesce(given.is_gone, links.is_gone),
+    if_taken = coalesce(given.if_taken, links.if_taken),
+    rejected_hash = given.rejected_hash,
+    rejected_on = given.rejected_on,
+    linked_at = case when given.target_id is not null then coalesce(links.linked_at, now()) else links.linked_at end,
+    updated_at = now()
+from jsonb_to_recordset(%(rows)s) as given (
+    key text,
+    target_id text,
+    said jsonb,
+    is_read boolean,
+    returned jsonb,
+    line_ids jsonb,
+    mirror_version bigint,
+    generation integer,
+    yielded jsonb,
+    is_adopted boolean,
+    is_gone boolean,
+    if_taken boolean,
+    rejected_hash text,
+    rejected_on jsonb
+)
+where
+    links.connection = %(connection)s
+    and links.entity = %(entity)s
+    and links.key = given.key
+returning links.key, links.version;
+
+-- name: owners
+-- To which keys these records of a target are linked.
+select
+    target_id,
+    key
+from cdc.links
+where
+    connection = %(connection)s
+    and entity = %(entity)s
+    and target_id = any(%(target_ids)s);

@@ -1,0 +1,422 @@
+-- name: insert
+-- New entries.
+insert into cdc.outbox (
+    connection, entity, key, model, source_connection, source_id, operation, state, held_for, payload, payload_hash,
+    fields, control, link_version, waits_for, amount, currency, document_date, cause, reason, cure, who, run
+)
+select
+    given.connection,
+    given.entity,
+    given.key,
+    given.model,
+    given.source_connection,
+    given.source_id,
+    given.operation,
+    given.state,
+    given.held_for,
+    given.payload,
+    given.payload_hash,
+    case when given.fields is not null then array(select jsonb_array_elements_text(given.fields)) end,
+    given.control,
+    given.link_version,
+    given.waits_for,
+    given.amount,
+    given.currency,
+    given.document_date,
+    given.cause,
+    given.reason,
+    given.cure,
+    given.who,
+    %(run)s
+from jsonb_to_recordset(%(rows)s) as given (
+    connection text,
+    entity text,
+    key text,
+    model text,
+    source_connection text,
+    source_id text,
+    operation text,
+    state text,
+    held_for text,
+    payload jsonb,
+    payload_hash text,
+    fields jsonb,
+    control jsonb,
+    link_version bigint,
+    waits_for jsonb,
+    amount numeric,
+    currency text,
+    document_date date,
+    cause text,
+    reason text,
+    cure text,
+    who text
+);
+
+-- name: close
+-- Entries that are over move away, with what became of them.
+with gone as (
+    delete from cdc.outbox
+    using jsonb_to_recordset(%(rows)s) as given (entry bigint, outcome text, target_id text, reason text)
+    where outbox.entry = given.entry
+    returning outbox.*, given.outcome, given.target_id as new_target_id, given.reason as told
+)
+
+insert into cdc.outbox_done (
+    entry, connection, entity, key, model, source_connection, source_id, operation, outcome, payload, payload_hash,
+    fields, link_version, target_id, amount, currency, reason, attempts, call, run, created_at
+)
+select
+    entry,
+    connection,
+    entity,
+    key,
+    model,
+    source_connection,
+    source_id,
+    operation,
+    outcome,
+    payload,
+    payload_hash,
+    fields,
+    link_version,
+    new_target_id,
+    amount,
+    currency,
+    coalesce(told, reason),
+    attempts,
+    call,
+    run,
+    created_at
+from gone;
+
+-- name: counted
+-- Entries of a model whose diff is ending, by operation.
+select
+    operation,
+    count(*) as entries
+from cdc.outbox
+where
+    model = %(model)s
+    and state = 'held'
+    and held_for = 'guard'
+    and cause = 'counting'
+group by operation;
+
+-- name: guard
+-- Hold the counted entries of these operations for a person.
+update cdc.outbox
+set
+    cause = %(cause)s,
+    reason = %(reason)s,
+    cure = %(cure)s,
+    who = 'operator',
+    changed_at = now()
+where
+    model = %(model)s
+    and state = 'held'
+    and held_for = 'guard'
+    and cause = 'counting'
+    and operation = any(%(operations)s);
+
+-- name: await_referrers
+-- A removal waits for the removals of what refers to it.
+update cdc.outbox
+set waits_for = outbox.waits_for || referring.waits_for
+from (
+    select
+        removed.entry,
+        jsonb_agg(distinct jsonb_build_object('entity', referrer.entity, 'key', referrer.key, 'gone', true)) as waits_for
+    from cdc.outbox as removed
+    inner join cdc.outbox as referrer
+        on
+            referrer.connection = removed.connection
+            and referrer.operation = 'remove'
+            and referrer.entry <> removed.entry
+            and referrer.control -> 'refers'
+            @> jsonb_build_array(jsonb_build_object('entity', removed.entity, 'key', removed.key))
+    where
+        removed.operation = 'remove'
+        and removed.state in ('held', 'waiting', 'ready')
+    group by removed.entry
+) as referring
+where
+    outbox.entry = referring.entry
+    and not outbox.waits_for @> referring.waits_for;
+
+-- name: lock_references
+-- Keys that the counted entries refer to: a settlement of one of them and this release cannot cross.
+select links.key
+from cdc.links
+where (links.connection, links.entity, links.key) in (
+    select
+        coalesce(needed.connection, outbox.connection),
+        needed.entity,
+        needed.key
+    from cdc.outbox
+    cross join lateral jsonb_to_recordset(outbox.waits_for) as needed (connection text, entity text, key text)
+    where
+        outbox.model = %(model)s
+        and outbox.state = 'held'
+        and outbox.held_for = 'guard'
+        and outbox.cause = 'counting'
+)
+order by links.connection, links.entity, links.key
+for share of links;
+
+-- name: release_counted
+-- The guard lets the counted entries of a model pass.
+update cdc.outbox
+set
+    state = case when cdc.waits(connection, waits_for) then 'waiting' else 'ready' end,
+    held_for = null,
+    cause = null,
+    reason = null,
+    cure = null,
+    who = null,
+    changed_at = now()
+where
+    model = %(model)s
+    and state = 'held'
+    and held_for = 'guard'
+    and cause = 'counting';
+
+-- name: release_waiting
+-- Waiting entries of a target whose references all exist.
+update cdc.outbox
+set
+    state = 'ready',
+    changed_at = now()
+where
+    connection = %(connection)s
+    and state = 'waiting'
+    and not cdc.waits(connection, waits_for);
+
+-- name: release_waiters
+-- The same for those that wait for given keys.
+update cdc.outbox
+set
+    state = 'ready',
+    changed_at = now()
+from (
+    select distinct candidate.entry
+    from unnest(%(keys)s::text[]) as settled (key)
+    inner join cdc.outbox as candidate
+        on candidate.waits_for @> jsonb_build_array(jsonb_build_object('entity', %(entity)s::text, 'key', settled.key))
+    where candidate.state = 'waiting'
+) as waiter
+where
+    outbox.entry = waiter.entry
+    and outbox.state = 'waiting'
+    and not cdc.waits(outbox.connection, outbox.waits_for);
+
+-- name: mark_missing_references
+-- A reference that is neither linked nor about to be made is a dead letter at once.
+update cdc.outbox
+set
+    state = 'held',
+    held_for = 'problems',
+    cause = 'reference to nothing',
+    reason = 'it refers to ' || cdc.refers_to_nothing(connection, waits_for) || ', which is not in the target and which no model makes',
+    cure = 'Let a model make that record (is it skipped?), or correct the reference; it is sent by itself.',
+    who = 'analyst',
+    changed_at = now()
+where
+    connection = %(connection)s
+    and state = 'waiting'
+    and cdc.refers_to_nothing(connection, waits_for) is not null;
+
+-- name: restore_references
+-- Entries whose missing reference exists now wait for it as all others do.
+update cdc.outbox
+set
+    state = 'waiting',
+    held_for = null,
+    cause = null,
+    reason = null,
+    cure = null,
+    who = null,
+    changed_at = now()
+where
+    connection = %(connection)s
+    and state = 'held'
+    and held_for = 'problems'
+    and cause = 'reference to nothing'
+    and cdc.refers_to_nothing(connection, waits_for) is null;
+
+-- name: connections_of_model
+-- Targets in which a model has open entries.
+select distinct connection
+from cdc.outbox
+where model = %(model)s;
+
+-- name: held_counts
+-- Entries of a model that need a person, by why.
+select
+    connection,
+    held_for,
+    cause,
+    count(*) as entries
+from cdc.outbox
+where
+    model = %(model)s
+    and state = 'held'
+    and run = %(run)s
+group by connection, held_for, cause;
+
+-- name: peek
+-- The next entries of one operation that may be sent, with their links; nothing is locked.
+select
+    outbox.*,
+    links.target_id,
+    links.line_ids,
+    links.returned,
+    links.generation,
+    coalesce((outbox.control ->> 'alone')::boolean, false) as is_alone
+from cdc.outbox
+inner join cdc.links
+    on
+        links.connection = outbox.connection
+        and links.entity = outbox.entity
+        and links.key = outbox.key
+where
+    outbox.connection = %(connection)s
+    and outbox.entity = %(entity)s
+    and outbox.operation = %(operation)s
+    and outbox.state = 'ready'
+    and outbox.not_before <= now()
+    and not outbox.entry = any(%(passed)s)
+order by outbox.entry
+limit %(limit)s;
+
+-- name: claimable
+-- Of these entries, whose keys are locked by now, which may be sent; the others' links have moved on.
+select
+    outbox.entry,
+    outbox.link_version = links.version as is_current
+from cdc.outbox
+inner join cdc.links
+    on
+        links.connection = outbox.connection
+        and links.entity = outbox.entity
+        and links.key = outbox.key
+where
+    outbox.entry = any(%(entries)s)
+    and links.key = any(%(keys)s)
+    and outbox.state = any(%(states)s);
+
+-- name: send
+-- These entries are on their way, with this call.
+update cdc.outbox
+set
+    state = 'sending',
+    call = %(call)s,
+    serial_by = %(serial_by)s,
+    attempts = attempts + 1,
+    changed_at = now()
+where entry = any(%(entries)s);
+
+-- name: is_busy
+-- A call for the same serial_by is in flight or in doubt.
+select exists (
+    select 1
+    from cdc.outbox
+    where
+        connection = %(connection)s
+        and serial_by = %(serial_by)s
+        and state in ('sending', 'in_doubt')
+) as is_busy;
+
+-- name: is_in_doubt
+-- Nothing new is sent to a target while a call there is in doubt.
+select exists (
+    select 1
+    from cdc.calls
+    where
+        connection = %(connection)s
+        and settled_at is null
+        and outcome = 'unknown'
+) as is_in_doubt;
+
+-- name: change
+-- What a settlement says about entries that stay open.
+update cdc.outbox
+set
+    state = given.state,
+    held_for = given.held_for,
+    operation = coalesce(given.operation, outbox.operation),
+    payload = coalesce(given.payload, outbox.payload),
+    payload_hash = coalesce(given.payload_hash, outbox.payload_hash),
+    fields = case
+        when given.fields is not null then array(select jsonb_array_elements_text(given.fields)) else outbox.fields
+    end,
+    control = outbox.control || coalesce(given.control, '{}'::jsonb),
+    link_version = coalesce(given.link_version, outbox.link_version),
+    not_before = case
+        when given.seconds is not null then now() + make_interval(secs => given.seconds::double precision)
+        else outbox.not_before
+    end,
+    cause = given.cause,
+    reason = given.reason,
+    cure = given.cure,
+    who = given.who,
+    answer = coalesce(given.answer, outbox.answer),
+    told_at = null,
+    changed_at = now()
+from jsonb_to_recordset(%(rows)s) as given (
+    entry bigint,
+    state text,
+    held_for text,
+    operation text,
+    payload jsonb,
+    payload_hash text,
+    fields jsonb,
+    control jsonb,
+    link_version bigint,
+    seconds numeric,
+    cause text,
+    reason text,
+    cure text,
+    who text,
+    answer jsonb
+)
+where outbox.entry = given.entry;
+
+-- name: of_call
+-- The entries of a call that are still on their way.
+select
+    outbox.*,
+    links.target_id,
+    links.line_ids,
+    links.returned,
+    links.generation,
+    false as is_alone
+from cdc.outbox
+inner join cdc.links
+    on
+        links.connection = outbox.connection
+        and links.entity = outbox.entity
+        and links.key = outbox.key
+where
+    outbox.call = %(call)s
+    and outbox.state in ('sending', 'in_doubt')
+order by array_position(%(entries)s::bigint[], outbox.entry);
+
+-- name: open_counts
+-- Open entries of a target by state.
+select
+    state,
+    count(*) as entries
+from cdc.outbox
+where connection = %(connection)s
+group by state;
+
+-- name: wait_again
+-- Ready entries whose reference is gone again.
+update cdc.outbox
+set
+    state = 'waiting',
+    changed_at = now()
+where
+    entry = any(%(entries)s)
+    and state = 'ready';
