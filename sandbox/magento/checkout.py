@@ -164,13 +164,13 @@ def _on_placed(shop: Shop, order_id: int, at: str) -> None:
         return
     enter(order, "processing")
     order.pop("email_sent", None)
+    order["payment"]["base_amount_authorized"] = order["base_grand_total"]
+    order["payment"]["amount_authorized"] = order["grand_total"]
     if order["payment"]["method"] in payments.CAPTURE_AT_ONCE:
         shop.put("orders", order, at)
         invoices.create(shop, order_id, {"capture": True}, at)
         return
     number = payments.transaction(shop, order, "authorization", None, at)
-    order["payment"]["base_amount_authorized"] = order["base_grand_total"]
-    order["payment"]["amount_authorized"] = order["grand_total"]
     text = f'Authorized amount of {pounds(order["base_grand_total"])}. Transaction ID: "{number}"'
     history(shop, order, text, "order", at)
     shop.put("orders", order, at)

@@ -230,8 +230,14 @@ def _get(shop: Shop, call: Call) -> Doc:
 
 
 def _create(shop: Shop, call: Call) -> Doc:
+    """The answer to a new product lacks two lists that every later answer has."""
     store_id = store_of(call)
-    return single(shop, upsert(shop, call.wrapped("product"), None, store_id), store_id)
+    sent = call.wrapped("product")
+    is_new = find_product(shop, str(sent.get("sku"))) is None
+    row = single(shop, upsert(shop, sent, None, store_id), store_id)
+    if is_new:
+        del row["product_links"], row["tier_prices"]
+    return row
 
 
 def _update(shop: Shop, call: Call) -> Doc:

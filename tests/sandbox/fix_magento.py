@@ -19,7 +19,7 @@ IGNORED = frozenset(
     "protect_code quote_id remote_ip created_at updated_at quote_item_id entity_id parent_id item_id order_id "
     "billing_address_id shipping_address_id increment_id parent_item_id order_item_id invoice_id transaction_id "
     "last_trans_id txn_id parent_txn_id method key value additional_information option_id option_value "
-    "option_selections product_id email_sent can_void_flag".split()
+    "option_selections product_id email_sent can_void_flag payment_id".split()
 )
 
 

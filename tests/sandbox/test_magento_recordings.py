@@ -183,8 +183,8 @@ class _Life:
         return [self.body(each) for each in sent] if isinstance(sent, list) else sent
 
     def replay(self, exchange: dict[str, Any]) -> None:
-        title, request, response = exchange["title"], exchange["request"], exchange["response"]
-        if title in self.SKIPPED or "status" not in response:
+        title, request, response = exchange["title"], exchange["request"], exchange.get("response", {})
+        if title in self.SKIPPED or "status" not in (response or {}):
             return
         path, sent = self.path(request["path"]), self.body(request.get("body"))
         order_id = self._order_of(request)
@@ -307,7 +307,7 @@ def test_gateway_orders_equal_the_recorded_ones() -> None:
     placed: set[str] = set()
 
     for exchange in recorded("order_life_online.json"):
-        letter, body = exchange["title"][0], exchange["response"].get("body")
+        letter, body = exchange["title"][0], exchange.get("response", {}).get("body")
         if "as placed" in exchange["title"]:
             ours = _place_like(shop, body, payment_method=methods[letter])
             life.know(body, ours)
@@ -315,7 +315,13 @@ def test_gateway_orders_equal_the_recorded_ones() -> None:
                 life._clean(_sorted_taxes(body)), life._clean(_sorted_taxes(ours)), exchange["title"]
             )
             placed.add(letter)
-        elif letter in placed:
+            continue
+        if letter in "NP" and letter not in placed:
+            number = int(re.findall(r"/orders?/(\d+)", exchange["request"]["path"])[0])
+            order = shop.place(("MUG-01", 2), payment_method="cardauth", billing_address=_ADDRESS)
+            life.ids["order", number] = order["entity_id"]
+            placed.add(letter)
+        if letter in placed:
             life.replay(exchange)
 
     assert not life.problems, "\n".join(life.problems)
@@ -339,3 +345,201 @@ def test_tax_inclusive_orders_equal_the_recorded_ones(name: str, gross: bool) ->
             life.replay(exchange)
 
     assert not life.problems, "\n".join(life.problems)
+
+
+class _Plain:
+    """Replays a recording call by call, comparing status and body."""
+
+    def __init__(self, shop: Shop, ignored: str = "", unchecked: dict[str, str] | None = None) -> None:
+        self.shop = shop
+        self.ignored = frozenset(ignored.split())
+        self.unchecked = unchecked or {}
+        self.problems: list[str] = []
+
+    def replay(self, exchange: dict[str, Any], **headers: str) -> None:
+        title, request, response = exchange["title"], exchange.get("request"), exchange.get("response")
+        if not request or not response or title in self.unchecked:
+            return
+        self.shop.tick()
+        body = request.get("body")
+        seen = exchange.get("changed_as_seen_by_GET")
+        before = flat(self.shop.get(request["path"])) if seen is not None else {}
+        actual = self.shop.call(request["method"], request["path"], _own(body), **headers)
+        if self.shop.status != response["status"]:
+            self.problems.append(f"{title}: {self.shop.status} instead of {response['status']}: {actual}")
+        elif seen is not None and response["status"] == 200:
+            after = flat(self.shop.get(request["path"]))
+            changed = {key for key in {**before, **after} if before.get(key, self) != after.get(key, self)}
+            wanted = set(seen)
+            if changed != wanted:
+                self.problems.append(f"{title}: changed {sorted(changed)} instead of {sorted(wanted)}")
+        else:
+            expected = _without_report(response["body"])
+            ignored = self.ignored | {"created_at", "updated_at"}
+            found = differences(expected, _without_report(actual), ignored=ignored)
+            self.problems += [f"{title}{text}" for text in found]
+
+
+def _own(body: Any) -> Any:
+    """The recordings' placeholders for passwords."""
+    if isinstance(body, dict):
+        return {key: _own(value) for key, value in body.items()}
+    return "right-Password1" if body == "<customer password>" else body
+
+
+def _without_report(body: Any) -> Any:
+    if isinstance(body, dict) and "Report ID" in str(body.get("message")):
+        return {"message": str(body["message"]).split("webapi-")[0]}
+    return body
+
+
+def test_customers_equal_the_recorded_ones() -> None:
+    shop = Shop()
+    shop.freeze()
+    shop.post("/rest/V1/customerGroups", {"group": {"code": "Trade", "tax_class_id": 3}})
+    unchecked = {
+        "customer token": "a token is random",
+        "customers/me with the customer token": "answered by the test of tokens",
+        "orders list with a customer token": "answered by the test of tokens",
+    }
+    plain = _Plain(shop, unchecked=unchecked)
+
+    for exchange in recorded("customers.json"):
+        path = exchange["request"]["path"]
+        if "updated_at" in path:
+            continue  # stamps of another day
+        plain.replay(exchange)
+
+    assert not plain.problems, "\n".join(plain.problems)
+
+
+def test_products_equal_the_recorded_ones() -> None:
+    shop = Shop(seed=False)
+    shop.freeze()
+    recordings = recorded("products.json")
+    plain = _Plain(shop, ignored="id item_id product_id custom_attributes option_id price_view")
+
+    for sku, name, kind, price, tax_class, weight, visibility in _SIMPLES:
+        attributes = [{"attribute_code": "tax_class_id", "value": tax_class}]
+        product = {"sku": sku, "name": name, "type_id": kind, "price": Decimal(price), "visibility": visibility}
+        if sku not in ("MUG-01", "SVC-01"):
+            shop.control("products", product={**product, "weight": weight or 0, "custom_attributes": attributes})
+    for exchange in recordings:
+        request, response = exchange.get("request"), exchange.get("response") or {}
+        if exchange["title"] in _PRODUCT_REASONS:
+            continue
+        is_cut = isinstance(response.get("body"), dict) and "message" in response["body"]
+        if "seen_by_GET" in exchange or is_cut:
+            shop.tick()
+            actual = shop.call(request["method"], request["path"], request.get("body"))
+            if shop.status != response["status"]:
+                plain.problems.append(f"{exchange['title']}: {shop.status} instead of {response['status']}")
+            body = response["body"]
+            if isinstance(body, list) and body != actual:
+                plain.problems.append(f"{exchange['title']}: {actual} instead of {body}")
+            if isinstance(body, dict) and body.get("message") and response["status"] != 500:
+                plain.problems += [f"{exchange['title']}{text}" for text in differences(body, actual)]
+        elif request:
+            plain.replay(exchange)
+
+    assert not plain.problems, "\n".join(plain.problems)
+
+
+_PRODUCT_REASONS = {
+    "create configurable product": "links name the ids of the recorded shop",
+    "children of the configurable": "follows from the one before",
+    "create bundle, dynamic price": "selections carry ids of the recorded shop",
+    "create bundle, fixed price": "selections carry ids of the recorded shop",
+    "list, two fields per item": "order of the catalogue differs",
+    "POST product, broken JSON": "its raw body was not kept",
+}
+
+
+_STOCK_REASONS = {
+    "all source items": "another catalogue",
+    "source item": "sales of the recorded shop lie between",
+    "legacy stock item": "sales of the recorded shop lie between",
+    "salable quantity": "open reservations of the recorded shop",
+    "salable quantity after": "open reservations of the recorded shop",
+}
+_STORE_REASONS = {
+    "GET /store/storeConfigs": "the time zones differ on purpose",
+    "one store view's config by code list": "the time zones differ on purpose",
+    "one country with regions": "regions are not kept",
+}
+
+
+def test_stock_equals_the_recorded_one() -> None:
+    shop = _recorded_shop()
+    plain = _Plain(shop, ignored="item_id product_id", unchecked=_STOCK_REASONS)
+
+    for exchange in recorded("stock.json"):
+        plain.replay(exchange)
+
+    assert not plain.problems, "\n".join(plain.problems)
+
+
+def test_stores_and_taxes_equal_the_recorded_ones() -> None:
+    shop = Shop(seed=False)
+    plain = _Plain(shop, unchecked=_STORE_REASONS)
+
+    for exchange in recorded("store_tax_groups.json"):
+        plain.replay(exchange)
+
+    assert not plain.problems, "\n".join(plain.problems)
+
+
+_LIST_REASONS = {
+    "very long IN list (3000 ids)": "its path was not kept",
+    "POST without Content-Type": "checked by the test of bodies",
+    "Accept xml only": "checked by its content type",
+    "Accept not offered": "checked by the test of bodies",
+}
+
+
+def test_lists_answer_with_the_recorded_status_and_echo() -> None:
+    shop = Shop()
+    for _ in range(13):
+        shop.place(("MUG-01", 1))
+    problems = []
+
+    for exchange in recorded("lists.json"):
+        request, response = exchange.get("request"), exchange.get("response")
+        if not request or exchange["title"] in _LIST_REASONS:
+            continue
+        actual = shop.call(request["method"], request["path"], request.get("body"))
+        expected = response["body"]
+        if shop.status != response["status"]:
+            problems.append(f"{exchange['title']}: {shop.status} instead of {response['status']}")
+        elif isinstance(expected, dict) and "message" in expected:
+            wanted, found = _without_report(expected), _without_report(actual)
+            problems += [f"{exchange['title']}{text}" for text in differences(wanted, found)]
+        elif isinstance(expected, dict):
+            if expected.get("search_criteria") != actual.get("search_criteria"):
+                problems.append(f"{exchange['title']}: echo {actual.get('search_criteria')}")
+            if list(expected) != list(actual):
+                problems.append(f"{exchange['title']}: keys {list(actual)}")
+            if not expected.get("items", True) and actual["items"] != expected["items"]:
+                problems.append(f"{exchange['title']}: items {actual['items']!r} instead of {expected['items']!r}")
+
+    assert not problems, "\n".join(problems)
+
+
+def test_tokens_are_refused_as_recorded() -> None:
+    shop = Shop()
+    shop.token = None
+    plain = _Plain(shop)
+
+    for exchange in recorded("auth.json"):
+        header = (exchange.get("request") or {}).get("headers", {}).get("Authorization", "")
+        title = exchange["title"]
+        if header.startswith(("OAuth", "Bearer <")) or "lower-case" in title or "limited" in title:
+            continue  # placeholders; the signatures are tested with a client of its own
+        if title in ("admin token, right password", "admin token, invalid JSON", "admin token, form body instead of JSON"):
+            continue  # a random token; raw bodies
+        if title.startswith("lock-out") and "right" in title:
+            continue
+        headers = {"Authorization": header} if header else {}
+        plain.replay(exchange, **headers)
+
+    assert not plain.problems, "\n".join(plain.problems)
