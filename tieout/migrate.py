@@ -152,7 +152,7 @@ def _refuse_mismatch(files: tuple[_File, ...], applied: Mapping[str, str]) -> No
 def _files(root: Path) -> tuple[_File, ...]:
     """Numbered files in order, then staging files by name."""
     numbered = [_numbered(path) for path in sorted((root / "schema").glob("*.sql"))]
-    numbers = [file.number for file in numbered]
+    numbers = [file.number for file in numbered if file.number is not None]
     twice = sorted({number for number in numbers if numbers.count(number) > 1})
     if twice:
         raise ConfigurationError(

@@ -10,37 +10,42 @@ on conflict (connection) do update set
 -- name: draw
 -- Count one call and make its slot, or say why not and for how long. The row is locked.
 -- connection, slot: uuid, worker, seconds: of the slot's life; …_share: what this kind of work may use up, or null.
-with expired as (
+with clock as materialized (
+    select clock_timestamp() as moment
+),
+
+expired as (
     delete from cdc.budget_slots
     where connection = %(connection)s and expires_at <= clock_timestamp()
 ),
 
 windows as (
     select
-        clock_timestamp() as moment,
+        clock.moment,
         budget.blocked_until,
         case
-            when budget.minute_started > clock_timestamp() - interval '1 minute' then budget.minute_started
-            else clock_timestamp()
+            when budget.minute_started > clock.moment - interval '1 minute' then budget.minute_started
+            else clock.moment
         end as minute_started,
         case
-            when budget.minute_started > clock_timestamp() - interval '1 minute' then budget.minute_used
+            when budget.minute_started > clock.moment - interval '1 minute' then budget.minute_used
             else 0
         end as minute_used,
         case
-            when budget.day_started > clock_timestamp() - interval '1 day' then budget.day_started
-            else clock_timestamp()
+            when budget.day_started > clock.moment - interval '1 day' then budget.day_started
+            else clock.moment
         end as day_started,
         case
-            when budget.day_started > clock_timestamp() - interval '1 day' then budget.day_used
+            when budget.day_started > clock.moment - interval '1 day' then budget.day_used
             else 0
         end as day_used,
         (
             select count(*)
             from cdc.budget_slots as slots
-            where slots.connection = budget.connection and slots.expires_at > clock_timestamp()
+            where slots.connection = budget.connection and slots.expires_at > clock.moment
         ) as in_flight
     from cdc.budget as budget
+    cross join clock
     where budget.connection = %(connection)s
 ),
 

@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,8 @@ def make(server: Server, **arguments) -> Http:
 
 
 def write(client: Http, **arguments) -> Answer:
-    arguments = {"slot": Slot(), "content": b'{"a": 1}', "deadline": boottime() + SOON} | arguments
+    defaults: dict[str, Any] = {"slot": Slot(), "content": b'{"a": 1}', "deadline": boottime() + SOON}
+    arguments = defaults | arguments
     return client.write("PUT", "things", **arguments)
 
 
@@ -340,11 +342,16 @@ def test_the_deadline_is_looked_at_when_the_connection_stands(server, monkeypatc
 
 
 def test_an_expired_token_refuses_a_write_before_it_is_looked_at(server):
-    renewed = []
+    renewed: list[str] = []
+
+    def renew() -> bool:
+        renewed.append("token")
+        return True
+
     client = make(
         server,
         refusals=lambda answer: CredentialsError("too old", expired=True),
-        renew=lambda: bool(renewed.append(1)) or True,
+        renew=renew,
     )
     server.scripts = [says(401)]
 

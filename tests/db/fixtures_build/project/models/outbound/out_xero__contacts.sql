@@ -14,4 +14,4 @@ select
     null::jsonb as _after,
     null::jsonb as _expect,
     'Buyer ' || orders.increment_id as "Name"
-from {{ ref('orders') }} as orders
+from {{ ref('stg_magento__orders') }} as orders
