@@ -215,13 +215,13 @@ def _read(
     since: datetime | None = None,
     order: str | None = None,
     number: int = 1,
-    page_size: int = PAGE_SIZE,
+    page_size: int | None = None,
     paged: bool = True,
     more: Mapping[str, str] | None = None,
 ) -> _Read:
     params = {**stream.params, **(more or {})}
     if paged:
-        params |= {"page": str(number), "pageSize": str(page_size)}
+        params |= {"page": str(number), "pageSize": str(page_size or stream.page_size)}
     if order is not None:
         params["order"] = order
     headers = {"If-Modified-Since": f"{since:%Y-%m-%dT%H:%M:%S}"} if since is not None else None

@@ -1,0 +1,394 @@
+"""One suite over every entity that is written: what the engine relies on, against the stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from cdc.catalogue import fields, objection
+from cdc.writing import open_writers
+from tests.contracts import fix_writers
+from tests.contracts.fix_writers import CASES, XERO_CASES, Books, Case, changed, line, ours, removed
+from tieout.db import Database, json_dumps
+from tieout.errors import UnknownOutcome
+from tieout.settings import Settings
+
+
+@pytest.fixture
+def books(request: pytest.FixtureRequest, database: Database, settings: Settings) -> Iterator[Books]:
+    """The stand-in of the case's system, and a client of ours at it."""
+    case: Case = request.node.callspec.params["case"]
+    yield from fix_writers.open_books(case.system, database, settings)
+
+
+@pytest.fixture
+def xero(database: Database, settings: Settings) -> Iterator[Books]:
+    """The Xero stand-in, for what only Xero does."""
+    yield from fix_writers.open_books("xero", database, settings)
+
+
+every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case}-{case.payload.__name__}" for case in CASES])
+changing = pytest.mark.parametrize("case", [case for case in CASES if case.change is not None], ids=str)
+removing = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.is_removable], ids=lambda case: f"{case}-{case.payload.__name__}"
+)
+refusing = pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.bad is not None],
+    ids=lambda case: f"{case}-{case.payload.__name__}",
+)
+
+
+def test_every_entity_of_the_register_is_in_this_suite():
+    for system in ("xero", "magento"):
+        assert set(open_writers(system)) == {case.entity for case in CASES if case.system == system}
+
+
+@every_case
+def test_payloads_hold_fields_of_the_catalogue(case: Case, books: Books):
+    tree = fields(case.system, case.entity)
+
+    for name in case.payload(books):
+        assert objection(tree, [name]) is None
+
+
+@every_case
+def test_created_record_shows_what_was_sent(case: Case, books: Books):
+    write = books.write(case.entity)
+    one = books.outgoing(case.payload(books))
+
+    outcome = books.send(write, one)[0]
+
+    assert outcome.kind == "applied"
+    found = write.find(books.client, [one])[0]
+    assert [(each.is_ours, write.differs(one, each.record)) for each in found] == [(True, ())]
+    if outcome.target_id is not None:
+        assert found[0].target_id == outcome.target_id
+        assert write.differs(one, outcome.record or {}) == ()
+
+
+@every_case
+def test_our_own_write_is_no_news(case: Case, books: Books):
+    """The answer and a later read give back the same on the paths that we sent."""
+    write = books.write(case.entity)
+    one, outcome = books.made(case.entity, case.payload(books))
+
+    read = write.find(books.client, [one])[0][0].record
+
+    kept = write.returned(one.payload, outcome.record or read)
+    for name, value in write.returned(one.payload, read).items():
+        assert write.same(name, kept[name], value), name
+        assert write.same(name, one.payload[name], value), name
+
+
+@every_case
+def test_second_create_is_refused_or_found_before(case: Case, books: Books):
+    write = books.write(case.entity)
+    one, _ = books.made(case.entity, case.payload(books))
+    again = replace(one, entry=one.entry + 1000)
+
+    assert len(ours(write, books, again)) == 1
+    if case.is_refused_twice:
+        outcome = books.send(write, again)[0]
+        assert (outcome.kind, outcome.ask) == ("rejected", True)
+    assert len(ours(write, books, one)) == 1
+
+
+@every_case
+@pytest.mark.parametrize("fault", ["reset_after", "500_after", "not_json"])
+def test_lost_answer_is_found_to_be_ours(case: Case, books: Books, fault: str):
+    write = books.write(case.entity)
+    one = books.outgoing(case.payload(books))
+    call = write.request("create", [one])
+    books.fault(fault, method=call.method)
+
+    if fault == "not_json" and case.system == "magento":
+        # Any success means that the comment was made: there is nothing in the answer to read.
+        assert write.outcomes("create", [one], books.call(call))[0].kind == "applied"
+    else:
+        with pytest.raises(UnknownOutcome):
+            write.outcomes("create", [one], books.call(call))
+
+    assert len(ours(write, books, one)) == 1
+
+
+@every_case
+def test_write_that_never_happened_is_not_found(case: Case, books: Books):
+    write = books.write(case.entity)
+    one = books.outgoing(case.payload(books))
+    call = write.request("create", [one])
+    books.fault("reset_before", method=call.method)
+
+    with pytest.raises(UnknownOutcome):
+        books.call(call)
+
+    assert write.find(books.client, [one]) == [[]]
+
+
+@every_case
+def test_same_call_again_within_the_window_writes_once(case: Case, books: Books):
+    write = books.write(case.entity)
+    if not write.replay_seconds:
+        pytest.skip("the target remembers no calls: it is asked instead")
+    one = books.outgoing(case.payload(books))
+    call = write.request("create", [one])
+
+    first = write.outcomes("create", [one], books.call(call))[0]
+    again = write.outcomes("create", [one], books.call(call, books.last_key))[0]
+
+    assert first.target_id == again.target_id
+    assert len(ours(write, books, one)) == 1
+
+
+@changing
+def test_update_changes_its_fields_and_nothing_else(case: Case, books: Books):
+    write = books.write(case.entity)
+    one, made = books.made(case.entity, case.payload(books))
+    update = changed(one, made, case.change or {}, write)
+
+    outcome = books.send(write, update)[0]
+
+    assert outcome.kind == "applied"
+    whole = replace(update, fields=None)
+    record = write.find(books.client, [update])[0][0].record
+    assert write.differs(whole, record) == ()
+    assert (outcome.line_ids or {}) == (made.line_ids or {})
+
+
+@changing
+def test_update_in_doubt_is_judged_by_content(case: Case, books: Books):
+    write = books.write(case.entity)
+    one, made = books.made(case.entity, case.payload(books))
+    update = changed(one, made, case.change or {}, write)
+
+    before = write.find(books.client, [update])[0]
+    books.send(write, update)
+    after = write.find(books.client, [update])[0]
+
+    assert [found.is_ours for found in before] == [False]
+    assert [found.is_ours for found in after] == [True]
+
+
+@removing
+def test_removed_record_is_gone_and_stays_gone(case: Case, books: Books):
+    write = books.write(case.entity)
+    one, made = books.made(case.entity, case.payload(books))
+    removal = removed(one, made, write)
+
+    first = books.send(write, removal)[0]
+    found = write.find(books.client, [removal])[0]
+    again = books.send(write, removal)[0]
+
+    assert first.kind == "applied"
+    assert [each.is_ours for each in found] in ([], [True])
+    assert again.kind == "unchanged"
+
+
+@refusing
+def test_bad_element_leaves_the_others(case: Case, books: Books):
+    write = books.write(case.entity)
+    bad = books.outgoing(case.payload(books) | (case.bad or {}))
+    good = [books.outgoing(case.payload(books)) for _ in range(2)]
+    calls = [[good[0], bad, good[1]]] if write.batch("create") > 1 else [[good[0]], [bad], [good[1]]]
+
+    outcomes = [outcome for call in calls for outcome in books.send(write, *call)]
+
+    assert [outcome.kind for outcome in outcomes] == ["applied", "rejected", "applied"]
+    refused = outcomes[1]
+    assert refused.messages
+    assert refused.cause
+    assert refused.cause != "refused by Xero"
+    assert refused.reason
+    assert refused.cure
+    assert refused.who
+
+
+@pytest.mark.parametrize("case", XERO_CASES, ids=lambda case: f"{case}-{case.payload.__name__}")
+def test_mirror_finds_what_the_target_finds(
+    case: Case, books: Books, connection: psycopg.Connection[dict[str, Any]]
+):
+    write = books.write(case.entity)
+    one, _ = books.made(case.entity, case.payload(books))
+    found = write.find(books.client, [one])[0]
+    mirror(connection, books, case, one, found[0].record)
+
+    mirrored = write.find_in_mirror(connection, "books", [one, books.outgoing(case.payload(books))])
+
+    assert [(each.target_id, each.is_ours) for each in mirrored[0]] == [(found[0].target_id, True)]
+    assert mirrored[1] == []
+
+
+_IDS = {
+    "contacts": "ContactID",
+    "items": "ItemID",
+    "invoices": "InvoiceID",
+    "credit_notes": "CreditNoteID",
+    "payments": "PaymentID",
+}
+
+
+def mirror(connection: Any, books: Books, case: Case, one: Any, record: dict[str, Any]) -> None:
+    """Put a record into its staging table, as a loader would; an allocation with its credit note."""
+    stream, id_field = case.entity, _IDS.get(case.entity, "")
+    if case.entity == "allocations":
+        note = one.payload["CreditNote"]["CreditNoteID"]
+        record = books.client.http.read(f"CreditNotes/{note}").json()["CreditNotes"][0]
+        stream, id_field = "credit_notes", "CreditNoteID"
+    statement = sql.SQL(
+        "insert into {} (connection, id, payload, content_hash, version) values ('books', %s, %s, 'x', 1)"
+    )
+    connection.execute(
+        statement.format(sql.Identifier("staging", f"xero__{stream}")), (record[id_field], json_dumps(record))
+    )
+
+
+# --- what only Xero does
+
+
+def test_creates_never_touch_a_record_of_the_same_number(xero: Books):
+    write = xero.write("invoices")
+    payload = fix_writers.invoice(xero)
+    theirs, _ = xero.made("invoices", payload | {"Reference": "typed by the accountant"})
+    mine = xero.outgoing(payload, total=Decimal("35.63"))
+
+    outcome = xero.send(write, mine)[0]
+    found = write.find(xero.client, [mine])[0]
+
+    assert (outcome.kind, outcome.cause) == ("rejected", "number used")
+    assert [each.is_ours for each in found] == [False]
+    assert write.differs(theirs, found[0].record) == ()
+
+
+def test_total_of_the_answer_is_compared(xero: Books):
+    write = xero.write("invoices")
+    one = xero.outgoing(fix_writers.invoice(xero), total=Decimal("99.99"))
+
+    outcome = xero.send(write, one)[0]
+
+    assert write.differs(one, outcome.record or {}) == ("_total",)
+
+
+def test_tracking_that_xero_drops_is_told(xero: Books):
+    write = xero.write("invoices")
+    payload = fix_writers.invoice(xero)
+    payload["LineItems"][0]["Tracking"] = [{"Name": "No such category", "Option": "Web"}]
+    one = xero.outgoing(payload)
+
+    outcome = xero.send(write, one)[0]
+
+    assert outcome.kind == "applied"
+    assert write.differs(one, outcome.record or {}) == ("LineItems[10].Tracking",)
+
+
+def test_lines_keep_their_ids_when_one_is_added_before_them(xero: Books):
+    write = xero.write("invoices")
+    one, made = xero.made("invoices", fix_writers.invoice(xero))
+    added = line(
+        "05", Description="Gift wrap", Quantity=1, UnitAmount=Decimal("1.00"), TaxAmount=Decimal("0.20")
+    )
+    update = changed(one, made, {"LineItems": [added, *one.payload["LineItems"]]}, write)
+
+    outcome = xero.send(write, update)[0]
+
+    assert outcome.kind == "applied"
+    assert {name: (outcome.line_ids or {}).get(name) for name in made.line_ids or {}} == made.line_ids
+    assert set(outcome.line_ids or {}) == {"05", "10", "20"}
+
+
+def test_draft_becomes_the_invoice(xero: Books):
+    write = xero.write("invoices")
+    one, made = xero.made("invoices", fix_writers.invoice(xero) | {"Status": "DRAFT"})
+
+    outcome = xero.send(write, changed(one, made, {"Status": "AUTHORISED"}, write))[0]
+
+    assert outcome.kind == "applied"
+    assert (outcome.record or {})["Status"] == "AUTHORISED"
+    assert outcome.line_ids == made.line_ids
+
+
+def test_draft_is_deleted_and_an_approved_invoice_voided(xero: Books):
+    write = xero.write("invoices")
+    statuses = []
+    for status in ("DRAFT", "AUTHORISED"):
+        one, made = xero.made("invoices", fix_writers.invoice(xero) | {"Status": status})
+        statuses.append((xero.send(write, removed(one, made, write))[0].record or {})["Status"])
+
+    assert statuses == ["DELETED", "VOIDED"]
+
+
+def test_paid_invoice_is_not_voided(xero: Books):
+    write = xero.write("invoices")
+    payload = fix_writers.payment(xero)
+    xero.made("payments", payload)
+    record = xero.client.http.read(f"Invoices/{payload['Invoice']['InvoiceID']}").json()["Invoices"][0]
+    before = xero.writes()
+    removal = xero.outgoing({"Status": "AUTHORISED"}, "remove", target_id=record["InvoiceID"])
+
+    outcome = xero.send(write, removal)[0]
+
+    assert (outcome.kind, outcome.cause) == ("rejected", "cannot be voided")
+    assert xero.writes() == before
+
+
+def test_our_payment_does_not_look_like_a_change_of_the_invoice(xero: Books):
+    """Xero makes the invoice PAID by itself."""
+    write = xero.write("invoices")
+    document = fix_writers.invoice(xero)
+    one, made = xero.made("invoices", document)
+    kept = write.returned(document, made.record or {})
+    total = (made.record or {})["Total"]
+    paid = {"Invoice": {"InvoiceID": made.target_id}, "Account": {"Code": "611"}, "Amount": total}
+    xero.made("payments", paid | {"Date": "2026-01-06", "Reference": "all of it"})
+
+    now = write.find(xero.client, [one])[0][0].record
+
+    assert now["Status"] == "PAID"
+    assert all(write.same(name, value, write.returned(document, now)[name]) for name, value in kept.items())
+    assert write.frozen(now, None) == "paid"
+
+
+def test_contact_of_somebody_else_is_found_by_its_address_and_completed(xero: Books):
+    write = xero.write("contacts")
+    _, made = xero.made("contacts", {"Name": "ACME Ltd", "EmailAddress": "Jane@acme.example"})
+    payload = fix_writers.contact(xero) | {"EmailAddress": "jane@acme.example"}
+    mine = xero.outgoing(payload)
+
+    found = write.find(xero.client, [mine])[0]
+    lacking = write.lacking(payload, found[0].record)
+    update = replace(mine, operation="update", fields=lacking, target_id=found[0].target_id)
+    outcome = xero.send(write, update)[0]
+
+    assert [(each.target_id, each.is_ours) for each in found] == [(made.target_id, False)]
+    assert "Name" not in lacking
+    assert "EmailAddress" not in lacking
+    assert ((outcome.record or {})["Name"], (outcome.record or {})["ContactNumber"]) == (
+        "ACME Ltd",
+        payload["ContactNumber"],
+    )
+
+
+def test_name_in_use_is_taken(xero: Books):
+    write = xero.write("contacts")
+    xero.made("contacts", {"Name": "Jane Doe"})
+
+    outcome = xero.send(write, xero.outgoing(fix_writers.contact(xero) | {"Name": "jane doe"}))[0]
+
+    assert (outcome.kind, outcome.cause) == ("taken", "name taken")
+
+
+def test_field_is_made_empty(xero: Books):
+    write = xero.write("invoices")
+    one, made = xero.made("invoices", fix_writers.invoice(xero))
+    update = changed(one, made, {"Reference": {"$cleared": True}}, write)
+
+    outcome = xero.send(write, update)[0]
+
+    assert outcome.kind == "applied"
+    assert not (outcome.record or {}).get("Reference")
+    assert write.differs(update, outcome.record or {}) == ()
