@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.xero import allocations, body, errors, listing, payments, reports, saving, settings, views
+from sandbox.xero import allocations, body, errors, forms, listing, payments, reports, saving, settings, views
 from sandbox.xero.endpoints import Endpoint, named
+from sandbox.xero.forms import Form
 from sandbox.xero.oauth import Access, allowed
 from sandbox.xero.store import Call, Options, Record, Tenant, new_id
-from sandbox.xero.views import VIEWS, Form
+from sandbox.xero.views import VIEWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def _organisation(ask: Ask) -> Answer:
     if len(ask.parts) > 1 and ask.parts[1].lower() == "actions":
         names = ("CreateDraftInvoice", "CreateApprovedInvoice", "CreatePayment", "UseMulticurrency")
         return {"Actions": [{"Name": name, "Status": "ALLOWED"} for name in names]}
-    return {"Organisations": [views.plain(ask.tenant, ask.tenant.organisation, Form())]}
+    return {"Organisations": [forms.plain(ask.tenant, ask.tenant.organisation, Form())]}
 
 
 def _collection(ask: Ask, endpoint: Endpoint) -> Answer:
@@ -245,7 +246,7 @@ def _history(ask: Ask, endpoint: Endpoint) -> Answer:
     elif ask.method != "GET":
         raise errors.not_implemented()
     held = [note for note in ask.tenant.all("History") if note["_of"] == identifier]
-    return {"HistoryRecords": [views.plain(ask.tenant, note, Form()) for note in held]}
+    return {"HistoryRecords": [forms.plain(ask.tenant, note, Form()) for note in held]}
 
 
 HISTORY = Endpoint(plural="HistoryRecords", singular="HistoryRecord", scopes=(), id="HistoryRecordID")

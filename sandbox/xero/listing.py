@@ -17,8 +17,9 @@ from typing import Any
 from sandbox.xero import errors, query
 from sandbox.xero.endpoints import Endpoint
 from sandbox.xero.fields import SCHEMAS
+from sandbox.xero.forms import Form
 from sandbox.xero.store import Options, Record, Tenant
-from sandbox.xero.views import VIEWS, Form
+from sandbox.xero.views import VIEWS
 
 _ALIASES = {"AmountDue": "_outstanding", "RemainingCredit": "_outstanding"}
 _LINKS = {

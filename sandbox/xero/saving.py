@@ -14,8 +14,9 @@ from typing import Any
 
 from sandbox.xero import bank, body, contacts, documents, errors, journals, payments, settings
 from sandbox.xero.endpoints import Endpoint
+from sandbox.xero.forms import Form
 from sandbox.xero.store import Call, Record
-from sandbox.xero.views import VIEWS, Form
+from sandbox.xero.views import VIEWS
 
 Save = Callable[[Call, Record], str]
 

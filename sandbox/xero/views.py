@@ -7,13 +7,12 @@ defaults and terms. Key order and presence follow the examples of the OpenAPI fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sandbox.xero import contacts
+from sandbox.xero.forms import Form, View, account, category, given, item, plain, tax_rate
 from sandbox.xero.render import iso
 from sandbox.xero.store import Record, Tenant, cents
 
@@ -21,40 +20,9 @@ ZERO = Decimal("0.00")
 RATE = Decimal("0.0000000001")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """How much of a record is wanted."""
-
-    full: bool = True  # lines and the rest; false in lists without pages
-    single: bool = True  # asked for by id: with the whole contact
-    summary: bool = False  # summaryOnly=true
-    places: int = 2
-
-
-View = Callable[[Tenant, Record, Form], Record]
-
-
-def _given(record: Record, *names: str) -> Record:
-    return {name: record[name] for name in names if record.get(name) is not None}
-
-
 def stamp_text(at: datetime) -> str:
     """The twin of UpdatedDateUTC, to the second (since July 2026)."""
     return f"{at:%Y-%m-%dT%H:%M:%S}Z"
-
-
-def account(_tenant: Tenant, record: Record, _form: Form) -> Record:
-    """One account."""
-    shown = _given(record, "AccountID", "Code", "Name", "Status", "Type", "TaxType", "Class", "SystemAccount")
-    more = (
-        "Description",
-        "EnablePaymentsToAccount",
-        "ShowInExpenseClaims",
-        "BankAccountNumber",
-        "BankAccountType",
-    )
-    last = ("CurrencyCode", "ReportingCode", "HasAttachments", "AddToWatchlist", "UpdatedDateUTC")
-    return shown | _given(record, *more, *last)
 
 
 def contact_reference(tenant: Tenant, contact_id: str | None) -> Record:
@@ -71,18 +39,18 @@ def contact(tenant: Tenant, record: Record, form: Form) -> Record:
     names = ("ContactID", "ContactNumber", "AccountNumber", "ContactStatus", "Name", "FirstName", "LastName")
     more = ("CompanyNumber", "EmailAddress", "BankAccountDetails", "TaxNumber", "TaxNumberType")
     taxes = ("AccountsReceivableTaxType", "AccountsPayableTaxType")
-    shown = _given(record, *names, *more, *taxes)
+    shown = given(record, *names, *more, *taxes)
     if not form.summary:
         shown["Addresses"] = record["Addresses"]
     shown["Phones"] = record["Phones"]
     shown["UpdatedDateUTC"] = record["UpdatedDateUTC"]
     if not form.summary:
         shown |= {"ContactGroups": [], "IsSupplier": record["IsSupplier"], "IsCustomer": record["IsCustomer"]}
-        shown |= _given(record, "DefaultCurrency")
+        shown |= given(record, "DefaultCurrency")
     if form.full and not form.summary:
         defaults = ("SalesDefaultLineAmountType", "PurchasesDefaultLineAmountType", "SalesDefaultAccountCode")
         rest = ("PurchasesDefaultAccountCode", "MergedToContactID", "PaymentTerms", "XeroNetworkKey")
-        shown |= _given(record, *defaults, *rest)
+        shown |= given(record, *defaults, *rest)
         shown |= {"SalesTrackingCategories": [], "PurchasesTrackingCategories": []}
         balances = contacts.balances(tenant, record["ContactID"])
         shown |= {"Balances": balances} if balances is not None else {}
@@ -93,21 +61,21 @@ def contact(tenant: Tenant, record: Record, form: Form) -> Record:
 
 def line(tenant: Tenant, record: Record, places: int) -> Record:
     """One line of a document."""
-    shown = _given(record, "ItemCode", "Description")
+    shown = given(record, "ItemCode", "Description")
     if record.get("UnitAmount") is not None:
         shown["UnitAmount"] = record["UnitAmount"].quantize(
             Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP
         )
-    shown |= _given(record, "TaxType", "TaxAmount", "LineAmount", "DiscountRate", "DiscountAmount")
+    shown |= given(record, "TaxType", "TaxAmount", "LineAmount", "DiscountRate", "DiscountAmount")
     used = tenant.get("Accounts", record.get("AccountID"))
     if used is not None:
         shown |= {"AccountCode": used["Code"]} if used.get("Code") else {}
         shown["AccountID"] = used["AccountID"]
     item = next(tenant.find("Items", "Code", record["ItemCode"]), None) if record.get("ItemCode") else None
     if item is not None:
-        shown["Item"] = _given(item, "ItemID", "Name", "Code")
+        shown["Item"] = given(item, "ItemID", "Name", "Code")
     shown["Tracking"] = record.get("Tracking") or []
-    shown |= _given(record, "Quantity")
+    shown |= given(record, "Quantity")
     return shown | {"LineItemID": record["LineItemID"], "ValidationErrors": []}
 
 
@@ -128,18 +96,18 @@ def _document(tenant: Tenant, record: Record, form: Form) -> Record:
             contact(tenant, whole, Form()) if form.single else contact_reference(tenant, record["_contact"])
         )
     shown |= _dated(record, "Date", "DueDate", "DeliveryDate", "ExpectedArrivalDate")
-    shown |= _given(record, "ExpectedPaymentDate", "PlannedPaymentDate", "Status", "LineAmountTypes")
+    shown |= given(record, "ExpectedPaymentDate", "PlannedPaymentDate", "Status", "LineAmountTypes")
     wanted = form.full and not form.summary
     if not form.summary:
         shown["LineItems"] = (
             [line(tenant, each, form.places) for each in record["LineItems"]] if wanted else []
         )
-    shown |= _given(record, "SubTotal", "TotalTax", "Total")
+    shown |= given(record, "SubTotal", "TotalTax", "Total")
     discount = sum((_discount(each) for each in record["LineItems"]), ZERO)
     shown |= {"TotalDiscount": cents(discount)} if discount else {}
     shown["UpdatedDateUTC"] = record["UpdatedDateUTC"]
     shown["UpdatedDateUTCString"] = stamp_text(record["UpdatedDateUTC"])
-    return shown | _given(record, "CurrencyCode", "FullyPaidOnDate")
+    return shown | given(record, "CurrencyCode", "FullyPaidOnDate")
 
 
 def _discount(record: Record) -> Decimal:
@@ -151,7 +119,7 @@ def _discount(record: Record) -> Decimal:
 def _nested_payments(tenant: Tenant, document_id: str) -> list[Record]:
     return [
         {
-            **_given(each, "PaymentID", "Date", "Amount", "Reference"),
+            **given(each, "PaymentID", "Date", "Amount", "Reference"),
             "CurrencyRate": each["CurrencyRate"].quantize(RATE),
             "HasAccount": False,
             "HasValidationErrors": False,
@@ -172,7 +140,7 @@ def _applied(tenant: Tenant, invoice_id: str, entity: str) -> list[Record]:
         shown.append(
             {
                 name: source[name],
-                **_given(source, "CreditNoteNumber"),
+                **given(source, "CreditNoteNumber"),
                 "ID": source[name],
                 "AppliedAmount": allocation["Amount"],
                 **_dated(allocation, "Date"),
@@ -187,8 +155,8 @@ def _applied(tenant: Tenant, invoice_id: str, entity: str) -> list[Record]:
 def invoice(tenant: Tenant, record: Record, form: Form) -> Record:
     """One invoice or bill."""
     identifier = record["InvoiceID"]
-    shown = _given(record, "Type", "InvoiceID", "InvoiceNumber")
-    shown |= _given(record, "Reference") if record["Type"] == "ACCREC" else {}
+    shown = given(record, "Type", "InvoiceID", "InvoiceNumber")
+    shown |= given(record, "Reference") if record["Type"] == "ACCREC" else {}
     if not form.summary:
         shown |= {
             "Payments": _nested_payments(tenant, identifier),
@@ -203,7 +171,7 @@ def invoice(tenant: Tenant, record: Record, form: Form) -> Record:
         "AmountPaid": record["AmountPaid"],
         "AmountCredited": record["AmountCredited"],
     }
-    shown |= _given(record, "Url", "BrandingThemeID", "SentToContact")
+    shown |= given(record, "Url", "BrandingThemeID", "SentToContact")
     shown["CurrencyRate"] = record["CurrencyRate"].quantize(RATE)
     shown["IsDiscounted"] = any(_discount(each) for each in record["LineItems"])
     shown |= {} if form.summary else {"HasAttachments": False}
@@ -219,7 +187,7 @@ def allocation(tenant: Tenant, record: Record, *, source: bool = False) -> Recor
         "Amount": record["Amount"],
         "Date": record["Date"],
         "Invoice": {
-            **_given(target, "InvoiceID", "InvoiceNumber"),
+            **given(target, "InvoiceID", "InvoiceNumber"),
             **empty,
             "HasErrors": False,
             "IsDiscounted": False,
@@ -238,7 +206,7 @@ def _credit(tenant: Tenant, record: Record, identifier: str) -> Record:
         "Payments": _nested_payments(tenant, identifier),
         "CurrencyRate": record["CurrencyRate"].quantize(RATE),
         "Type": record["Type"],
-        **_given(record, "Reference"),
+        **given(record, "Reference"),
         "RemainingCredit": record["_outstanding"],
         "Allocations": [
             allocation(tenant, each) for each in tenant.find("Allocations", "_source", identifier)
@@ -249,10 +217,10 @@ def _credit(tenant: Tenant, record: Record, identifier: str) -> Record:
 
 def credit_note(tenant: Tenant, record: Record, form: Form) -> Record:
     """One credit note."""
-    shown = _given(record, "CreditNoteID", "CreditNoteNumber") | _credit(
+    shown = given(record, "CreditNoteID", "CreditNoteNumber") | _credit(
         tenant, record, record["CreditNoteID"]
     )
-    shown |= _given(record, "BrandingThemeID", "SentToContact")
+    shown |= given(record, "BrandingThemeID", "SentToContact")
     return shown | {"HasErrors": False} | _document(tenant, record, form)
 
 
@@ -275,7 +243,7 @@ def prepayment(tenant: Tenant, record: Record, form: Form) -> Record:
 def order(tenant: Tenant, record: Record, form: Form) -> Record:
     """One purchase order."""
     names = ("PurchaseOrderID", "PurchaseOrderNumber", "Reference", "SentToContact", "DeliveryAddress")
-    shown = _given(record, *names, "AttentionTo", "Telephone", "DeliveryInstructions", "BrandingThemeID")
+    shown = given(record, *names, "AttentionTo", "Telephone", "DeliveryInstructions", "BrandingThemeID")
     shown |= {"HasErrors": False, "IsDiscounted": False, "Type": "PURCHASEORDER"}
     shown["CurrencyRate"] = record["CurrencyRate"].quantize(RATE)
     places4 = Form(full=form.full, single=form.single, summary=form.summary, places=4)
@@ -285,12 +253,12 @@ def order(tenant: Tenant, record: Record, form: Form) -> Record:
 def payment(tenant: Tenant, record: Record, form: Form) -> Record:
     """One payment, with the document it settles."""
     used = tenant.must("Accounts", record["_account"])
-    shown = _given(record, "PaymentID", "Date", "BankAmount", "Amount", "Reference")
+    shown = given(record, "PaymentID", "Date", "BankAmount", "Amount", "Reference")
     shown["CurrencyRate"] = record["CurrencyRate"].quantize(RATE)
-    shown |= _given(record, "PaymentType", "Status", "UpdatedDateUTC")
+    shown |= given(record, "PaymentType", "Status", "UpdatedDateUTC")
     shown["UpdatedDateUTCString"] = stamp_text(record["UpdatedDateUTC"])
     shown |= {"HasAccount": True, "IsReconciled": record["IsReconciled"]}
-    shown["Account"] = _given(used, "AccountID", "Code", "Name")
+    shown["Account"] = given(used, "AccountID", "Code", "Name")
     document = tenant.must(record["_entity"], record["_document"])
     inner = Form(full=form.single, single=False, places=form.places)
     name = record["_entity"][:-1]
@@ -303,8 +271,8 @@ def bank_transaction(tenant: Tenant, record: Record, form: Form) -> Record:
     bank = tenant.must("Accounts", record["_bank"])
     shown: Record = {
         "BankTransactionID": record["BankTransactionID"],
-        "BankAccount": _given(bank, "AccountID", "Code", "Name"),
-        **_given(record, "Type", "Reference", "Url", "IsReconciled", "PrepaymentID", "OverpaymentID"),
+        "BankAccount": given(bank, "AccountID", "Code", "Name"),
+        **given(record, "Type", "Reference", "Url", "IsReconciled", "PrepaymentID", "OverpaymentID"),
         "CurrencyRate": record["CurrencyRate"].quantize(RATE),
         "HasAttachments": False,
     }
@@ -314,27 +282,25 @@ def bank_transaction(tenant: Tenant, record: Record, form: Form) -> Record:
 def transfer(tenant: Tenant, record: Record, _form: Form) -> Record:
     """One bank transfer; it has CreatedDateUTC and no UpdatedDateUTC."""
     sides = {
-        f"{side}BankAccount": _given(
+        f"{side}BankAccount": given(
             tenant.must("Accounts", record[f"_{side.lower()}"]), "AccountID", "Code", "Name"
         )
         for side in ("From", "To")
     }
     names = ("BankTransferID", "CreatedDateUTC")
     more = ("FromBankTransactionID", "ToBankTransactionID", "FromIsReconciled", "ToIsReconciled", "Reference")
-    shown = (
-        _given(record, *names) | _dated(record, "Date") | sides | _given(record, "Amount", *more, "Status")
-    )
+    shown = given(record, *names) | _dated(record, "Date") | sides | given(record, "Amount", *more, "Status")
     return shown | {"CurrencyRate": record["CurrencyRate"].quantize(RATE), "HasAttachments": False}
 
 
 def manual_journal(tenant: Tenant, record: Record, form: Form) -> Record:
     """One manual journal."""
-    shown = _given(
+    shown = given(
         record, "Date", "Status", "LineAmountTypes", "UpdatedDateUTC", "ManualJournalID", "Narration"
     )
     shown["JournalLines"] = [
         {
-            **_given(each, "Description", "TaxType", "TaxAmount", "LineAmount"),
+            **given(each, "Description", "TaxType", "TaxAmount", "LineAmount"),
             "AccountCode": tenant.must("Accounts", each["AccountID"]).get("Code"),
             "Tracking": each["Tracking"],
             "AccountID": each["AccountID"],
@@ -342,51 +308,14 @@ def manual_journal(tenant: Tenant, record: Record, form: Form) -> Record:
         }
         for each in (record["JournalLines"] if form.full else [])
     ]
-    return shown | _given(record, "Url", "ShowOnCashBasisReports") | {"HasAttachments": False}
-
-
-def item(_tenant: Tenant, record: Record, form: Form) -> Record:
-    """One item, its prices to 2 or 4 places."""
-    names = ("ItemID", "Code", "Description", "PurchaseDescription", "UpdatedDateUTC")
-    shown = _given(record, *names)
-    for name in ("PurchaseDetails", "SalesDetails"):
-        price = dict(record[name])
-        if price.get("UnitPrice") is not None:
-            price["UnitPrice"] = price["UnitPrice"].quantize(Decimal(1).scaleb(-form.places), ROUND_HALF_UP)
-        shown[name] = price
-    return shown | _given(record, "Name", "IsTrackedAsInventory", "IsSold", "IsPurchased")
-
-
-def tax_rate(_tenant: Tenant, record: Record, _form: Form) -> Record:
-    """One tax rate."""
-    flags = tuple(name for name in record if name.startswith("CanApplyTo"))
-    shown = _given(
-        record, "Name", "TaxType", "ReportTaxType", *flags, "DisplayTaxRate", "EffectiveRate", "Status"
-    )
-    return shown | {"TaxComponents": record["TaxComponents"]}
-
-
-def category(_tenant: Tenant, record: Record, _form: Form) -> Record:
-    """One tracking category with its options."""
-    return _given(record, "Name", "Status", "TrackingCategoryID") | {
-        "Options": [
-            option
-            | {"HasValidationErrors": False, "IsDeleted": False, "IsArchived": option["Status"] != "ACTIVE"}
-            for option in record["Options"]
-        ]
-    }
-
-
-def plain(_tenant: Tenant, record: Record, _form: Form) -> Record:
-    """A record as it is, without the stand-in's own fields."""
-    return {name: value for name, value in record.items() if not name.startswith("_") and value is not None}
+    return shown | given(record, "Url", "ShowOnCashBasisReports") | {"HasAttachments": False}
 
 
 def journal(tenant: Tenant, record: Record, form: Form) -> Record:
     """One journal of the ledger, in base currency; by id it has no source."""
-    shown = _given(record, "JournalID", "JournalDate", "JournalNumber", "CreatedDateUTC", "Reference")
+    shown = given(record, "JournalID", "JournalDate", "JournalNumber", "CreatedDateUTC", "Reference")
     if not form.single:
-        shown |= _given(record, "SourceID", "SourceType")
+        shown |= given(record, "SourceID", "SourceType")
     shown["JournalLines"] = [_journal_line(tenant, entry) for entry in record["_entries"]]
     return shown
 
