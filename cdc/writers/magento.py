@@ -139,6 +139,14 @@ class OrderComments:
                 "analyst",
                 field="status",
             )
+        if mark(one.key) not in str(one.payload.get("comment")):
+            return _rejected(
+                "mark missing",
+                "The comment's text does not bear our mark, so it could never be found again.",
+                f"Let the outbound model end the text with {mark(one.key)}.",
+                "analyst",
+                field="comment",
+            )
         try:
             order = client.http.read(f"/orders/{_order_id(one)}").json()
         except NotFound:

@@ -6,8 +6,10 @@ from cdc.writers import xero_contacts as contacts
 from cdc.writers import xero_documents as documents
 from cdc.writers import xero_money as money
 from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE
-from cdc.writers.xero_entity import XeroWrite
-from cdc.writing import Write
+from cdc.writers.xero_entity import XeroWrite, unless_gone
+from cdc.writing import Operation, Write
+
+CHANGES: frozenset[Operation] = frozenset({"update", "remove"})
 
 # fmt: off
 WRITES: tuple[Write, ...] = (
@@ -18,6 +20,7 @@ WRITES: tuple[Write, ...] = (
         entity="contacts", stream="contacts", plural="Contacts", id_field="ContactID", adopts=True,
         identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, call=contacts.call_contacts,
         candidates=contacts.ask_contacts, mirrored=contacts.mirrored_contacts, read=contacts.read_contacts,
+        before=unless_gone, reads_before=frozenset({"remove"}),
         batches={"create": 50, "update": 50, "remove": 50},
     ),
     # Items are deleted by DELETE, one a call. https://developer.xero.com/documentation/api/accounting/items
@@ -35,7 +38,7 @@ WRITES: tuple[Write, ...] = (
         identity=documents.number_of(INVOICE), is_ours=documents.document_is_ours,
         call=documents.call_documents(INVOICE), candidates=documents.ask_documents(INVOICE),
         mirrored=documents.mirrored_documents(INVOICE), read=documents.read_documents(INVOICE),
-        before=documents.before_document(INVOICE), reads_before=True, freeze=documents.frozen_document,
+        before=documents.before_document(INVOICE), reads_before=CHANGES, freeze=documents.frozen_document,
         batches={"create": 50, "update": 40, "remove": 40},
     ),
 
@@ -45,7 +48,7 @@ WRITES: tuple[Write, ...] = (
         entity="payments", stream="payments", plural="Payments", id_field="PaymentID", total_field="Amount",
         identity=money.payment_identity, is_ours=money.payment_is_ours, call=money.call_payments,
         candidates=money.ask_payments, mirrored=money.mirrored_payments, read=money.read_payments,
-        before=money.before_payment, reads_before=True, freeze=money.frozen_payment,
+        before=money.before_payment, reads_before=CHANGES, freeze=money.frozen_payment,
         batches={"create": 50, "update": 50, "remove": 1},
     ),
 
@@ -55,7 +58,7 @@ WRITES: tuple[Write, ...] = (
         identity=documents.number_of(CREDIT_NOTE), is_ours=documents.document_is_ours,
         call=documents.call_documents(CREDIT_NOTE), candidates=documents.ask_documents(CREDIT_NOTE),
         mirrored=documents.mirrored_documents(CREDIT_NOTE), read=documents.read_documents(CREDIT_NOTE),
-        before=documents.before_document(CREDIT_NOTE), reads_before=True, freeze=documents.frozen_document,
+        before=documents.before_document(CREDIT_NOTE), reads_before=CHANGES, freeze=documents.frozen_document,
         batches={"create": 50, "update": 20, "remove": 20},
     ),
 
@@ -66,7 +69,7 @@ WRITES: tuple[Write, ...] = (
         total_field="Amount",
         identity=lambda _allocation: None, is_ours=money.allocation_is_ours, call=money.call_allocations,
         candidates=money.ask_allocations, mirrored=money.mirrored_allocations, read=money.read_allocations,
-        before=money.before_allocation, reads_before=True, serial=money.allocation_serial,
+        before=money.before_allocation, reads_before=CHANGES, serial=money.allocation_serial,
         complete=money.complete_allocation,
         batches={"create": 1, "update": 1, "remove": 1},
     ),

@@ -34,6 +34,15 @@ def send_it(_operation: Operation, _one: Outgoing, _record: Record | None) -> Ou
     return None
 
 
+def unless_gone(operation: Operation, one: Outgoing, record: Record | None) -> Outcome | None:
+    """For master data that is read before its removal: what is gone is not removed again."""
+    if operation == "remove" and (record is None or xero_values.is_gone(record)):
+        return Outcome(
+            kind="unchanged", target_id=one.target_id, record=record, reason="It was removed already."
+        )
+    return None
+
+
 def no_serial(_one: Outgoing) -> str | None:
     """Calls of this entity do not get in each other's way."""
     return None
@@ -61,8 +70,8 @@ class XeroWrite:
     read: Callable[[TargetClient, Sequence[Outgoing]], list[Record | None]]
     """The records of updates and removals as they are now."""
     before: Callable[[Operation, Outgoing, Record | None], Outcome | None] = send_it
-    reads_before: bool = False
-    """A money document: it is read just before an update or removal, and `before` judges what was read."""
+    reads_before: frozenset[Operation] = frozenset()
+    """Operations before which the record is read; `before` judges what was read."""
     freeze: Callable[[Mapping[str, Any], Mapping[str, Any] | None], str | None] = never_frozen
     serial: Callable[[Outgoing], str | None] = no_serial
     batches: Mapping[Operation, int]
@@ -89,7 +98,7 @@ class XeroWrite:
         """Read money documents, and whatever has an expectation, just before an update or removal."""
         records: dict[int, Record | None] = {}
         if operation != "create":
-            asked = [one for one in outgoing if self.reads_before or one.expect]
+            asked = [one for one in outgoing if operation in self.reads_before or one.expect]
             if asked:
                 read = self.read(client, asked)
                 records = {one.entry: record for one, record in zip(asked, read, strict=True)}

@@ -117,8 +117,8 @@ def line_ids(one: Outgoing, record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def is_gone(record: Mapping[str, Any]) -> bool:
-    """Voided or deleted: Xero keeps such records and shows their status."""
-    return record.get("Status") in GONE
+    """Voided, deleted or archived: Xero keeps such records and shows their status."""
+    return record.get("Status") in GONE or record.get("ContactStatus") == "ARCHIVED"
 
 
 def business_date(value: object) -> date | None:

@@ -47,10 +47,8 @@ class Books:
         number = next(self.numbers)
         if "comment" in payload:
             payload = payload | {"comment": f"Paid. [tieout:shop/order/{number}]"}
-        return Outgoing(
-            **{"entry": number, "key": f"shop/order/{number}", "operation": operation, "payload": payload}
-            | more
-        )
+        one = Outgoing(entry=number, key=f"shop/order/{number}", operation=operation, payload=payload)
+        return replace(one, **more)
 
     def send(self, write: Write, *outgoing: Outgoing) -> list[Outcome]:
         """Check, and send what is left in one call; one outcome each."""

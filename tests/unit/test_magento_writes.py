@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -18,9 +19,7 @@ MADE = {"entity_id": 31, "parent_id": 7, "comment": TEXT, "status": "processing"
 
 def outgoing(**changes):
     payload = {"parent_id": 7, "comment": TEXT, "status": "processing"} | changes.pop("payload", {})
-    return Outgoing(
-        **{"entry": 1, "key": "shop/order/7/paid", "operation": "create", "payload": payload} | changes
-    )
+    return replace(Outgoing(entry=1, key="shop/order/7/paid", operation="create", payload=payload), **changes)
 
 
 def answer(body, status=200):
@@ -100,6 +99,10 @@ def test_comment_without_status_is_never_sent():
     assert (outcome.kind, outcome.cause) == ("rejected", "status missing")
     with pytest.raises(ValueError, match="status"):
         COMMENTS.request("create", [outgoing(payload={"status": ""})])
+
+
+def test_comment_without_our_mark_is_never_sent():
+    assert check(ORDER, payload={"comment": "Paid."}).cause == "mark missing"
 
 
 def test_order_that_is_gone_is_told():

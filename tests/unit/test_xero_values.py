@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,9 +16,7 @@ EMPTY = {"$cleared": True}
 
 
 def outgoing(payload, **changes):
-    return Outgoing(
-        **{"entry": 1, "key": "shop/order/1/1", "operation": "create", "payload": payload} | changes
-    )
+    return replace(Outgoing(entry=1, key="shop/order/1/1", operation="create", payload=payload), **changes)
 
 
 @pytest.mark.parametrize(
