@@ -1,0 +1,168 @@
+with order_lines as (
+    select * from {{ ref('order_lines') }}
+),
+
+document_lines as (
+    select * from {{ ref('stg_magento__invoice_lines') }}
+),
+
+documents as (
+    select * from {{ ref('stg_magento__invoices') }}
+),
+
+xero_lines as (
+    select * from {{ ref('stg_xero__invoice_lines') }}
+),
+
+billed_lines as not materialized (
+    select
+        document_lines.*,
+        order_lines.tax_code,
+        order_lines.tax_percent,
+        order_lines._problems as order_line_problems
+    from document_lines
+    left join order_lines
+        on
+            document_lines.connection = order_lines.connection
+            and document_lines.order_id = order_lines.order_id
+            and document_lines.order_line_id = order_lines.order_line_id
+    where coalesce(order_lines.is_billed, true)
+),
+
+line_totals as (
+    select
+        billed_lines.connection,
+        billed_lines.order_id,
+        billed_lines.invoice_id,
+        sum(billed_lines.discount_amount) as discount_amount,
+        sum(billed_lines.base_discount_amount) as base_discount_amount,
+        sum(billed_lines.discount_tax_compensation_amount) as compensation_amount,
+        sum(billed_lines.base_discount_tax_compensation_amount) as base_compensation_amount
+    from billed_lines
+    group by billed_lines.connection, billed_lines.order_id, billed_lines.invoice_id
+),
+
+extras as (
+    select
+        documents.connection,
+        documents.order_id,
+        documents.invoice_id,
+        round(
+            documents.shipping_amount + documents.shipping_discount_tax_compensation_amount
+            - (abs(documents.discount_amount) - coalesce(line_totals.discount_amount, 0)),
+            2
+        ) as shipping_net_amount,
+        round(
+            documents.base_shipping_amount + documents.base_shipping_discount_tax_compensation_amount
+            - (abs(documents.base_discount_amount) - coalesce(line_totals.base_discount_amount, 0)),
+            2
+        ) as base_shipping_net_amount,
+        round(documents.shipping_tax_amount, 2) as shipping_tax_amount,
+        round(documents.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
+        orders.shipping_tax_code,
+        orders.shipping_tax_percent
+    from documents
+    left join line_totals
+        on
+            documents.connection = line_totals.connection
+            and documents.order_id = line_totals.order_id
+            and documents.invoice_id = line_totals.invoice_id
+    left join {{ ref('stg_magento__orders') }} as orders
+        on documents.connection = orders.connection and documents.order_id = orders.order_id
+)
+
+select
+    'magento'::text as system,
+    billed_lines.connection,
+    billed_lines.invoice_id as invoice_id,
+    billed_lines.order_id,
+    billed_lines.order_line_id as line_id,
+    'product'::text as line_kind,
+    billed_lines.line_number,
+    billed_lines.product_id,
+    billed_lines.sku,
+    billed_lines.name as description,
+    billed_lines.quantity,
+    billed_lines.price,
+    billed_lines.base_price,
+    round(billed_lines.discount_amount - billed_lines.discount_tax_compensation_amount, 2) as discount_amount,
+    round(billed_lines.base_discount_amount - billed_lines.base_discount_tax_compensation_amount, 2)
+        as base_discount_amount,
+    round(
+        billed_lines.row_total - billed_lines.discount_amount + billed_lines.discount_tax_compensation_amount, 2
+    ) as net_amount,
+    round(
+        billed_lines.base_row_total - billed_lines.base_discount_amount
+        + billed_lines.base_discount_tax_compensation_amount,
+        2
+    ) as base_net_amount,
+    round(billed_lines.tax_amount, 2) as tax_amount,
+    round(billed_lines.base_tax_amount, 2) as base_tax_amount,
+    billed_lines.tax_code,
+    billed_lines.tax_percent,
+    null::text as account_code,
+    null::text as tax_type,
+    {{ problems(['billed_lines._problems', 'billed_lines.order_line_problems']) }} as _problems
+from billed_lines
+
+union all
+
+select
+    'magento'::text as system,
+    extras.connection,
+    extras.invoice_id as invoice_id,
+    extras.order_id,
+    'shipping'::text as line_id,
+    'shipping'::text as line_kind,
+    100000 as line_number,
+    null::text as product_id,
+    null::text as sku,
+    'Shipping'::text as description,
+    1::numeric as quantity,
+    extras.shipping_net_amount as price,
+    extras.base_shipping_net_amount as base_price,
+    0::numeric as discount_amount,
+    0::numeric as base_discount_amount,
+    extras.shipping_net_amount as net_amount,
+    extras.base_shipping_net_amount as base_net_amount,
+    extras.shipping_tax_amount as tax_amount,
+    extras.base_shipping_tax_amount as base_tax_amount,
+    extras.shipping_tax_code as tax_code,
+    extras.shipping_tax_percent as tax_percent,
+    null::text as account_code,
+    null::text as tax_type,
+    {{ problems([]) }} as _problems
+from extras
+where extras.shipping_net_amount <> 0 or extras.shipping_tax_amount <> 0
+
+union all
+
+select
+    'xero'::text as system,
+    xero_lines.connection,
+    xero_lines.invoice_id,
+    null::text as order_id,
+    xero_lines.line_id,
+    'product'::text as line_kind,
+    xero_lines.line_number,
+    null::text as product_id,
+    xero_lines.item_code as sku,
+    xero_lines.description,
+    xero_lines.quantity,
+    xero_lines.unit_amount as price,
+    null::numeric as base_price,
+    null::numeric as discount_amount,
+    null::numeric as base_discount_amount,
+    case
+        when xero_lines.line_amount_types = 'Inclusive' then xero_lines.line_amount - xero_lines.tax_amount
+        else xero_lines.line_amount
+    end as net_amount,
+    null::numeric as base_net_amount,
+    xero_lines.tax_amount,
+    null::numeric as base_tax_amount,
+    null::text as tax_code,
+    null::numeric as tax_percent,
+    xero_lines.account_code,
+    xero_lines.tax_type,
+    xero_lines._problems
+from xero_lines

@@ -1,0 +1,74 @@
+with orders as (
+    select * from {{ ref('stg_magento__orders') }}
+),
+
+store_views as (
+    select * from {{ ref('stg_magento__store_views') }}
+),
+
+store_configs as (
+    select * from {{ ref('stg_magento__store_configs') }}
+)
+
+select
+    'magento'::text as system,
+    orders.connection,
+    orders.order_id,
+    orders.order_number,
+    orders.store_id,
+    store_views.code as store_code,
+    store_configs.time_zone,
+    orders.state,
+    orders.status,
+    coalesce(orders.state = 'canceled', false) as is_cancelled,
+    coalesce(orders.is_virtual, false) as is_virtual,
+    orders.deleted_at is not null as is_deleted,
+    orders.customer_id,
+    orders.customer_email,
+    coalesce(nullif(orders.billing_first_name, ''), orders.customer_first_name) as first_name,
+    coalesce(nullif(orders.billing_last_name, ''), orders.customer_last_name) as last_name,
+    nullif(trim(orders.billing_company), '') as company_name,
+    coalesce(nullif(trim(orders.billing_vat_number), ''), nullif(trim(orders.customer_vat_number), '')) as vat_number,
+    orders.billing_street,
+    orders.billing_city,
+    orders.billing_region,
+    orders.billing_postcode,
+    orders.billing_country_code,
+    orders.billing_telephone,
+    upper(orders.ship_to_country_code) as ship_to_country_code,
+    orders.payment_method,
+    orders.currency_code,
+    orders.base_currency_code,
+    orders.base_to_order_rate,
+    orders.grand_total as total_amount,
+    orders.base_grand_total as base_total_amount,
+    round(
+        orders.shipping_amount + orders.shipping_discount_tax_compensation_amount
+        - (abs(orders.discount_amount) - line_totals.discount_amount),
+        2
+    ) as shipping_amount,
+    round(
+        orders.base_shipping_amount + orders.base_shipping_discount_tax_compensation_amount
+        - (abs(orders.base_discount_amount) - line_totals.base_discount_amount),
+        2
+    ) as base_shipping_amount,
+    round(orders.shipping_tax_amount, 2) as shipping_tax_amount,
+    round(orders.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
+    orders.shipping_tax_code,
+    orders.shipping_tax_percent,
+    orders.replaced_by_order_id,
+    orders.ordered_at,
+    {{ business_date('orders.ordered_at', 'store_configs.time_zone') }} as order_date,
+    orders._problems
+from orders
+left join store_views on orders.connection = store_views.connection and orders.store_id = store_views.store_id
+left join store_configs on orders.connection = store_configs.connection and orders.store_id = store_configs.store_id
+left join lateral (
+    select
+        coalesce(sum(order_lines.discount_amount), 0) as discount_amount,
+        coalesce(sum(order_lines.base_discount_amount), 0) as base_discount_amount
+    from {{ ref('stg_magento__order_lines') }} as order_lines
+    where
+        order_lines.connection = orders.connection
+        and order_lines.order_id = orders.order_id
+) as line_totals on true

@@ -1,0 +1,33 @@
+with magento_tax_rates as (
+    select * from {{ ref('stg_magento__tax_rates') }}
+),
+
+xero_tax_rates as (
+    select * from {{ ref('stg_xero__tax_rates') }}
+)
+
+select
+    'magento'::text as system,
+    magento_tax_rates.connection,
+    magento_tax_rates.tax_rate_id,
+    magento_tax_rates.code,
+    magento_tax_rates.code as name,
+    magento_tax_rates.country_code,
+    magento_tax_rates.percent,
+    magento_tax_rates.deleted_at is null as is_active,
+    magento_tax_rates._problems
+from magento_tax_rates
+
+union all
+
+select
+    'xero'::text as system,
+    xero_tax_rates.connection,
+    xero_tax_rates.tax_rate_id,
+    xero_tax_rates.tax_type as code,
+    xero_tax_rates.name,
+    null::text as country_code,
+    xero_tax_rates.effective_rate as percent,
+    coalesce(xero_tax_rates.status = 'ACTIVE', true) and xero_tax_rates.deleted_at is null as is_active,
+    xero_tax_rates._problems
+from xero_tax_rates

@@ -1,0 +1,164 @@
+with orders as (
+    select * from {{ ref('orders') }}
+),
+
+same_email as (
+    select * from {{ ref('stg_magento__orders') }}
+),
+
+routes as (
+    select * from {{ ref('routes') }}
+),
+
+tracking as (
+    select * from {{ ref('tracking') }}
+),
+
+tax_zones as (
+    select * from {{ ref('tax_zones') }}
+),
+
+organisations as (
+    select * from {{ ref('stg_xero__organisations') }}
+)
+
+select
+    orders.connection,
+    orders.order_id,
+    orders.order_number,
+    orders.store_code,
+    orders.state,
+    orders.is_cancelled,
+    orders.is_deleted,
+    orders.is_virtual,
+    orders.status,
+    orders.customer_id,
+    orders.customer_email,
+    orders.first_name,
+    orders.last_name,
+    orders.company_name,
+    orders.vat_number,
+    orders.billing_street,
+    orders.billing_city,
+    orders.billing_region,
+    orders.billing_postcode,
+    orders.billing_country_code,
+    orders.billing_telephone,
+    orders.payment_method,
+    orders.currency_code,
+    orders.base_currency_code,
+    orders.base_to_order_rate,
+    orders.total_amount,
+    orders.base_total_amount,
+    orders.shipping_amount,
+    orders.base_shipping_amount,
+    orders.shipping_tax_amount,
+    orders.base_shipping_tax_amount,
+    orders.shipping_tax_code,
+    orders.shipping_tax_percent,
+    orders.ordered_at,
+    orders.order_date,
+    orders.time_zone,
+    route.store_code is not null as has_route,
+    -- Without a route there is still somebody to tell: the connection's first target.
+    coalesce(route.to_connection, fallback.to_connection) as to_connection,
+    route.billing,
+    case when route.cut_over ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' then route.cut_over end as cut_over,
+    coalesce(nullif(route.time_zone, ''), orders.time_zone) as ledger_time_zone,
+    coalesce(nullif(route.document_currency, ''), 'order') as document_currency,
+    coalesce(nullif(route.rate_source, ''), 'effective') as rate_source,
+    coalesce(route.number_prefix, '') as number_prefix,
+    coalesce(route.credit_prefix, '') as credit_prefix,
+    coalesce(route.draft_on_order = 'yes', false) as has_drafts,
+    route.channel,
+    case
+        when tracked.category is not null
+            then jsonb_build_array(jsonb_build_object('Name', tracked.category, 'Option', tracked.option))
+    end as tracking,
+    case
+        when orders.ship_to_country_code = upper(route.country) then 'home'
+        else coalesce(zone.zone, 'export')
+    end as tax_zone,
+    orders.ship_to_country_code,
+    case when orders.vat_number is not null then 'yes' else 'no' end as is_business,
+    organisation.base_currency_code as ledger_base_currency_code,
+    -- One e-mail, one contact: whoever placed the first order with it names the key, for ever.
+    case
+        when orders.customer_email is null and orders.customer_id is null
+            then orders.connection || '/order/' || orders.order_id || '/guest'
+        when orders.customer_email is null
+            then orders.connection || '/customer/' || orders.customer_id
+        when coalesce(route.contacts, 'by_customer') = 'by_customer' and first_order.customer_id is not null
+            then orders.connection || '/customer/' || first_order.customer_id
+        else orders.connection || '/guest/' || orders.customer_email
+    end as contact_key,
+    {{ problems([
+        'orders._problems',
+        "case when route.store_code is null then "
+        ~ problem("'store'", "coalesce(orders.store_code, orders.store_id)",
+                  "'No route says where orders of store ' || coalesce(orders.store_code, orders.store_id, 'unknown') || ' go'",
+                  "'Add to routes.csv: ' || orders.connection || ',' || coalesce(orders.store_code, '<store code>') || ',<target>,…'",
+                  "'analyst'", "'lookup routes: ' || coalesce(orders.store_code, orders.store_id, 'unknown')") ~ " end",
+        "case when route.store_code is not null and route.cut_over !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' then "
+        ~ problem("'cut_over'", "route.cut_over", "'The cut-over date of the route is not YYYY-MM-DD'",
+                  "'Correct cut_over in routes.csv'", "'analyst'", "'route unreadable'") ~ " end",
+        "case when orders.time_zone is null or (orders.ordered_at is not null and orders.order_date is null) then "
+        ~ problem("'time_zone'", "orders.time_zone",
+                  "'The time zone of store ' || coalesce(orders.store_code, orders.store_id, 'unknown') || ' is not known'",
+                  "'Load store_configs, or set the time zone of the store in Magento'", "'shop'", "'time zone unknown'")
+        ~ " end",
+        "case when orders.customer_email is null and orders.customer_id is null then "
+        ~ problem("'customer_email'", "null::text", "'The order has no e-mail, so its customer cannot be told from others'",
+                  "'Enter the customer''s e-mail on the order in Magento'", "'shop'", "'e-mail missing'") ~ " end",
+    ]) }} as _problems
+from orders
+left join lateral (
+    select same_email.customer_id
+    from same_email
+    where same_email.connection = orders.connection and same_email.customer_email = orders.customer_email
+    order by length(same_email.order_id), same_email.order_id
+    limit 1
+) as first_order on true
+left join lateral (
+    select routes.*
+    from routes
+    where
+        routes.connection = orders.connection
+        and lower(routes.store_code) = lower(orders.store_code)
+        and {{ in_force('routes', 'coalesce(orders.order_date, date \'2000-01-01\')') }}
+    order by routes.valid_from desc nulls last, routes.to_connection
+    limit 1
+) as route on true
+left join lateral (
+    select min(routes.to_connection) as to_connection
+    from routes
+    where routes.connection = orders.connection
+) as fallback on true
+left join lateral (
+    select
+        tracking.category,
+        tracking.option
+    from tracking
+    where
+        tracking.connection = orders.connection
+        and lower(tracking.store_code) = lower(orders.store_code)
+        and {{ in_force('tracking', 'orders.order_date') }}
+    order by tracking.valid_from desc nulls last, tracking.category, tracking.option
+    limit 1
+) as tracked on true
+left join lateral (
+    select tax_zones.zone
+    from tax_zones
+    where
+        upper(tax_zones.country) = orders.ship_to_country_code
+        and {{ in_force('tax_zones', 'orders.order_date') }}
+    order by tax_zones.zone
+    limit 1
+) as zone on true
+left join lateral (
+    select organisations.base_currency_code
+    from organisations
+    where organisations.connection = coalesce(route.to_connection, fallback.to_connection)
+    order by organisations.organisation_id
+    limit 1
+) as organisation on true

@@ -1,0 +1,94 @@
+with customers as (
+    select * from {{ ref('contacts') }}
+),
+
+targets as (
+    select
+        routes.connection,
+        routes.to_connection
+    from {{ ref('routes') }} as routes
+    group by routes.connection, routes.to_connection
+),
+
+contacts as (
+    select
+        customers.connection,
+        customers.contact_id,
+        targets.to_connection,
+        customers.connection || '/customer/' || customers.contact_id as contact_key,
+        customers.first_name,
+        customers.last_name,
+        customers.company_name,
+        customers.email,
+        customers.vat_number,
+        customers.street,
+        customers.city,
+        customers.region,
+        customers.postcode,
+        customers.country_code,
+        customers.telephone,
+        customers._problems
+    from customers
+    inner join targets on customers.connection = targets.connection
+    where customers.system = 'magento'
+)
+
+select
+    contacts.to_connection as _to,
+    contacts.contact_key as _key,
+    contacts.connection as _source_connection,
+    contacts.contact_id as _source_id,
+    case
+        when
+            not exists (
+                select 1
+                from {{ ref('int_contacts_needed') }} as needed
+                where
+                    needed.connection = contacts.connection
+                    and needed.customer_id = contacts.contact_id
+                    and needed.to_connection = contacts.to_connection
+                    and needed.contact_key = contacts.contact_key
+            )
+            then 'no document to post'
+    end as _skip,
+    null::text as _hold,
+    null::text as _gone,
+    {{ contact_problems('contacts', 'archived') }} as _problems,
+    null::numeric as _total,
+    null::text as _currency,
+    null::date as _date,
+    jsonb_build_object(
+        'Name',
+        left({{ contact_name('contacts') }}, 200) || ' (' || contacts.connection || ' ' || contacts.contact_id || ')'
+    ) as _if_taken,
+    null::jsonb as _after,
+    null::jsonb as _expect,
+    {{ contact_fields('contacts') }}
+from contacts
+left join {{ source('engine', 'links') }} as link
+    on
+        contacts.to_connection = link.connection
+        and link.entity = 'contacts'
+        and contacts.contact_key = link.key
+left join lateral (
+    select max(known.name) as name
+    from {{ ref('stg_xero__contacts') }} as known
+    where
+        known.connection = contacts.to_connection
+        and link.target_id is null
+        and known.email_key = contacts.email
+    having bool_and(known.status = 'ARCHIVED')
+) as archived_by_email on true
+left join lateral (
+    select known.name
+    from {{ ref('stg_xero__contacts') }} as known
+    where
+        known.connection = contacts.to_connection
+        and link.target_id is null
+        and known.contact_number = contacts.contact_key
+        and known.status = 'ARCHIVED'
+    limit 1
+) as archived_by_number on true
+cross join lateral (
+    select coalesce(archived_by_number.name, archived_by_email.name) as name
+) as archived

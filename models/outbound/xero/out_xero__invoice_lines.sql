@@ -1,0 +1,53 @@
+with lines as (
+    select * from {{ ref('int_document_lines') }}
+),
+
+documents as (
+    select * from {{ ref('int_documents_checked') }}
+)
+
+select
+    lines.connection as _source_connection,
+    lines.order_id as _source_id,
+    lines.key as _key,
+    lines.line_id as _line,
+    lines.line_number as _line_order,
+    lines._problems,
+    left(
+        case
+            when lines.is_exact or lines.quantity = 1 then coalesce(nullif(lines.description, ''), lines.sku, 'Item')
+            else trim_scale(lines.quantity) || ' × ' || coalesce(nullif(lines.description, ''), lines.sku, 'item')
+        end,
+        4000
+    ) as "Description",
+    case when lines.is_exact then trim_scale(lines.quantity) else 1 end as "Quantity",
+    case when lines.is_exact then trim_scale(round(lines.price, 4)) else lines.net_amount end as "UnitAmount",
+    case when lines.is_exact then nullif(lines.discount_amount, 0) end as "DiscountAmount",
+    {{ linked('items', 'lines.item_key', give='Code') }} as "ItemCode",
+    lines.account_code as "AccountCode",
+    lines.tax_type as "TaxType",
+    lines.tax_amount as "TaxAmount",
+    lines.tracking as "Tracking"
+from lines
+where lines.document = 'invoice'
+
+union all
+
+select
+    documents.connection as _source_connection,
+    documents.order_id as _source_id,
+    documents.key as _key,
+    'rounding'::text as _line,
+    100002 as _line_order,
+    {{ problems([]) }} as _problems,
+    'Rounding'::text as "Description",
+    1::numeric as "Quantity",
+    documents.rounding_amount as "UnitAmount",
+    null::numeric as "DiscountAmount",
+    null::jsonb as "ItemCode",
+    documents.rounding_account_code as "AccountCode",
+    'NONE'::text as "TaxType",
+    0::numeric as "TaxAmount",
+    documents.tracking as "Tracking"
+from documents
+where documents.document = 'invoice' and documents.rounding_amount <> 0

@@ -1,0 +1,64 @@
+with documents as (
+    select * from {{ ref('int_documents_checked') }}
+),
+
+links as not materialized (
+    select * from {{ source('engine', 'links') }}
+),
+
+contacts as (
+    select * from {{ ref('stg_xero__contacts') }}
+)
+
+select
+    documents.to_connection as _to,
+    documents.key as _key,
+    documents.connection as _source_connection,
+    documents.order_id as _source_id,
+    documents.skip as _skip,
+    case when documents.is_deleted and documents.is_draft then 'the order was deleted in the shop' end as _hold,
+    case
+        when documents.is_draft and documents.is_void then 'nothing is left to invoice on the order'
+        when documents.is_deleted and not documents.is_draft then 'the invoice was deleted in the shop'
+        when documents.is_void then 'the invoice was cancelled in the shop'
+    end as _gone,
+    {{ problems([
+        'documents._problems',
+        "case when contact.status = 'ARCHIVED' and invoice_link.target_id is null then "
+        ~ problem("'Contact'", "contact.name",
+                  "'The contact ' || coalesce(contact.name, contact.contact_id) || ' is archived in Xero, which takes no new documents for it'",
+                  "'Restore the contact in Xero (Contacts, Archived, Restore)'",
+                  "'accountant'", "'contact archived'") ~ " end",
+    ]) }} as _problems,
+    documents.total_amount as _total,
+    documents.currency_code as _currency,
+    documents.document_date as _date,
+    null::jsonb as _if_taken,
+    null::jsonb as _after,
+    null::jsonb as _expect,
+    'ACCREC'::text as "Type",
+    documents.number as "InvoiceNumber",
+    documents.order_number as "Reference",
+    jsonb_build_object('ContactID', {{ linked('contacts', 'documents.contact_key') }}) as "Contact",
+    documents.document_date as "Date",
+    documents.document_date + documents.due_days as "DueDate",
+    'Exclusive'::text as "LineAmountTypes",
+    documents.currency_code as "CurrencyCode",
+    documents.currency_rate as "CurrencyRate",
+    case when documents.is_draft then 'DRAFT' else 'AUTHORISED' end as "Status"
+from documents
+left join links as contact_link
+    on
+        documents.to_connection = contact_link.connection
+        and contact_link.entity = 'contacts'
+        and documents.contact_key = contact_link.key
+left join contacts as contact
+    on
+        contact_link.connection = contact.connection
+        and contact_link.target_id = contact.contact_id
+left join links as invoice_link
+    on
+        documents.to_connection = invoice_link.connection
+        and invoice_link.entity = 'invoices'
+        and documents.key = invoice_link.key
+where documents.document = 'invoice'

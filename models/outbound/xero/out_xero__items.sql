@@ -1,0 +1,47 @@
+with products as (
+    select * from {{ ref('items') }}
+),
+
+targets as (
+    select
+        routes.connection,
+        routes.to_connection
+    from {{ ref('routes') }} as routes
+    group by routes.connection, routes.to_connection
+)
+
+select
+    targets.to_connection as _to,
+    products.connection || '/item/' || products.code as _key,
+    products.connection as _source_connection,
+    products.code as _source_id,
+    case
+        when products.item_type = 'configurable' then 'sold as its variants'
+        when length(products.code) > 30 then 'the code is longer than the 30 characters that Xero takes'
+        when
+            not exists (
+                select 1
+                from {{ ref('stg_magento__orders') }} as orders
+                where
+                    orders.connection = products.connection
+                    and orders.product_ids @> jsonb_build_array({{ whole_number('products.item_id') }})
+            )
+            then 'never sold'
+    end as _skip,
+    null::text as _hold,
+    null::text as _gone,
+    products._problems,
+    null::numeric as _total,
+    null::text as _currency,
+    null::date as _date,
+    null::jsonb as _if_taken,
+    null::jsonb as _after,
+    null::jsonb as _expect,
+    products.code as "Code",
+    left(coalesce(nullif(trim(products.name), ''), products.code), 50) as "Name",
+    left(coalesce(nullif(trim(products.name), ''), products.code), 4000) as "Description",
+    true as "IsSold",
+    jsonb_build_object('UnitPrice', trim_scale(round(products.sales_price, 4))) as "SalesDetails"
+from products
+inner join targets on products.connection = targets.connection
+where products.system = 'magento'

@@ -1,0 +1,36 @@
+with source as (
+    select * from {{ source('staging', 'magento__products') }}
+)
+
+select
+    source.connection,
+    source.id as product_id,
+    source.sku,
+    source.version,
+    source.modified_at,
+    source.deleted_at,
+    record.name,
+    record.type_id as product_type,
+    {{ number('record.price') }} as price,
+    record.status = '1' as is_enabled,
+    extension_attributes.category_links,
+    record.custom_attributes,
+    {{ utc('record.created_at') }} as created_at,
+    {{ problems([
+        bad_numbers('record', [
+            'price',
+        ]),
+    ]) }} as _problems
+from source
+cross join lateral jsonb_to_record(source.payload) as record (
+    name text,
+    type_id text,
+    price text,
+    status text,
+    custom_attributes jsonb,
+    created_at text,
+    extension_attributes jsonb
+)
+cross join lateral jsonb_to_record({{ object_of('record.extension_attributes') }}) as extension_attributes (
+    category_links jsonb
+)

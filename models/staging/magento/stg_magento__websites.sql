@@ -1,0 +1,17 @@
+with source as (
+    select * from {{ source('staging', 'magento__websites') }}
+)
+
+select
+    source.connection,
+    source.id as website_id,
+    source.code,
+    source.version,
+    source.modified_at,
+    source.deleted_at,
+    record.name,
+    null::jsonb as _problems
+from source
+cross join lateral jsonb_to_record(source.payload) as record (
+    name text
+)

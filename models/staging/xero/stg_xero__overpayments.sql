@@ -1,0 +1,35 @@
+with source as (
+    select * from {{ source('staging', 'xero__overpayments') }}
+)
+
+select
+    source.connection,
+    source.id as overpayment_id,
+    source.contact_id,
+    source.version,
+    source.modified_at,
+    source.deleted_at,
+    record."Type" as document_type,
+    record."Status" as status,
+    {{ xero_date('record."Date"') }} as document_date,
+    record."CurrencyCode" as currency_code,
+    {{ number('record."CurrencyRate"') }} as currency_rate,
+    {{ number('record."Total"') }} as total_amount,
+    {{ number('record."RemainingCredit"') }} as remaining_amount,
+    {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
+    {{ problems([
+        bad_numbers('record', [
+            '"CurrencyRate"', '"Total"', '"RemainingCredit"',
+        ]),
+    ]) }} as _problems
+from source
+cross join lateral jsonb_to_record(source.payload) as record (
+    "Type" text,
+    "Status" text,
+    "Date" text,
+    "CurrencyCode" text,
+    "CurrencyRate" text,
+    "Total" text,
+    "RemainingCredit" text,
+    "UpdatedDateUTC" text
+)

@@ -1,0 +1,20 @@
+with source as (
+    select * from {{ source('staging', 'xero__tracking_categories') }}
+)
+
+select
+    source.connection,
+    source.id as tracking_category_id,
+    source.version,
+    source.modified_at,
+    source.deleted_at,
+    record."Name" as name,
+    record."Status" as status,
+    record."Options" as options,
+    null::jsonb as _problems
+from source
+cross join lateral jsonb_to_record(source.payload) as record (
+    "Name" text,
+    "Status" text,
+    "Options" jsonb
+)

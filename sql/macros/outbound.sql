@@ -1,0 +1,43 @@
+{#-
+A reference to a row of another outbound model of the same target, as a value inside a jsonb column. The engine puts the
+target's id (or the field named by `give` of what the target returned) in its place; the entry waits until it exists,
+with `settled=true` until it has no open entry either. `key` is an SQL expression; null gives null.
+-#}
+{% macro linked(entity, key, settled=false, give='id') -%}
+    case
+        when {{ key }} is not null
+            then
+                jsonb_build_object(
+                    '$linked',
+                    jsonb_build_object(
+                        'entity', '{{ entity }}', 'key', {{ key }}, 'settled', {{ settled | lower }}, 'give', '{{ give }}'
+                    )
+                )
+    end
+{%- endmacro %}
+
+{#- An element of `_after`: this row must be linked first although no field refers to it. -#}
+{% macro after(entity, key, settled=false) -%}
+    jsonb_build_object('entity', '{{ entity }}', 'key', {{ key }}, 'settled', {{ settled | lower }})
+{%- endmacro %}
+
+{#- A field that is to be emptied in the target when there is no value; null alone would mean "not ours". -#}
+{% macro or_cleared(value) -%}
+    coalesce(to_jsonb({{ value }}), '{"$cleared": true}'::jsonb)
+{%- endmacro %}
+
+{#- True when a lookup row is in force on a date. valid_from and valid_to are texts (YYYY-MM-DD, both inclusive, empty: always). -#}
+{% macro in_force(lookup, day) -%}
+    to_char({{ day }}, 'YYYY-MM-DD') between coalesce(nullif({{ lookup }}.valid_from, ''), '0001-01-01')
+    and coalesce(nullif({{ lookup }}.valid_to, ''), '9999-12-31')
+{%- endmacro %}
+
+{#- A cell that is empty or '*' fits anything; else it is compared without regard to letter case. -#}
+{% macro fits(cell, value) -%}
+    (coalesce(nullif({{ cell }}, ''), '*') = '*' or lower({{ cell }}) = lower({{ value }}))
+{%- endmacro %}
+
+{#- 1 when a cell names something, 0 when it fits anything: the row that names more wins. -#}
+{% macro names(cell) -%}
+    (coalesce(nullif({{ cell }}, ''), '*') <> '*')::int
+{%- endmacro %}

@@ -1,0 +1,93 @@
+{#-
+`_problems`: null, or a list of {"field", "value", "reason", "cure", "who", "cause"}. A row that has any is held and told as a
+dead letter; `cause` is short and stable, dead letters are grouped by it. `who` is operator, accountant, shop, vendor or analyst.
+-#}
+
+{#- One problem; each argument is an SQL expression. -#}
+{% macro problem(field, value, reason, cure, who, cause) -%}
+    jsonb_build_object(
+        'field', {{ field }}, 'value', left({{ value }}, 200), 'reason', {{ reason }}, 'cure', {{ cure }},
+        'who', {{ who }}, 'cause', {{ cause }}
+    )
+{%- endmacro %}
+
+{#- All of them in one list: each argument is a problem, a list of problems or null. -#}
+{% macro problems(parts) -%}
+    nullif(jsonb_path_query_array(jsonb_build_array({{ parts | join(', ') }}), '$[*][*] ? (@ != null)'), '[]'::jsonb)
+{%- endmacro %}
+
+{#- The fields of a record (alias `record`) that hold a value which is not a number. -#}
+{% macro bad_numbers(record, fields) -%}
+    {{ _bad(record, fields, number_pattern(), 'is not a number', 'not a number') }}
+{%- endmacro %}
+
+{#- The same for whole numbers: 1.5 is a problem. -#}
+{% macro bad_whole_numbers(record, fields) -%}
+    {{ _bad(record, fields, whole_number_pattern(), 'is not a whole number', 'not a whole number') }}
+{%- endmacro %}
+
+{% macro _bad(record, fields, pattern, reason, cause) -%}
+    (
+        select
+            jsonb_agg(
+                {{ problem("checked.field", "checked.value", "checked.field || ' " ~ reason ~ ": ' || left(checked.value, 60)",
+                           "'Correct the field in the source system'", "'shop'", "'" ~ cause ~ "'") }}
+            )
+        from (
+            values
+            {% for field in fields -%}
+                ('{{ field | replace('"', '') }}', {{ record }}.{{ field }}){{ "," if not loop.last }}
+            {% endfor %}
+        ) as checked (field, value)
+        where checked.value is not null and checked.value !~ '{{ pattern }}'
+    )
+{%- endmacro %}
+
+{#- A field that must hold a time: absent or unreadable is a problem. `cast` is the cast of casts.sql that reads it. -#}
+{% macro bad_time(field, value, cast) -%}
+    case
+        when ({{ cast }}) is null
+            then {{ problem("'" ~ field ~ "'", value, "'" ~ field ~ " is not a time: ' || coalesce(left(" ~ value ~ ", 60), 'absent')",
+                            "'Correct the field in the source system'", "'shop'", "'not a time'") }}
+    end
+{%- endmacro %}
+
+{#- A list that is null, text or an object instead of a list: a problem, not "no lines". -#}
+{% macro bad_list(field, value) -%}
+    case
+        when coalesce(jsonb_typeof({{ value }}), 'absent') <> 'array'
+            then {{ problem("'" ~ field ~ "'", value ~ "::text",
+                            "'" ~ field ~ " is not a list but ' || coalesce(jsonb_typeof(" ~ value ~ "), 'absent')",
+                            "'Look at the record in the source system and load it again'", "'operator'", "'not a list'") }}
+    end
+{%- endmacro %}
+
+{#- A row deleted in the source: null, or why. -#}
+{% macro deleted_in(system, row) -%}
+    case when {{ row }}.deleted_at is not null then 'deleted in {{ system }}' end
+{%- endmacro %}
+
+{#- What may stand in the way of a payment or refund: method not listed, account missing or not open for payments. -#}
+{% macro payment_problems(document) -%}
+    {{ problems([
+        "case when not " ~ document ~ ".has_method then "
+        ~ problem("'payment_method'", document ~ ".payment_method",
+                  "'The payment method ' || coalesce(" ~ document ~ ".payment_method, 'absent') || ' is not listed, so nobody knows whether money moved'",
+                  "'Add to payment_methods.csv: ' || concat_ws(',', " ~ document ~ ".connection, coalesce(" ~ document ~ ".payment_method, '<method>'), '<gateway|none|zero|liability>', '<clearing account>', '<gateway|person|store_credit>', '0', '', '')",
+                  "'accountant'", "'lookup payment_methods: ' || coalesce(" ~ document ~ ".payment_method, 'absent')") ~ " end",
+        "case when " ~ document ~ ".settlement in ('gateway', 'liability') and coalesce(" ~ document ~ ".settlement_account_code, '') = '' then "
+        ~ problem("'Account'", document ~ ".payment_method",
+                  "'No account is set for the payment method ' || " ~ document ~ ".payment_method",
+                  "'Fill in account for ' || " ~ document ~ ".payment_method || ' in payment_methods.csv'",
+                  "'accountant'", "'payment method without account'") ~ " end",
+        "case when ledger.has_accounts and " ~ document ~ ".settlement in ('gateway', 'liability') and coalesce(" ~ document ~ ".settlement_account_code, '') <> '' and not coalesce(ledger.takes_payments, false) then "
+        ~ problem("'Account'", document ~ ".settlement_account_code",
+                  "'The account ' || " ~ document ~ ".settlement_account_code || ' does not exist in Xero, is archived or takes no payments'",
+                  "'In Xero, make ' || " ~ document ~ ".settlement_account_code || ' a bank account or enable payments to it; or correct payment_methods.csv'",
+                  "'accountant'", "'account takes no payments'") ~ " end",
+        "case when " ~ document ~ ".ledger_date is null and " ~ document ~ ".document_date is not null then "
+        ~ problem("'Date'", "null::text", "'The time zone of the ledger is not readable'",
+                  "'Correct time_zone of the route in routes.csv (for example Europe/London)'",
+                  "'analyst'", "'time zone unknown'") ~ " end",
+    ]) }}
+{%- endmacro %}
