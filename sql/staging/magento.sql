@@ -13,6 +13,10 @@ create table if not exists staging.magento__orders (
     store_id text generated always as (nullif(left(payload ->> 'store_id', 500), '')) stored
 );
 comment on table staging.magento__orders is 'Orders with items, addresses, payment and comments';
+-- Which orders hold a product: a change of its category or name leads to them, and only sold products become items.
+alter table staging.magento__orders
+add column if not exists product_ids jsonb generated always as (jsonb_path_query_array(payload, '$.items[*].product_id')) stored;
+create index if not exists magento__orders_product_ids on staging.magento__orders using gin (product_ids jsonb_path_ops);
 create index if not exists magento__orders_increment_id on staging.magento__orders (connection, increment_id);
 create index if not exists magento__orders_customer_id on staging.magento__orders (connection, customer_id);
 create index if not exists magento__orders_customer_email on staging.magento__orders (connection, customer_email);
