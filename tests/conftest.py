@@ -1,8 +1,8 @@
 """Real Postgres for every test: one embedded server a run, one fresh migrated database a test.
 
-The first test that asks for a database starts the server (all xdist workers share it) and migrates a template; `database`
-clones it. The run that started the server stops it, also after a run that was killed: its folder has a lock that dies with
-the process. fsync is off here and only here.
+The first test that asks for a database starts the server (all xdist workers share it) and migrates a
+template; `database` clones it. The run that started the server stops it, also after a run that was killed:
+its folder has a lock that dies with the process. fsync is off here and only here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What all processes together may still call at one connection: calls a minute, a day, and at once.
 
-The counts are rows of the database and move by its clock. A draw locks the connection's row, looks, counts and lets go
-before the call leaves. Within a window counts only tighten: an answer may tell that less is left than we thought, never
-that more is. A call in flight is a slot; the slot of a process that died frees itself when it expires.
+The counts are rows of the database and move by its clock. A draw locks the connection's row, looks, counts
+and lets go before the call leaves. Within a window counts only tighten: an answer may tell that less is left
+than we thought, never that more is. A call in flight is a slot; the slot of a process that died frees itself
+when it expires.
 
 Work of a person goes first: fresh changes leave it a little of each limit, backfill leaves more.
 """
@@ -84,7 +85,7 @@ class Budget:
         self._mutex = threading.Lock()
 
     def draw(self, work: Work = Work.FRESH) -> Slot:
-        """Count one call and take a slot. BudgetExhausted, with the seconds to wait, when a limit is reached."""
+        """Count one call and take a slot; BudgetExhausted, with the wait, when a limit is reached."""
         slot = uuid.uuid4()
         with self._mutex, self._open() as session, session.transaction():
             self._lock_row(session)
@@ -106,7 +107,7 @@ class Budget:
             return Slot(identifier=slot, drawn_at=verdict["drawn_at"], budget=self)
         seconds = float(verdict["seconds"]) if verdict["seconds"] is not None else _CONCURRENCY_WAIT_SECONDS
         raise BudgetExhausted(
-            f"{self._connection}: the limit on calls is reached ({verdict['cause']}), for {seconds:.1f} s more.",
+            f"{self._connection}: the limit on calls ({verdict['cause']}) is reached, for {seconds:.1f} s.",
             seconds=seconds,
         )
 
@@ -135,8 +136,10 @@ class Budget:
             session.execute(query("budget", "block"), {"connection": self._connection, "seconds": seconds})
 
     def give_back(self, slot: uuid.UUID) -> None:
-        """Free a slot; `Slot.release` calls this. Never fails: a lost database must not hide the answer of the call,
-        and the slot expires by itself."""
+        """Free a slot; `Slot.release` calls this.
+
+        Never fails: a lost database must not hide the answer of the call, and the slot expires by itself.
+        """
         with contextlib.suppress(DatabaseDown), self._mutex, self._open() as session:
             session.execute(query("budget", "give_back"), {"slot": slot})
 

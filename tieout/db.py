@@ -1,8 +1,8 @@
 """Connections to Postgres, and values that survive the way there and back.
 
-Every connection commits by itself (a unit of work is `with connection.transaction():`), gives rows as dictionaries, runs
-in UTC and reads jsonb numbers as Decimal: psycopg would give floats, and a cent would be lost. A peer that vanishes is
-noticed after ten seconds, because locks of a dead session must come free.
+Every connection commits by itself (a unit of work is `with connection.transaction():`), gives rows as
+dictionaries, runs in UTC and reads jsonb numbers as Decimal: psycopg would give floats, and a cent would be
+lost. A peer that vanishes is noticed after ten seconds, because locks of a dead session must come free.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Database:
     def connect(self, *, direct: bool = False) -> psycopg.Connection[dict[str, Any]]:
         """A session of its own, to be closed by the caller (`with database.connect() as connection:`).
 
-        Raises DatabaseDown when nobody answers, ConfigurationError when the server refuses user, password or name.
+        Raises DatabaseDown when nobody answers, ConfigurationError when the server refuses user, password or
+        name.
         """
         url = (self.direct_url or self.url) if direct else self.url
         try:
@@ -69,7 +70,9 @@ class Database:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database of the settings; starts the embedded server when no URL is set. DatabaseDown when not reachable."""
+    """The database of the settings; starts the embedded server when no URL is set. DatabaseDown when not
+    reachable.
+    """
     if settings.database_url is None:
         return Database(embedded.ensure_running(settings.data_dir))
     database = Database(settings.database_url, settings.database_direct_url)
@@ -128,7 +131,7 @@ def unlock(connection: psycopg.Connection[dict[str, Any]], name: str) -> bool:
 
 
 def json_loads(text: bytes | str) -> Any:
-    """JSON with exact numbers: fractions as Decimal, whole numbers as int. ValueError for NaN and Infinity."""
+    """JSON with exact numbers: fractions as Decimal, whole numbers as int; ValueError for NaN, Infinity."""
     return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
 
 
@@ -138,7 +141,9 @@ def json_dumps(value: Any) -> str:
 
 
 def canonical_hash(value: Any) -> str:
-    """sha256 (hex) of the value as canonical JSON: sorted keys, no blanks, and 1, 1.0 and 1.00 the same number."""
+    """sha256 (hex) of the value as canonical JSON: sorted keys, no blanks, and 1, 1.0 and 1.00 the same
+    number.
+    """
     return hashlib.sha256(_CANONICAL.encode(_canonical(value))).hexdigest()
 
 

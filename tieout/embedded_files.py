@@ -50,7 +50,8 @@ def place(data_dir: Path) -> tuple[Path, Owner | None]:
     if not _reachable(data_dir):
         cluster = SYSTEM_FOLDER / hashlib.sha256(bytes(data_dir)).hexdigest()[:16] / cluster.name
         cluster.parent.mkdir(parents=True, exist_ok=True)
-    # Ours, not the server's: root must not write where another user could put a link. The server passes through.
+    # Ours, not the server's: root must not write where another user could put a link. The server passes
+    # through.
     cluster.mkdir(exist_ok=True)
     cluster.chmod(stat.S_IRWXU | stat.S_IXGRP | stat.S_IXOTH)
     return cluster, owner
@@ -68,7 +69,8 @@ def own(path: Path, owner: Owner | None) -> None:
 
 
 def unpack_binaries(cluster: Path) -> Path:
-    """The folder of postgres, initdb, pg_ctl, psql, pg_dump …, copied out of the installed wheel once a version.
+    """The folder of postgres, initdb, pg_ctl, psql, pg_dump …, copied out of the installed wheel once a
+    version.
 
     The copy keeps the wheel's layout, because the programs find their libraries by relative paths.
     """

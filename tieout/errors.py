@@ -18,8 +18,8 @@
     ├── UnknownOutcome             a write that may have happened: ask, never just repeat      exit 4
     └── MigrationMismatch          code and database are of different versions                 exit 6
 
-The docstring of a class is its message when none is given. `cure` says what to do, in one sentence. No message carries a
-credential or a whole payload.
+The docstring of a class is its message when none is given. `cure` says what to do, in one sentence. No
+message carries a credential or a whole payload.
 """
 
 from __future__ import annotations

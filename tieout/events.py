@@ -1,7 +1,8 @@
-"""Every structured event: its name, its fields and their units. One rich line a unit of work, on standard error.
+"""Every structured event: its name, its fields and their units. One rich line a unit of work, on standard
+error.
 
-On a terminal the lines are for people, elsewhere they are JSON. Fields whose names sound like a secret are blanked, and so
-is the password in a URL. Names and fields are an interface: they are added to, not renamed.
+On a terminal the lines are for people, elsewhere they are JSON. Fields whose names sound like a secret are
+blanked, and so is the password in a URL. Names and fields are an interface: they are added to, not renamed.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """The one HTTP client. Reads are repeated, writes are sent once and say exactly what is known about them.
 
-A read repeats transport faults, 429, 5xx and answers that are not the JSON they should be, a bounded number of times and
-for a bounded time, then raises RetryLater. A write is one request:
+A read repeats transport faults, 429, 5xx and answers that are not the JSON they should be, a bounded number
+of times and for a bounded time, then raises RetryLater. A write is one request:
 
-    surely not carried out     connection not made, deadline passed, 429, token expired      NotSent
-    surely refused             other 4xx, as the client module reads them                     Rejected, ConnectionRefused …
-    carried out                2xx                                                             the Answer
-    nobody knows               reset, time-out or broken answer after sending began, 5xx       UnknownOutcome
+    surely not carried out   connection not made, deadline passed, 429, token expired   NotSent
+    surely refused           other 4xx, as the client module reads them                 Rejected and others
+    carried out              2xx                                                        the Answer
+    nobody knows             reset, time-out, broken answer once sending began, 5xx     UnknownOutcome
 
-The deadline of a write is looked at when the connection stands and nothing of the request has been written: a process that
-was paused for an hour does not send. Budget and token are taken before, by `ready_to_write`, so that a caller commits
-`sending` only when nothing but the request follows. No cookies are kept, no redirects followed.
+The deadline of a write is looked at when the connection stands and nothing of the request has been written: a
+process that was paused for an hour does not send. Budget and token are taken before, by `ready_to_write`, so
+that a caller commits `sending` only when nothing but the request follows. No cookies are kept, no redirects
+followed.
 """
 
 from __future__ import annotations
@@ -18,31 +19,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import httpx
-import msgspec
 import stamina
 
+from tieout.answer import Answer, require_json, usual_meaning
 from tieout.budget import Budget, Slot, Work
-from tieout.db import json_loads
 from tieout.errors import (
-    BudgetExhausted,
-    ConfigurationError,
     ConnectionRefused,
     CredentialsError,
     DatabaseDown,
-    NotFound,
     NotSent,
-    Rejected,
     RetryLater,
     TieoutError,
     UnknownOutcome,
 )
 from tieout.events import Event, emit, scrub_text
+
+__all__ = ["Answer", "Authorise", "Http", "Params", "Refusals", "boottime"]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_ATTEMPTS = 6
@@ -51,49 +48,17 @@ READ_SECONDS = 180.0
 LONGEST_WAIT_SECONDS = 65.0
 """Waits for a limit of a minute are worth staying for; longer ones are for the next run."""
 _FIRST_WAIT_SECONDS = 0.5
-_SHOWN_BYTES = 300
 
 # Every retry is an event of ours; stamina would write a second line about it.
 stamina.instrumentation.set_on_retry_hooks([])
 
 Params = Mapping[str, str | int | list[str]]
 
-_AnyJson = msgspec.json.Decoder(msgspec.Raw)
-
 
 def boottime() -> float:
     """Seconds on the clock that also runs while the machine sleeps; deadlines of writes are on it."""
     # macOS has no CLOCK_BOOTTIME, and its CLOCK_MONOTONIC counts sleep (clock_gettime(3)).
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A complete answer of any status."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in any case."""
-    content: bytes = field(repr=False)
-    seconds: float
-    is_write: bool = False
-
-    def json(self) -> Any:
-        """The content with exact numbers. What is not JSON raises RetryLater, after a write UnknownOutcome."""
-        try:
-            return json_loads(self.content)
-        except (ValueError, RecursionError) as error:
-            message = f"The answer ({self.status}) is not JSON: {self.start()!r}."
-            raise (UnknownOutcome(message) if self.is_write else RetryLater(message)) from error
-
-    def start(self) -> str:
-        """The first words of the content, without secrets, for messages."""
-        return scrub_text(self.content[:_SHOWN_BYTES].decode("utf-8", "replace"))
-
-    def retry_after(self) -> float | None:
-        """The header Retry-After in seconds (RFC 9110 also allows a date, which the vendors we know never send)."""
-        text = self.headers.get("retry-after", "").strip()
-        return float(text) if text.isdigit() else None
 
 
 Authorise = httpx.Auth | Callable[[httpx.Request], None]
@@ -117,10 +82,11 @@ class Http:
         headers: Mapping[str, str] | None = None,
         name: str = "",
     ) -> None:
-        """`authorise` signs each request. `refusals` reads an answer that is not 2xx and gives the error that it means, or
-        None for what the status says by itself. `renew` is called when a CredentialsError is `expired`: True means that
-        there is a new token. `ensure_token` gets a token that lives long enough for a write. `observe` sees each answer
-        (and learns what is left of the budget). `name` is the connection's, for events.
+        """`authorise` signs each request. `refusals` reads an answer that is not 2xx and gives the error that
+        it means, or None for what the status says by itself. `renew` is called when a CredentialsError is
+        `expired`: True means that there is a new token. `ensure_token` gets a token that lives long enough
+        for a write. `observe` sees each answer (and learns what is left of the budget). `name` is the
+        connection's, for events.
         """
         self._base = base_url.rstrip("/")
         self._refusals = refusals
@@ -166,7 +132,8 @@ class Http:
         raise AssertionError("stamina raises the last error")
 
     def ready_to_write(self, work: Work = Work.FRESH) -> Slot:
-        """A token that lives long enough and a slot of the budget: what must be there before `sending` is committed.
+        """A token that lives long enough and a slot of the budget: what must be there before `sending` is
+        committed.
 
         Raises BudgetExhausted, CredentialsError, RetryLater; nothing was sent then.
         """
@@ -185,7 +152,9 @@ class Http:
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send once, before `deadline` (see `boottime`); the slot is given back. Errors: see the module's table."""
+        """Send once, before `deadline` (see `boottime`); the slot is given back. Errors: see the module's
+        table.
+        """
         guard = _Guard(deadline)
         started = time.monotonic()
         outcome, status = "answered", None
@@ -260,9 +229,9 @@ class Http:
         self._after(answer, slot)
         if 200 <= answer.status < 300:
             if json:
-                _require_json(answer)
+                require_json(answer)
             return answer
-        raise self._refusals(answer) or _default(answer)
+        raise self._refusals(answer) or usual_meaning(answer)
 
     def _send_write(
         self,
@@ -293,7 +262,7 @@ class Http:
         return _answer(response, started, is_write=True)
 
     def _refuse_write(self, answer: Answer) -> NoReturn:
-        error = self._refusals(answer) or _default(answer)
+        error = self._refusals(answer) or usual_meaning(answer)
         if isinstance(error, NotSent | ConnectionRefused | UnknownOutcome):
             raise error
         if isinstance(error, CredentialsError) and error.expired:
@@ -363,34 +332,6 @@ def _answer(response: httpx.Response, started: float, *, is_write: bool) -> Answ
         seconds=time.monotonic() - started,
         is_write=is_write,
     )
-
-
-def _require_json(answer: Answer) -> None:
-    try:
-        _AnyJson.decode(answer.content)
-    except (msgspec.DecodeError, ValueError) as error:
-        kind = answer.headers.get("content-type", "nothing")
-        raise RetryLater(f"The answer ({answer.status}, {kind}) is not JSON: {answer.start()!r}.") from error
-
-
-def _default(answer: Answer) -> TieoutError:
-    """What a status means where the client module says nothing else."""
-    words = answer.start()
-    if answer.status == 429:
-        return BudgetExhausted(f"The vendor's limit is reached: {words!r}.", seconds=answer.retry_after())
-    if answer.status >= 500 or answer.status == 408:
-        message = f"The vendor's server failed ({answer.status}): {words!r}."
-        return RetryLater(message, seconds=answer.retry_after())
-    if answer.status == 401:
-        return CredentialsError(f"The system does not accept our credentials: {words!r}.")
-    if answer.status in (404, 410):
-        return NotFound(status=answer.status, messages=(words,), body=answer.content)
-    if 300 <= answer.status < 400:
-        return ConfigurationError(
-            f"The address is redirected to {answer.headers.get('location', 'nowhere')}.",
-            cure="Set the connection's address to where it is redirected.",
-        )
-    return Rejected(status=answer.status, messages=(words,), body=answer.content)
 
 
 def _words(error: httpx.RequestError) -> str:

@@ -1,9 +1,11 @@
-"""Numbered migrations: forward only, each file once and in its own transaction, safe twice and by many at once.
+"""Numbered migrations: forward only, each file once and in its own transaction, safe twice and by many at
+once.
 
-`sql/schema/NNNN_name.sql` begins with `-- additive` or `-- breaking: why`. A process that migrates holds one advisory lock
-of the session alone; every unit of work holds it shared and looks at the numbers, so that no worker meets a table that
-changes between a request and its answer. Dying in between loses only the file that was being applied. After the numbered
-files, `sql/staging/*.sql` (`create table if not exists …`, safe to repeat) are applied whenever their text has changed.
+`sql/schema/NNNN_name.sql` begins with `-- additive` or `-- breaking: why`. A process that migrates holds one
+advisory lock of the session alone; every unit of work holds it shared and looks at the numbers, so that no
+worker meets a table that changes between a request and its answer. Dying in between loses only the file that
+was being applied. After the numbered files, `sql/staging/*.sql` (`create table if not exists …`, safe to
+repeat) are applied whenever their text has changed.
 """
 
 from __future__ import annotations
@@ -45,8 +47,9 @@ class _File:
 def migrate(database: Database, *, root: Path | None = None) -> list[str]:
     """Bring the database to this version; the names of the files that were applied, in order.
 
-    `root` holds `schema/` and `staging/`; by default what tieout ships. Raises MigrationMismatch when the database is newer
-    than this tieout or an applied file was edited, RetryLater when units of work keep the lock for a minute.
+    `root` holds `schema/` and `staging/`; by default what tieout ships. Raises MigrationMismatch when the
+    database is newer than this tieout or an applied file was edited, RetryLater when units of work keep the
+    lock for a minute.
     """
     files = _files(root or package_root() / "sql")
     with database.connect(direct=True) as connection:
@@ -76,7 +79,7 @@ def check_migrated(connection: Session, *, root: Path | None = None) -> None:
 
 @contextmanager
 def unit_of_work(connection: Session) -> Iterator[Session]:
-    """Hold the migration lock shared, on a database of exactly this version, for one bounded piece of work."""
+    """Hold the migration lock shared, on a database of this version, for one bounded piece of work."""
     _take(connection, "share_migrations")
     try:
         check_migrated(connection)

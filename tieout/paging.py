@@ -1,4 +1,6 @@
-"""Walking through a list that an API gives in pages, so that a walk always ends and skips nothing it was shown."""
+"""Walking through a list that an API gives in pages, so that a walk always ends and skips nothing it was
+shown.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,12 @@ def by_number(
     first: int = 1,
     is_last: Callable[[int, Sequence[Record]], bool] | None = None,
 ) -> Iterator[Sequence[Record]]:
-    """Pages `first`, `first` + 1, … until one is empty or `is_last(number, page)`; by default: shorter than `size`.
+    """Pages `first`, `first` + 1, … until one is empty or `is_last(number, page)`; by default: shorter than
+    `size`.
 
-    APIs that repeat their last page for numbers beyond it (Magento) need an `is_last` of their own. Records that are
-    inserted or removed while it walks shift the pages: only for lists that are stable, or swept afterwards.
+    APIs that repeat their last page for numbers beyond it (Magento) need an `is_last` of their own. Records
+    that are inserted or removed while it walks shift the pages: only for lists that are stable, or swept
+    afterwards.
     """
     for number in range(first, first + MAX_PAGES):
         page = fetch(number)
@@ -44,8 +48,8 @@ def seek(
 ) -> Iterator[Sequence[Record]]:
     """Pages that begin behind a position: `fetch(after)` gives the next records in the order of `position`.
 
-    Safe while the list changes: a record that moves behind the walk is met again. Raises SchemaDrift when a full page does
-    not move the position (the API ignores the filter), because the walk would never end.
+    Safe while the list changes: a record that moves behind the walk is met again. Raises SchemaDrift when a
+    full page does not move the position (the API ignores the filter), because the walk would never end.
     """
     after = start
     for _ in range(MAX_PAGES):

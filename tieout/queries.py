@@ -1,7 +1,7 @@
 """Statements by name: `sql/queries/<file>.sql` holds them, Python never does.
 
-Each statement begins with a line `-- name: <statement>`; comment lines directly below it say its purpose and parameters.
-Values are parameters (`%(name)s`), identifiers are placeholders in braces that `compose` fills.
+Each statement begins with a line `-- name: <statement>`; comment lines directly below it say its purpose and
+parameters. Values are parameters (`%(name)s`), identifiers are placeholders in braces that `compose` fills.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def _load(path: Path) -> dict[str, str]:
 
 
 def parse(text: str) -> dict[str, str]:
-    """The statements of a file by name, without their heading comments; ValueError for a name that occurs twice."""
+    """The statements of a file by name, without their heading comments; ValueError for a name that occurs
+    twice.
+    """
     statements: dict[str, str] = {}
     headers = list(_HEADER.finditer(text))
     ends = [header.start() for header in headers[1:]] + [len(text)]

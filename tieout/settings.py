@@ -1,4 +1,5 @@
-"""Settings: one TOML file for what is decided, environment variables for what is secret. Nothing else reads either.
+"""Settings: one TOML file for what is decided, environment variables for what is secret. Nothing else reads
+either.
 
     environment = "dev"                 # dev, test or prod
     data_dir = "…"                      # default: the user's data folder
@@ -6,7 +7,7 @@
     url = ""                            # empty: the embedded Postgres in data_dir
     [models]
     project_dir = ""                    # empty: the dbt project shipped with tieout
-    lookups_dir = ""                    # empty: the project's models/lookups; a folder of yours overlays it by file name
+    lookups_dir = ""                    # empty: models/lookups; a folder of yours overlays it by file name
     [limits]                            # a diff that makes more entries than this holds them for approval
     creates = 500
     updates = 200
@@ -16,8 +17,8 @@
     writes = "off"
     …                                   # the options of that system
 
-`TIEOUT_CONNECTIONS__BOOKS__CLIENT_SECRET` sets one option of a connection, `TIEOUT_DATABASE__URL` the database; the
-environment wins over the file. Names do not depend on case.
+`TIEOUT_CONNECTIONS__BOOKS__CLIENT_SECRET` sets one option of a connection, `TIEOUT_DATABASE__URL` the
+database; the environment wins over the file. Names do not depend on case.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Connection:
     system: str
     writes: Literal["off", "on"] = "off"
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """The system's own options as written; its client's `Options` model validates them and hides the secrets."""
+    """The system's own options as written; its client's `Options` model validates them and hides the secrets.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,8 @@ class Settings:
     def load(path: Path | None = None) -> Settings:
         """Read a file (`path`, else TIEOUT_SETTINGS, else ./tieout.toml where present) and the environment.
 
-        Relative folders in the file are relative to the file. Raises ConfigurationError naming line, field and cure.
+        Relative folders in the file are relative to the file. Raises ConfigurationError naming line, field
+        and cure.
         """
         named = path or (Path(os.environ["TIEOUT_SETTINGS"]) if os.environ.get("TIEOUT_SETTINGS") else None)
         file = named or Path(DEFAULT_FILE)

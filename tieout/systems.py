@@ -18,7 +18,9 @@ class System:
     """As in settings, table names and module names."""
     title: str
     reads: bool
-    """Its records are mirrored: `tieout/clients`, `loaders`, `sql/staging` and `models/staging` have its name."""
+    """Its records are mirrored: `tieout/clients`, `loaders`, `sql/staging` and `models/staging` have its
+    name.
+    """
     writes: bool
     """Its records are written: `cdc/writers` and `models/outbound` have its name."""
     vendor_page: str

@@ -1,10 +1,11 @@
 """Tokens at rest: encrypted in the database, with a key that is never there.
 
-The key is TIEOUT_VAULT_KEY or the file `vault.key` in data_dir (made at the first need, readable by its owner alone).
-Tokens that replace each other when used (rotating refresh tokens) are renewed by one process at a time: the lock is taken,
-the stored value is read again, the vendor is asked, and the answer is committed before anybody uses it. If the process dies
-between the vendor's answer and the commit, the stored token is the replaced one; vendors accept it for a while for this
-reason (Xero: 30 minutes, developer.xero.com/documentation/guides/oauth2/token-types, checked 2026-03).
+The key is TIEOUT_VAULT_KEY or the file `vault.key` in data_dir (made at the first need, readable by its owner
+alone). Tokens that replace each other when used (rotating refresh tokens) are renewed by one process at a
+time: the lock is taken, the stored value is read again, the vendor is asked, and the answer is committed
+before anybody uses it. If the process dies between the vendor's answer and the commit, the stored token is
+the replaced one; vendors accept it for a while for this reason (Xero: 30 minutes,
+developer.xero.com/documentation/guides/oauth2/token-types, checked 2026-03).
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Vault:
     def renew(self, name: str, refresher: Callable[[Secret | None], Secret]) -> Secret:
         """Replace a secret under a lock of its name, and give the value that is now stored.
 
-        `refresher` gets the stored value, which another process may just have renewed: it returns it as it is when it is
-        still good, else asks the vendor. Whatever it raises leaves the stored value alone.
+        `refresher` gets the stored value, which another process may just have renewed: it returns it as it is
+        when it is still good, else asks the vendor. Whatever it raises leaves the stored value alone.
         """
         started = time.monotonic()
         with self._database.connect(direct=True) as session, session.transaction():
@@ -73,8 +74,10 @@ class Vault:
         return value
 
     def _save(self, name: str, value: Secret) -> None:
-        """Commit in a session of its own: the vendor has already replaced the old token, so one lost session must not
-        lose the new one."""
+        """Commit in a session of its own.
+
+        The vendor has already replaced the old token, so one lost session must not lose the new one.
+        """
         for attempt in range(_SAVE_ATTEMPTS):
             try:
                 with self._database.connect() as other:
@@ -84,7 +87,7 @@ class Vault:
                 if attempt == _SAVE_ATTEMPTS - 1:
                     raise DatabaseDown(
                         f"The renewed token of {name} could not be stored: the database went away.",
-                        cure="Run the command again within half an hour; after that, `tieout connect` logs in again.",
+                        cure="Run the command again within half an hour; later, `tieout connect`.",
                     ) from error
 
     def _read(self, session: psycopg.Connection[dict[str, Any]], name: str) -> Secret | None:
@@ -113,7 +116,7 @@ class Vault:
             except ValueError as error:
                 raise ConfigurationError(
                     f"{self._key_name()} is not a key of the vault.",
-                    cure="It is 32 random bytes in URL-safe base64: restore the key that this database was used with.",
+                    cure="Restore the key that this database was used with (32 bytes in URL-safe base64).",
                 ) from error
         return self._fernet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 from tieout.events import EVENTS, Event
@@ -11,14 +12,12 @@ from tieout.settings import package_root
 ROOT = package_root()
 
 
-def calls() -> list[tuple[Path, ast.Call]]:
-    found = []
+def calls() -> Iterator[tuple[Path, ast.Call]]:
     for package in ("tieout", "loaders", "cdc", "console"):
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "emit":
-                    found.append((path, node))
-    return found
+                    yield path, node
 
 
 def test_every_event_is_described_with_its_fields():

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from tieout import embedded, embedded_files
-from tieout.errors import ConfigurationError, DatabaseDown
+from tieout.errors import ConfigurationError, DatabaseDown, TieoutError
 
 FAST = {"fsync": "off", "max_connections": "20"}
 IS_ROOT = os.geteuid() == 0
@@ -58,9 +58,7 @@ def postmaster(data_dir: Path) -> psutil.Process:
     return psutil.Process(int(text.splitlines()[0]))
 
 
-def apart(
-    function: Callable[..., Any], *arguments: Any, uid: int | None = None
-) -> multiprocessing.Queue[Any]:
+def apart(function: Callable[..., Any], *arguments: Any, uid: int | None = None) -> Any:
     """Call in a process of its own, as another user if need be; the queue gets the result or the error."""
     context = multiprocessing.get_context("fork")
     results: Any = context.Queue()
@@ -72,7 +70,7 @@ def apart(
                 os.setgid(uid)
                 os.setuid(uid)
             results.put(function(*arguments))
-        except Exception as error:
+        except TieoutError as error:
             results.put(f"{type(error).__name__}: {error}")
 
     process = context.Process(target=run, daemon=True)

@@ -28,7 +28,8 @@ def shipped() -> list[str]:
 def tables(database: Database) -> set[str]:
     with database.connect() as connection:
         rows = connection.execute(
-            "select schemaname || '.' || tablename as name from pg_tables where schemaname in ('cdc', 'staging')"
+            "select schemaname || '.' || tablename as name from pg_tables"
+            " where schemaname in ('cdc', 'staging')"
         )
         return {row["name"] for row in rows}
 
@@ -184,7 +185,8 @@ def test_migrations_wait_for_work_and_work_shares_with_work(database):
         unit_of_work(second),
     ):
         held = migrating.execute(
-            "select count(*) as count from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and granted"
+            "select count(*) as count from pg_locks"
+            " where locktype = 'advisory' and mode = 'ShareLock' and granted"
             " and database = (select oid from pg_database where datname = current_database())"
         ).fetchone()
 

@@ -174,7 +174,8 @@ def test_a_token_is_stored_although_the_session_that_held_the_lock_is_lost(datab
     def refresher(_current):
         with database.connect() as other:
             other.execute(
-                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid()"
+                "select pg_terminate_backend(pid) from pg_locks"
+                " where locktype = 'advisory' and pid <> pg_backend_pid()"
                 " and database = (select oid from pg_database where datname = current_database())"
             )
         return {"refresh_token": "new", "generation": 2}
