@@ -106,6 +106,8 @@ def _object(raw: dict[str, Any], schema: str, messages: list[str]) -> dict[str, 
     found: dict[str, Any] = {}
     for name, value in raw.items():
         field = known.get(name)
+        if field is not None and field.kind == "flag" and value is False and field.access == "refused":
+            continue  # xero-python sends HasErrors and the like as false with every object, in JSON
         if field is None or field.access == "refused":
             raise errors.unknown_element(name)
         if value is None or field.access == "ignored":

@@ -9,6 +9,7 @@ and responses", "Efficient data retrieval".
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -138,8 +139,13 @@ _LISTS = {
 
 
 def _one_of(field: str, text: str) -> Callable[[Record], bool]:
-    wanted = {each.strip().casefold() for each in text.split(",")}
+    wanted = {_same(each.strip()) for each in text.split(",")}
     return lambda record: str(record.get(field, "")).casefold() in wanted
+
+
+def _same(text: str) -> str:
+    """A value as it is compared: ids come with and without dashes (pyxero sends them without)."""
+    return str(uuid.UUID(text)) if re.fullmatch(r"[0-9a-fA-F]{32}", text) else text.casefold()
 
 
 def _visible(entity: str) -> Callable[[Record], bool]:

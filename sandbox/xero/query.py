@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -29,7 +30,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NESTED = {"Contact": "Contact", "Invoice": "Invoice", "Account": "Account", "BankAccount": "Account"}
-_METHODS = ("Contains", "StartsWith", "EndsWith", "ToLower", "ToUpper")
+_METHODS = {name.lower(): name for name in ("Contains", "StartsWith", "EndsWith", "ToLower", "ToUpper")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,13 +176,14 @@ class _Parser:
     def _call(self, text: str) -> Operand:
         arguments = self._arguments()
         if text.lower() == "guid" and len(arguments) == 1:
-            wanted = str(arguments[0]).lower()
+            wanted = _guid(str(arguments[0]))
             return Operand(kind="id", value=lambda _read: wanted)
         if text in ("DateTime", "DateTime.Parse"):
             at = _moment(arguments)
             return Operand(kind="date", value=lambda _read: at)
         path, _, method = text.rpartition(".")
-        if method not in _METHODS or not path:
+        method = _METHODS.get(method.lower(), method)
+        if method not in _METHODS.values() or not path:
             raise errors.bad_query(f"No applicable method '{method}' exists in type '{self.schema}'")
         if kind_of(path, self.schema) != "text":
             raise errors.bad_query(f"No applicable method '{method}' exists in type 'Guid'")
@@ -199,6 +201,13 @@ class _Parser:
                 self.at += 1
         self._expect(")")
         return found
+
+
+def _guid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise errors.bad_query("Guid should contain 32 digits with 4 dashes") from None
 
 
 def _number(text: str) -> Operand:
