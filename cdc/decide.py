@@ -342,6 +342,7 @@ def _update(
     if held is not None and held.held_for == "target changed":
         wanted.control["target_now"] = judged.now
         wanted.control["paths"] = list(judged.paths)
+        wanted.control["target_version"] = mirror.version if mirror is not None else None
     return _settle_on(_approved(replace(wanted, held=held), link), link, opened, patch)
 
 

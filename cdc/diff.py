@@ -10,9 +10,10 @@ level-triggered: a round that is lost or repeated changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -21,7 +22,7 @@ from cdc import outbox
 from cdc.changes import fan_out
 from cdc.diff_round import Counts, Round
 from cdc.guard import stops
-from cdc.outbound import OutboundModel, models_in_force
+from cdc.outbound import OutboundModel, models_in_force, pin_set
 from cdc.writing import Write, open_writers
 from tieout.db import Database, lock, unlock
 from tieout.errors import BuildError, TieoutError
@@ -35,7 +36,8 @@ ATTEMPTS = 5
 
 Session = psycopg.Connection[dict[str, Any]]
 Progress = Callable[[str], None]
-Writers = Callable[[str], Any]
+Writers = Callable[[str], Mapping[str, Write]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +87,7 @@ def diff(
         for name in locked:
             lock(connection, f"diff:{name}")
         try:
-            # Again, now that nobody else can end a sweep of theirs.
-            names = {model.name for model in chosen}
-            chosen = [model for model in models_in_force(connection) if model.name in names]
-            done, failures = _all(connection, settings, chosen, run, full, writers, progress)
+            done, failures = _in_one_set(connection, settings, locked, run, full, writers, progress)
         finally:
             if not connection.closed and not connection.broken:
                 for name in locked:
@@ -96,6 +95,33 @@ def diff(
     if failures:
         raise failures[0]
     return Diffed(changes=changes, models=tuple(done))
+
+
+class _Switched(Exception):
+    """`build` switched to another set of models between two rounds."""
+
+
+def _in_one_set(
+    connection: Session,
+    settings: Settings,
+    names: Sequence[str],
+    run: UUID | None,
+    full: bool,
+    writers: Writers,
+    progress: Progress | None,
+) -> tuple[list[ModelDiff], list[TieoutError]]:
+    """All models, read now that nobody else can be at them; from the start when `build` switches meanwhile."""
+    while True:
+        chosen = [model for model in models_in_force(connection) if model.name in names]
+        try:
+            return _all(connection, settings, chosen, run, full, writers, progress)
+        except _Switched:
+            continue
+
+
+def _pin(connection: Session, model: OutboundModel) -> None:
+    if pin_set(connection) != model.build:
+        raise _Switched
 
 
 def _all(
@@ -156,7 +182,7 @@ def _look(
     if sweep:
         counts, drivers = _sweep(connection, model, work)
     while True:
-        some = _attempt(connection, lambda: _changed_round(connection, model, work))
+        some = _attempt(partial(_changed_round, connection, model, work))
         if some is None:
             return counts, drivers
         counts, drivers = counts + some[0], drivers + some[1]
@@ -164,6 +190,7 @@ def _look(
 
 def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int] | None:
     with connection.transaction():
+        _pin(connection, model)
         values = {"model": model.name, "limit": DRIVERS}
         rows = connection.execute(query("diff", "drivers"), values).fetchall()
         if not rows:
@@ -183,20 +210,22 @@ def _sweep(connection: Session, model: OutboundModel, work: Round) -> tuple[Coun
     for after in range(0, total, DRIVERS):
         values = {"after": after, "until": after + DRIVERS}
         drivers = _pairs(connection.execute(query("diff", "sweep_range"), values).fetchall())
-        some = _attempt(connection, lambda drivers=drivers: _sweep_round(connection, work, drivers))
-        counts += some
+        counts += _attempt(partial(_sweep_round, connection, model, work, drivers))
     connection.execute(
         query("diff", "end_sweep"), {"model": model.name, "mark": mark["mark"] if mark else ""}
     )
     return counts, total
 
 
-def _sweep_round(connection: Session, work: Round, drivers: Sequence[tuple[str, str]]) -> Counts:
+def _sweep_round(
+    connection: Session, model: OutboundModel, work: Round, drivers: Sequence[tuple[str, str]]
+) -> Counts:
     with connection.transaction():
+        _pin(connection, model)
         return work.run(drivers)
 
 
-def _attempt(connection: Session, step: Callable[[], Any]) -> Any:
+def _attempt(step: Callable[[], T]) -> T:
     """Do a round; one that meets another's locks crosswise is rolled back by the server and done again."""
     for left in reversed(range(ATTEMPTS)):
         try:
@@ -204,7 +233,7 @@ def _attempt(connection: Session, step: Callable[[], Any]) -> Any:
         except psycopg.errors.DeadlockDetected:
             if not left:
                 raise
-    raise AssertionError("unreachable")
+    raise AssertionError("the last attempt raises")
 
 
 def _guard(connection: Session, settings: Settings, model: OutboundModel) -> None:

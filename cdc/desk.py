@@ -1,0 +1,258 @@
+"""What people decide about entries: approve, refuse, discard, retry, accept as it is, edit.
+
+A decision holds for one payload: the hash of what was looked at is kept on the link, and another payload is looked at
+again. Each decision locks the key, moves the link's version, is recorded with who and why, and puts the key back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from cdc import outbox
+from cdc.diff_round import mirror_of
+from cdc.links import get_path, with_path
+from cdc.outbound import models_in_force
+from cdc.outbox import Closed
+from cdc.writing import Write, open_writers
+from tieout.errors import UsageError
+from tieout.events import Event, emit
+from tieout.queries import compose, query
+
+Session = psycopg.Connection[dict[str, Any]]
+Row = dict[str, Any]
+Writers = Callable[[str], Mapping[str, Write]]
+
+APPROVABLE = ("guard", "hold", "moved", "lock date", "frozen", "vanished", "target changed")
+"""Holds that wait for a yes. `problems` cannot be approved, only cured."""
+DISCARDABLE = (*APPROVABLE, "problems", "conflict", "answer differs")
+RETRYABLE = ("conflict", "answer differs")
+ACCEPTABLE = ("target changed", "vanished", "frozen", "answer differs", "conflict")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which entries are meant; what is not given is any. At least one thing must be given, or `everything`."""
+
+    keys: tuple[str, ...] | None = None
+    connection: str | None = None
+    entity: str | None = None
+    model: str | None = None
+    cause: str | None = None
+    held_for: tuple[str, ...] | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Nothing is named."""
+        return self == Chosen()
+
+
+def approve(connection: Session, chosen: Chosen = Chosen(), *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+    """Let held entries go as they are. How many. An approved change of the target's values writes ours again.
+
+    Without a choice: all that the guard holds, and nothing that was held for a reason of its own.
+    """
+    if chosen.is_everything:
+        chosen = replace(chosen, held_for=("guard",))
+
+    def decided(row: Row, _write: Write) -> Row:
+        return {"approved_hash": row["payload_hash"], **_over_the_target(row)}
+
+    return _decide(connection, chosen, "approve", by, reason, APPROVABLE, decided, writers, lets_go=True)
+
+
+def refuse(connection: Session, chosen: Chosen, *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+    """Do not send what is held; this payload is not offered again. How many entries."""
+    return _decide(connection, chosen, "refuse", by, reason, APPROVABLE, _decline, writers)
+
+
+def discard(connection: Session, chosen: Chosen, *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+    """Give up dead letters or any unsent entries; this payload is not made again. How many entries."""
+    return _decide(
+        connection, chosen, "discard", by, reason, DISCARDABLE, _decline, writers, rejected=True, states=("waiting", "ready")
+    )
+
+
+def retry(connection: Session, chosen: Chosen, *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+    """Send dead letters once more as they are. How many. Problems of a row are not retried: they are cured."""
+
+    def decided(row: Row, _write: Write) -> Row:
+        said = row["said"] or {}
+        fields = set(row["fields"] or ())
+        again = {name: value for name, value in said.items() if name not in fields} if row["held_for"] == "answer differs" else None
+        return {"is_retry": True, "said": again}
+
+    return _decide(connection, chosen, "retry", by, reason, RETRYABLE, decided, writers, rejected=True, lets_go=True)
+
+
+def accept_as_is(
+    connection: Session, chosen: Chosen, *, by: str, reason: str, writers: Writers = open_writers
+) -> int:
+    """The target's present state is right: it becomes what was agreed, and ours yields to it. How many entries."""
+    return _decide(connection, chosen, "accept as is", by, reason, ACCEPTABLE, _accept, writers)
+
+
+def edit(
+    connection: Session, key: str, path: str, value: Any, *, by: str, reason: str, target: str | None = None,
+    entity: str | None = None,
+) -> None:
+    """Override one field of a key (`Field`, or `Lines/<line>/Field`) for all diffs to come; value None takes it back.
+
+    Raises UsageError when no key or more than one is meant.
+    """  # fmt: skip
+    session = connection
+    with session.transaction():
+        values = {"key": key, "connection": target, "entity": entity}
+        rows = session.execute(query("desk", "link"), values).fetchall()
+        if len(rows) != 1:
+            known = ", ".join(f"{row['connection']} {row['entity']}" for row in rows) or "none"
+            raise UsageError(f"{len(rows)} records have the key {key} ({known}).", cure="Name connection and entity.")
+        name = (rows[0]["connection"], rows[0]["entity"], key)
+        outbox.lock_keys(session, [name])
+        row = session.execute(query("desk", "link"), values).fetchall()[0]
+        overrides = {each: kept for each, kept in row["overrides"].items() if each != path}
+        if value is not None:
+            overrides[path] = {"value": value, "who": by, "why": reason}
+        place = dict(zip(("connection", "entity", "key"), name, strict=True))
+        session.execute(query("desk", "decide_links"), {"rows": Jsonb([{**place, "overrides": overrides}])})
+        detail = {"path": path, "value": value}
+        _record(session, "edit", by, reason, [{**place, "detail": detail}])
+        outbox.put_back(session, [name], f"edited by {by}")
+
+
+def _decide(
+    session: Session,
+    chosen: Chosen,
+    verb: str,
+    by: str,
+    reason: str | None,
+    held_for: Sequence[str],
+    decided: Callable[[Row, Write], Row],
+    writers: Writers,
+    *,
+    rejected: bool = False,
+    states: Sequence[str] = (),
+    lets_go: bool = False,
+) -> int:
+    if chosen.is_everything:
+        raise UsageError("No entries are named.", cure="Name keys, a model, an entity, a connection or a cause.")
+    allowed = [name for name in held_for if chosen.held_for is None or name in chosen.held_for]
+    total = 0
+    with session.transaction():
+        values = {
+            "keys": list(chosen.keys) if chosen.keys is not None else None,
+            "connection": chosen.connection,
+            "entity": chosen.entity,
+            "model": chosen.model,
+            "cause": chosen.cause,
+            "held_for": allowed,
+            "rejected": rejected and chosen.held_for is None,
+            "states": list(states) if chosen.keys else [],
+        }
+        found = session.execute(query("desk", "chosen"), values).fetchall()
+        outbox.lock_keys(session, [_name(row) for row in found])
+        systems = {model.name: model.system for model in models_in_force(session)}
+        for entity in sorted({row["entity"] for row in found}):
+            entries = [row["entry"] for row in found if row["entity"] == entity]
+            total += _of_entity(session, entity, entries, decided, systems, writers, verb, by, reason, lets_go=lets_go)
+        if found:
+            emit(
+                Event.DECISION_MADE, verb=verb, connection=", ".join(sorted({row["connection"] for row in found})),
+                entries=total, by=by, reason=reason,
+            )  # fmt: skip
+    return total
+
+
+def _of_entity(
+    session: Session,
+    entity: str,
+    entries: Sequence[int],
+    decided: Callable[[Row, Write], Row],
+    systems: Mapping[str, str],
+    writers: Writers,
+    verb: str,
+    by: str,
+    reason: str | None,
+    *,
+    lets_go: bool,
+) -> int:
+    system = next(iter({systems[name] for name in systems if entity in writers(systems[name])}), None)
+    if system is None:
+        raise UsageError(f"No model in force writes {entity}.", cure="Run `tieout build`.")
+    write = writers(system)[entity]
+    statement = compose("desk", "entries", mirror=mirror_of(system, write))
+    rows = session.execute(statement, {"entries": list(entries)}).fetchall()
+    session.execute(query("desk", "decide_links"), {"rows": Jsonb([{**_place(row), **decided(row, write)} for row in rows])})
+    if lets_go:
+        session.execute(query("desk", "let_go"), {"entries": [row["entry"] for row in rows]})
+    else:
+        outcome = "satisfied" if verb == "accept as is" else "discarded"
+        told = f"{verb} by {by}" + (f": {reason}" if reason else "")
+        outbox.close(session, [Closed(entry=row["entry"], outcome=outcome, reason=told) for row in rows])
+        keys = [row["key"] for row in rows]
+        session.execute(query("outbox", "release_waiters"), {"entity": entity, "keys": keys})
+    session.execute(query("desk", "no_longer_new"), {"models": sorted({row["model"] for row in rows})})
+    _record(session, verb, by, reason, [{**_place(row), "payload_hash": row["payload_hash"], "detail": {"held_for": row["held_for"]}} for row in rows])
+    outbox.put_back(session, [_name(row) for row in rows], f"{verb} by {by}")
+    return len(rows)
+
+
+def _decline(row: Row, _write: Write) -> Row:
+    return {"declined_hash": row["payload_hash"]}
+
+
+def _over_the_target(row: Row) -> Row:
+    """Our values are written again: what the target shows now has been seen, and the disputed fields are unsaid."""
+    if row["held_for"] != "target changed" or "target_now" not in row["control"]:
+        return {}
+    disputed = {path.partition("/")[0] for path in row["control"]["paths"]}
+    said = {name: value for name, value in (row["said"] or {}).items() if name not in disputed}
+    return {"said": said, "returned": row["control"]["target_now"] or None, "mirror_version": row["control"]["target_version"]}
+
+
+def _accept(row: Row, write: Write) -> Row:
+    record = row["record"]
+    if row["held_for"] == "target changed" and row["control"].get("target_now"):
+        now = row["control"]["target_now"]
+        return _agreed(row, now, row["control"]["paths"], row["control"]["target_version"])
+    if row["held_for"] == "answer differs" and record is not None:
+        now = write.returned(row["returned"] or {}, record)
+        return _agreed(row, now, row["fields"] or (), row["record_version"])
+    # Nothing to take over: a record that vanished, is gone or is settled stays as it is.
+    return {"declined_hash": row["payload_hash"]}
+
+
+def _agreed(row: Row, now: Mapping[str, Any], paths: Sequence[str], version: int) -> Row:
+    """The target's values at these paths, as ours from now on."""
+    said, yielded = dict(row["said"] or {}), dict(row["yielded"])
+    for path in paths:
+        value = _value_at(row, now, path)
+        said = with_path(said, path, value)
+        yielded[path] = value
+    return {"said": said, "returned": dict(now), "yielded": yielded, "mirror_version": version}
+
+
+def _value_at(row: Row, now: Mapping[str, Any], path: str) -> Any:
+    """A path of ours in the target's form, whose child rows have no `_line`: they stand in the order of ours."""
+    name, _, rest = path.partition("/")
+    if not rest:
+        return get_path(now, path)
+    line, _, inner = rest.partition("/")
+    ours, theirs = (row["said"] or {}).get(name, []), now.get(name, [])
+    return next((their.get(inner) for our, their in zip(ours, theirs, strict=False) if str(our.get("_line")) == line), None)
+
+
+def _record(session: Session, verb: str, by: str, reason: str | None, rows: Sequence[Row]) -> None:
+    session.execute(query("desk", "record"), {"verb": verb, "by": by, "reason": reason, "rows": Jsonb(list(rows))})
+
+
+def _place(row: Row) -> Row:
+    return {"connection": row["connection"], "entity": row["entity"], "key": row["key"]}
+
+
+def _name(row: Row) -> tuple[str, str, str]:
+    return (row["connection"], row["entity"], row["key"])

@@ -1,0 +1,146 @@
+-- name: chosen
+-- Open entries that a person decides on, by what is given; null means any.
+select
+    outbox.entry,
+    outbox.connection,
+    outbox.entity,
+    outbox.key
+from cdc.outbox
+where
+    (%(keys)s::text[] is null or outbox.key = any(%(keys)s::text[]))
+    and (%(connection)s::text is null or outbox.connection = %(connection)s)
+    and (%(entity)s::text is null or outbox.entity = %(entity)s)
+    and (%(model)s::text is null or outbox.model = %(model)s)
+    and (%(cause)s::text is null or outbox.cause = %(cause)s)
+    and (
+        (outbox.state = 'held' and outbox.held_for = any(%(held_for)s))
+        or (%(rejected)s and outbox.state = 'rejected')
+        or outbox.state = any(%(states)s)
+    )
+    and outbox.cause is distinct from 'counting'
+order by outbox.connection, outbox.entity, outbox.key;
+
+-- name: entries
+-- The chosen entries, read again now that their keys are locked.
+select
+    outbox.*,
+    links.version,
+    links.said,
+    links.returned,
+    links.yielded,
+    mirror.payload as record,
+    mirror.version as record_version
+from cdc.outbox
+inner join cdc.links
+    on
+        links.connection = outbox.connection
+        and links.entity = outbox.entity
+        and links.key = outbox.key
+left join {mirror} as mirror
+    on
+        mirror.connection = links.connection
+        and mirror.id = links.target_id
+where
+    outbox.entry = any(%(entries)s)
+    and outbox.state in ('held', 'rejected', 'waiting', 'ready')
+order by outbox.entry;
+
+-- name: decide_links
+-- What decisions say about links.
+update cdc.links
+set
+    version = links.version + 1,
+    approved_hash = coalesce(given.approved_hash, links.approved_hash),
+    declined_hash = case when given.approved_hash is not null or given.is_retry then null else coalesce(given.declined_hash, links.declined_hash) end,
+    rejected_hash = case when given.is_retry or given.approved_hash is not null then null else links.rejected_hash end,
+    rejected_on = case when given.is_retry or given.approved_hash is not null then null else links.rejected_on end,
+    said = coalesce(given.said, links.said),
+    returned = coalesce(given.returned, links.returned),
+    yielded = coalesce(given.yielded, links.yielded),
+    overrides = coalesce(given.overrides, links.overrides),
+    mirror_version = coalesce(given.mirror_version, links.mirror_version),
+    updated_at = now()
+from jsonb_to_recordset(%(rows)s) as given (
+    connection text,
+    entity text,
+    key text,
+    approved_hash text,
+    declined_hash text,
+    is_retry boolean,
+    said jsonb,
+    returned jsonb,
+    yielded jsonb,
+    overrides jsonb,
+    mirror_version bigint
+)
+where
+    links.connection = given.connection
+    and links.entity = given.entity
+    and links.key = given.key;
+
+-- name: let_go
+-- Entries that a person let pass.
+update cdc.outbox
+set
+    state = case when cdc.waits(outbox.connection, outbox.waits_for) then 'waiting' else 'ready' end,
+    held_for = null,
+    cause = null,
+    reason = null,
+    cure = null,
+    who = null,
+    not_before = now(),
+    control = outbox.control - array['target_now', 'paths', 'target_version'],
+    link_version = links.version,
+    changed_at = now()
+from cdc.links
+where
+    outbox.entry = any(%(entries)s)
+    and links.connection = outbox.connection
+    and links.entity = outbox.entity
+    and links.key = outbox.key;
+
+-- name: record
+-- Who decided what, of which payload, and why.
+insert into cdc.decisions (decided_by, verb, connection, entity, key, payload_hash, reason, detail)
+select
+    %(by)s,
+    %(verb)s,
+    given.connection,
+    given.entity,
+    given.key,
+    given.payload_hash,
+    %(reason)s,
+    given.detail
+from jsonb_to_recordset(%(rows)s) as given (connection text, entity text, key text, payload_hash text, detail jsonb);
+
+-- name: no_longer_new
+-- Models none of whose entries the guard holds any more: their first run was looked at.
+update cdc.models
+set is_new = false
+where
+    model = any(%(models)s)
+    and is_new
+    and not exists (
+        select 1
+        from cdc.outbox
+        where
+            outbox.model = models.model
+            and outbox.state = 'held'
+            and outbox.held_for = 'guard'
+    );
+
+-- name: link
+-- One link, by key.
+select
+    connection,
+    entity,
+    key,
+    model,
+    version,
+    overrides
+from cdc.links
+where
+    key = %(key)s
+    and (%(connection)s::text is null or connection = %(connection)s)
+    and (%(entity)s::text is null or entity = %(entity)s)
+order by connection, entity;
