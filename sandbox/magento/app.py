@@ -109,7 +109,7 @@ def create_app(**options: Any) -> flask.Flask:
 
     @app.route("/", defaults={"path": ""}, methods=[*_METHODS, "PATCH", "HEAD", "OPTIONS"])
     @app.route("/<path:path>", methods=[*_METHODS, "PATCH", "HEAD", "OPTIONS"])
-    def serve(path: str) -> flask.Response:
+    def serve(**_path: str) -> flask.Response:
         return _serve(shop, gate)
 
     return app
@@ -151,7 +151,7 @@ def _raw_target() -> str:
     environ = flask.request.environ
     raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if raw:
-        return str(raw)
+        return re.sub(r"^https?://[^/]+", "", str(raw))  # the absolute form, which clients send to a proxy
     query = flask.request.query_string.decode("ascii", "replace")
     return flask.request.path + (f"?{query}" if query else "")
 

@@ -89,7 +89,7 @@ class Gate:
         return self._issue(customer_id, _CUSTOMER)
 
     def caller(self, *, header: str | None, method: str, url: str, query: str) -> Caller:
-        """Who sent this request. `url` is scheme, host with port, and path as the server saw it; `query` is raw."""
+        """Who sent this request; `url` is scheme, host with port, and path as seen here, `query` is raw."""
         if not header:
             return Caller()
         scheme, _, rest = header.partition(" ")
@@ -131,7 +131,7 @@ class Gate:
         head, _, signature = token.rpartition(".")
         if not head or not hmac.compare_digest(self._sign(head).encode(), signature.encode()):
             return Caller()
-        claims = json.loads(base64.urlsafe_b64decode(head.partition(".")[2] + "=="))
+        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(head.partition(".")[2] + "=="))
         if claims["exp"] <= self.clock.now().timestamp():
             return Caller()
         if claims["utypid"] == _CUSTOMER:
@@ -141,9 +141,8 @@ class Gate:
     def _oauth(self, header: str, method: str, url: str, query: str) -> Caller:
         sent = {name: unquote(value) for name, value in re.findall(r'(\w+)="([^"]*)"', header)}
         if sent.get("oauth_version", "1.0") != "1.0":
-            raise bad_request(
-                "The OAuth version %1 is not supported. Verify and try again.", [sent["oauth_version"]]
-            )
+            message = "The OAuth version %1 is not supported. Verify and try again."
+            raise bad_request(message, [sent["oauth_version"]])
         names = ("consumer_key", "signature", "signature_method", "nonce", "timestamp", "token")
         missing = [f"oauth_{name}" for name in names if not sent.get(f"oauth_{name}")]
         if missing:
@@ -180,7 +179,8 @@ class Gate:
             if part.count("=") == 1:
                 name, value = part.split("=")
                 pairs.append((_encode(unquote(name)), _encode(unquote(value))))
-        pairs.sort(key=functools.cmp_to_key(lambda left, right: natural(left[0], right[0])))
+        order = functools.cmp_to_key(natural)
+        pairs.sort(key=lambda pair: order(pair[0]))
         text = "&".join(f"{name}={value}" for name, value in pairs)
         base = "&".join((method, _encode(url), _encode(text)))
         key = f"{_encode(self.consumer_secret)}&{_encode(self.access_token_secret)}"

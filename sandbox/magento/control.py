@@ -115,7 +115,7 @@ def _ship(shop: Shop, body: Doc) -> Doc:
 
 
 def _refund(shop: Shop, body: Doc) -> Doc:
-    """By order, or by invoice if `invoice_id` is given or `online` is true (then the order's last invoice)."""
+    """By order; by invoice if `invoice_id` is given or `online` is true (then the order's last one)."""
     number = body.get("invoice_id")
     if number is None and body.get("online"):
         found = [row["entity_id"] for row in shop.all("invoices") if row["order_id"] == _order_id(body)]

@@ -82,7 +82,7 @@ def _refund(
     if invoice is not None and not online:
         _mark_invoice(shop, invoice, memo, at)
     shop.put("orders", order, at)
-    give_back(shop, order, pairs, body)
+    give_back(shop, pairs, body)
     return int(memo["entity_id"])
 
 
@@ -210,8 +210,9 @@ def _save(
         if isinstance(value, Decimal):
             memo[name] = column(value)
     sent = body.get("comment")
-    comment = body.get("appendComment") and isinstance(sent, dict)
-    memo["comments"] = [comment_row(shop, "creditmemos", memo["entity_id"], sent, at)] if comment else []
+    memo["comments"] = []
+    if body.get("appendComment") and isinstance(sent, dict):
+        memo["comments"].append(comment_row(shop, "creditmemos", memo["entity_id"], sent, at))
     shop.put("creditmemos", memo, at)
 
 

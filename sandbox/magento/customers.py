@@ -39,17 +39,8 @@ _FIELDS = [
     "confirmation",
 ]
 _KNOWN = frozenset(
-    [
-        *_FIELDS,
-        "id",
-        "default_billing",
-        "default_shipping",
-        "created_at",
-        "updated_at",
-        "created_in",
-        "addresses",
-    ]
-    + ["extension_attributes", "custom_attributes"]
+    {*_FIELDS, "id", "default_billing", "default_shipping", "created_at", "updated_at", "created_in"}
+    | {"addresses", "extension_attributes", "custom_attributes"}
 )
 
 
@@ -97,23 +88,27 @@ def update(shop: Shop, number: int, sent: Doc) -> Doc:
     extension = sent.get("extension_attributes")
     if isinstance(extension, dict) and "is_subscribed" in extension:
         row["is_subscribed"] = bool(extension["is_subscribed"])
+    _replace_addresses(shop, row, sent)
+    row["updated_at"] = shop.stamp()
+    _save(shop, row)
+    return row
+
+
+def _replace_addresses(shop: Shop, row: Doc, sent: Doc) -> None:
+    """What is sent is the final set; an entry saved once more gains a `region_id`, a new one has none yet."""
+    known = {entry["id"]: entry for entry in row["addresses"]}
     if "addresses" in sent:
-        known = {entry["id"]: entry for entry in row["addresses"]}
         row["addresses"] = []
         for entry in sent["addresses"] or []:
             _region_check(entry)
             row["addresses"].append(_address(shop, row, entry, known.get(entry.get("id"))))
     for entry in row["addresses"]:
-        entry.setdefault("region_id", 0)
-        if sent.get("addresses") and not any(one.get("id") == entry["id"] for one in sent["addresses"]):
-            entry.pop("region_id")
+        if entry["id"] in known:
+            entry.setdefault("region_id", 0)
     ids = {str(entry["id"]) for entry in row["addresses"]}
     for name in ("default_billing", "default_shipping"):
         if row.get(name) not in ids:
             row.pop(name, None)
-    row["updated_at"] = shop.stamp()
-    _save(shop, row)
-    return row
 
 
 def show(row: Doc) -> Doc:

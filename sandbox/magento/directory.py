@@ -29,7 +29,7 @@ _COUNTRIES = {
 }
 
 
-def _websites(shop: Shop, call: Call) -> list[Doc]:
+def _websites(shop: Shop, _call: Call) -> list[Doc]:
     rows: dict[int, Doc] = {0: {"id": 0, "code": "admin", "name": "Admin", "default_group_id": 0}}
     for view in shop.views:
         rows[view.website_id] = {
@@ -41,7 +41,7 @@ def _websites(shop: Shop, call: Call) -> list[Doc]:
     return list(rows.values())
 
 
-def _groups(shop: Shop, call: Call) -> list[Doc]:
+def _groups(shop: Shop, _call: Call) -> list[Doc]:
     rows: dict[int, Doc] = {0: _store_group(0, 0, 0, 0, "Default", "default")}
     for view in shop.views:
         code = view.group_name.lower().replace(" ", "_")
@@ -61,7 +61,7 @@ def _store_group(number_: int, website: int, root: int, store: int, name: str, c
     }
 
 
-def _views(shop: Shop, call: Call) -> list[Doc]:
+def _views(shop: Shop, _call: Call) -> list[Doc]:
     rows = [
         {
             "id": view.id,
@@ -119,11 +119,11 @@ def _currency(shop: Shop, call: Call) -> Doc:
     }
 
 
-def _countries(shop: Shop, call: Call) -> list[Doc]:
+def _countries(_shop: Shop, _call: Call) -> list[Doc]:
     return [_show_country(code) for code in _COUNTRIES]
 
 
-def _country(shop: Shop, call: Call) -> Doc:
+def _country(_shop: Shop, call: Call) -> Doc:
     code = call.path["id"].upper()
     if code not in _COUNTRIES:
         raise not_found("The country isn't available.")
@@ -226,7 +226,7 @@ def _customer_groups(shop: Shop, call: Call) -> Doc:
     return listing(rows, criteria, count)
 
 
-def _default_group(shop: Shop, call: Call) -> Doc:
+def _default_group(shop: Shop, _call: Call) -> Doc:
     return _one(shop, "customer_groups", 1, "groupId")
 
 
@@ -244,7 +244,7 @@ def _add_customer_group(shop: Shop, call: Call) -> Doc:
     return row
 
 
-def _modules(shop: Shop, call: Call) -> list[str]:
+def _modules(_shop: Shop, call: Call) -> list[str]:
     size = read(call.query).page_size
     names = ["Magento_AdminAnalytics", "Magento_Store", "Magento_AdobeIms", "Magento_AdobeImsApi"]
     names.append("Magento_AdobeStockAdminUi")

@@ -16,7 +16,10 @@ MISSING_ENTITY = "The entity that was requested doesn't exist. Verify the entity
 MISSING_PRODUCT = "The product that was requested doesn't exist. Verify the product and try again."
 NO_ROUTE = "Request does not match any route."
 REQUIRED = '"%fieldName" is required. Enter and try again.'
-SIGN_IN = "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."
+SIGN_IN = (
+    "The account sign-in was incorrect or your account is disabled temporarily. "
+    "Please wait and try again later."
+)
 CRASH_TEXT = "An error has happened during application run. See exception log for details.\n"
 CRASH_PAGE = (
     '<!doctype html>\n<html xmlns="http://www.w3.org/1999/xhtml" >\n<head>\n'
@@ -48,8 +51,8 @@ class ApiError(Exception):
         if self.errors is not None:
             body["errors"] = [dict(error) for error in self.errors]
         if self.parameters is not None:
-            named = isinstance(self.parameters, Mapping)
-            body["parameters"] = dict(self.parameters) if named else list(self.parameters)  # type: ignore[call-overload]
+            parameters = self.parameters
+            body["parameters"] = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
         return body
 
 
@@ -63,7 +66,7 @@ class Crash(Exception):
 
 
 def bad_request(message: str, parameters: Parameters | None = None) -> ApiError:
-    """A 400, which is what every localized exception but "no such entity" and the authorisation ones becomes."""
+    """A 400, which every localized exception becomes but "no such entity" and those of authorisation."""
     return ApiError(400, message, parameters)
 
 
@@ -97,9 +100,8 @@ def masked() -> ApiError:
 def wrong_type(value: object, kind: str, field: str | None = None) -> ApiError:
     """The serializer's refusal of a value of the wrong type."""
     prefix = f'Error occurred during "{field}" processing. ' if field else ""
-    return bad_request(
-        f'{prefix}The "{value}" value\'s type is invalid. The "{kind}" type was expected. Verify and try again.'
-    )
+    cause = f'The "{value}" value\'s type is invalid. The "{kind}" type was expected.'
+    return bad_request(f"{prefix}{cause} Verify and try again.")
 
 
 def invalid_document(kind: str, messages: Sequence[str]) -> ApiError:

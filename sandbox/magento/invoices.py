@@ -45,7 +45,7 @@ def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
         invoice["items"] = [_line(item, qty) for item, qty in quantities]
         _collect(order, invoice, quantities, previous)
         shop.linger(short=True)
-        _register(shop, order, invoice, quantities, at)
+        _register(shop, order, invoice, quantities)
         if payments.is_gateway(order) and body.get("capture"):
             payments.capture(shop, order, invoice, at)
         else:
@@ -60,7 +60,7 @@ def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
 
 
 def _quantities(order: Doc, wanted: dict[int, Decimal]) -> list[tuple[Doc, Decimal]]:
-    """The items that go into the document with their quantities; those of quantity 0 still weigh on "is it the last"."""
+    """The items of the document with their quantities; those of quantity 0 weigh on "is it the last"."""
     asked = dict(wanted)
     for item in order["items"]:
         parent = parent_of(order, item)
@@ -144,7 +144,7 @@ def _collect(order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], pr
         _tax(order, invoice, pairs, prefix, kind, rounder, last, carries_shipping)
 
 
-def _part(whole: Decimal, line: Doc, order: Doc, item: Doc) -> Decimal:
+def _part(whole: Decimal, line: Doc, item: Doc) -> Decimal:
     available = Decimal(item["qty_ordered"] - item["qty_invoiced"])
     return whole / available * Decimal(line["qty"])
 
@@ -162,7 +162,7 @@ def _subtotal(
     for line, item in pairs:
         row = amount(item, f"{prefix}row_total") - amount(item, f"{prefix}row_invoiced")
         if line["qty"] != to_invoice(order, item):
-            row = rounder.round(_part(row, line, order, item), kind)
+            row = rounder.round(_part(row, line, item), kind)
         incl = amount(item, f"{prefix}row_total_incl_tax") / Decimal(item["qty_ordered"]) * line["qty"]
         line[f"{prefix}row_total"] = row
         line[f"{prefix}row_total_incl_tax"] = rounder.round(incl, f"including{kind}")
@@ -191,7 +191,7 @@ def _discount(
             continue
         part = whole - amount(item, f"{prefix}discount_invoiced")
         if line["qty"] != to_invoice(order, item):
-            part = rounder.round(_part(part, line, order, item), kind, negative=True)
+            part = rounder.round(_part(part, line, item), kind, negative=True)
         line[f"{prefix}discount_amount"] = part
         discount += part
     invoice[f"{prefix}discount_amount"] = -discount
@@ -214,8 +214,8 @@ def _tax(
         one = amount(item, f"{prefix}tax_amount") - amount(item, f"{prefix}tax_invoiced")
         two = amount(item, f"{prefix}{_HIDDEN}amount") - amount(item, f"{prefix}{_HIDDEN}invoiced")
         if line["qty"] != to_invoice(order, item):
-            one = rounder.round(_part(one, line, order, item), kind)
-            two = rounder.round(_part(two, line, order, item), kind)
+            one = rounder.round(_part(one, line, item), kind)
+            two = rounder.round(_part(two, line, item), kind)
         line[f"{prefix}tax_amount"] = one
         line[f"{prefix}{_HIDDEN}amount"] = two
         tax += one
@@ -238,8 +238,8 @@ def _tax(
 _HIDDEN = "discount_tax_compensation_"
 
 
-def _register(shop: Shop, order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], at: str) -> None:
-    """Write the document's quantities and amounts into the order's items and give the document its numbers."""
+def _register(shop: Shop, order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]]) -> None:
+    """Raise the invoiced columns of the order's items and give the document its numbers."""
     invoice["entity_id"] = shop.next_id("invoices")
     invoice["increment_id"] = shop.increment_id("invoice", order["store_id"])
     invoice["state"] = 2
@@ -288,7 +288,7 @@ def _comment(shop: Shop, invoice: Doc, body: Doc, at: str) -> None:
 
 
 def capture(shop: Shop, invoice_id: int, at: str | None = None) -> bool:
-    """`POST /invoices/:id/capture`: on an invoice made with `capture: false` it raises `total_paid` once more."""
+    """`POST /invoices/:id/capture`: for one made with `capture: false`, `total_paid` rises once more."""
     at = at or shop.stamp()
     invoice = shop.load("invoices", invoice_id)
     order = shop.load("orders", invoice["order_id"])

@@ -25,7 +25,7 @@ Pairs = list[tuple[Doc, Doc]]
 def collect(
     order: Doc, memo: Doc, pairs: Pairs, arguments: Mapping[str, Decimal | None], invoice: Doc | None
 ) -> None:
-    """Fill in the memo; `arguments` are in base currency, a missing `shipping_amount` means all that is left."""
+    """Fill in the memo; `arguments` are in base currency, no `shipping_amount` means all that is left."""
     rounder = Rounder()
     money = [(line, item) for line, item in pairs if not is_dummy(order, item)]
     for prefix, kind in _PREFIXES:
@@ -101,8 +101,8 @@ def _wanted_shipping(
 def _discounts(order: Doc, memo: Doc, money: Pairs, wanted: Decimal | None, rounder: Rounder) -> None:
     """Item discounts, and shipping's share of the shipping discount.
 
-    Without an amount (or with 0) the share is taken of "shipping including tax minus its tax", where the tax is the
-    whole order's: the fault that makes full refunds of discounted shipping miss by a cent.
+    Without an amount (or with 0) the share is taken of "shipping including tax minus its tax", where the tax
+    is the whole order's: the fault that makes full refunds of discounted shipping miss by a cent.
     """
     net = amount(order, "base_shipping_amount")
     asked = wanted or ZERO

@@ -13,7 +13,7 @@ class Options:
     """Defaults are those of a fresh Magento Open Source 2.4.4 with the shop of `seed`."""
 
     integration_as_bearer: bool = False
-    """`oauth/consumer/enable_integration_as_bearer`: the integration's access token also works as plain bearer."""
+    """`oauth/consumer/enable_integration_as_bearer`: the access token also works as plain bearer."""
     integration_resources: Sequence[str] | None = None
     """ACL resources granted to the integration; None grants all."""
     admin_resources: Sequence[str] | None = None
@@ -39,7 +39,7 @@ class Options:
     trade_shipping: Decimal = Decimal("6.00")
     """Flat rate of the trade website, tax included."""
     race_window_ms: int = 4
-    """How long an invoice holds its copy of an order before writing it back; other writes hold it three times as long."""
+    """How long an invoice holds its copy of an order before writing it back; others three times."""
     visibility_lag_ms: int = 0
     """A new or changed sales row becomes readable this long after the stamp it carries."""
     page_limit: int | None = None

@@ -204,7 +204,7 @@ def _emails(shop: Shop, call: Call) -> bool:
 
 
 def _patch(shop: Shop, call: Call) -> Doc:
-    """`POST /orders` with an id: only the sent columns change; the answer shows nulls and zeros for the rest."""
+    """`POST /orders` with an id: only the sent columns change; the answer has nulls for the rest."""
     sent = call.wrapped("entity")
     columns = {key: value for key, value in sent.items() if key in ORDERS}
     unknown = (

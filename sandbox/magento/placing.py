@@ -35,7 +35,7 @@ ADDRESS: Doc = {
 
 def is_dynamic(product: Doc) -> bool:
     """Whether the money of a bundle lies on its children."""
-    return product["type_id"] == "bundle" and product["attributes"].get("price_type") != "1"
+    return bool(product["type_id"] == "bundle" and product["attributes"].get("price_type") != "1")
 
 
 def _both(name: str, base: Decimal, own: Decimal) -> Doc:
@@ -261,7 +261,7 @@ def _money(
 
 
 def _converted(unit: Decimal, view: StoreView) -> Decimal:
-    """The catalogue price in order currency, to four places; PHP's binary product falls short of an exact half."""
+    """The price in order currency, to four places; PHP's binary product falls short of an exact half."""
     return (unit * Decimal(view.rate_text)).quantize(Decimal("0.0001"), rounding=ROUND_HALF_DOWN)
 
 

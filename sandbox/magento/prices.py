@@ -44,7 +44,7 @@ def _write_all(shop: Shop, call: Call, writer: Writer) -> list[Doc]:
     return errors
 
 
-def _base_writer(product: Doc, row: Doc, price: Decimal, store_id: int) -> None:
+def _base_writer(product: Doc, _row: Doc, price: Decimal, store_id: int) -> None:
     write(product, "price", price, store_id)
 
 
@@ -55,11 +55,11 @@ def _special_writer(product: Doc, row: Doc, price: Decimal, store_id: int) -> No
             write(product, ours, row[theirs], store_id)
 
 
-def _cost_writer(product: Doc, row: Doc, price: Decimal, store_id: int) -> None:
+def _cost_writer(product: Doc, _row: Doc, price: Decimal, store_id: int) -> None:
     write(product, "cost", price, store_id)
 
 
-def _tier_writer(product: Doc, row: Doc, price: Decimal, store_id: int) -> None:
+def _tier_writer(product: Doc, row: Doc, price: Decimal, _store_id: int) -> None:
     group = 32000 if row.get("customer_group") in (None, "ALL GROUPS") else 0
     extension: Doc = {"website_id": int(row.get("website_id") or 0)}
     if row.get("price_type") == "discount":

@@ -132,7 +132,7 @@ def _shipping(calculator: Calculator, cart: Cart, rate: Decimal, discount: Decim
 
 
 def _discounts(cart: Cart, lines: list[Line], before: dict[int, Taxed]) -> dict[int, Decimal]:
-    """Percent of unit price times quantity; the rounding rest is carried to the next line of the same percent."""
+    """Percent of unit price times quantity; what rounding took is carried to the next line."""
     if cart.rule is None:
         return {id(line): ZERO for line in lines}
     carried = ZERO

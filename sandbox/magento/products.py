@@ -63,7 +63,7 @@ def upsert(shop: Shop, sent: Doc, sku: str | None, store_id: int) -> Doc:
     product = find_product(shop, str(name))
     created = product is None
     if product is None:
-        product = _new(shop, str(name), sent)
+        product = _new(str(name), sent)
     at = shop.stamp()
     with shop.lock:
         shop.product_writes += 1
@@ -93,7 +93,7 @@ def upsert(shop: Shop, sent: Doc, sku: str | None, store_id: int) -> Doc:
     return product
 
 
-def _new(shop: Shop, sku: str, sent: Doc) -> Doc:
+def _new(sku: str, sent: Doc) -> Doc:
     if not sent.get("attribute_set_id"):
         raise bad_request("Invalid product data: %1", ["Invalid attribute set entity type"])
     if not sent.get("name"):
@@ -321,7 +321,7 @@ def _category_products(shop: Shop, call: Call) -> list[Doc]:
     ]
 
 
-def _attribute_sets(shop: Shop, call: Call) -> Any:
+def _attribute_sets(_shop: Shop, call: Call) -> Any:
     criteria = read(call.query)
     row = {"attribute_set_id": 4, "attribute_set_name": "Default", "sort_order": 1, "entity_type_id": 4}
     return listing([row], criteria, 1)

@@ -32,8 +32,8 @@ def find(
 ) -> tuple[list[Row], int]:
     """The rows of the asked page, and the count of all that match.
 
-    An unknown filter column is a masked 500 on sales tables ("crash") and a 400 on products and customers ("name"); an
-    unknown sort column is a 500 on the first and silently ignored on the second.
+    An unknown filter column is a masked 500 on sales tables ("crash") and a 400 on products and customers
+    ("name"); an unknown sort column is a 500 on the first and silently ignored on the second.
     """
     if page_limit is not None and (criteria.page_size or 0) > page_limit:
         raise bad_request("Maximum SearchCriteria pageSize is %max", {"max": page_limit})
@@ -69,7 +69,8 @@ def stamp_key(text: str) -> str:
     if match is None:
         return ""
     year, month, day, hour, minute, second, fraction = match.groups()
-    return f"{year}-{month}-{day} {hour or '00'}:{minute or '00'}:{second or '00'}{(fraction or '').rstrip('0.')}"
+    time = f"{hour or '00'}:{minute or '00'}:{second or '00'}{(fraction or '').rstrip('0.')}"
+    return f"{year}-{month}-{day} {time}"
 
 
 def _unknown_column(name: str, unknown: Unknown) -> ApiError:
@@ -113,7 +114,7 @@ def _compare(value: Any, text: str, name: str) -> int:
         left, right = Decimal(value), _leading_number(text)
     else:
         left, right = str(value).casefold(), text.casefold()
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 def _like(value: Any, pattern: str) -> bool:
@@ -148,10 +149,10 @@ _CONDITIONS: Mapping[str, Callable[[Any, str, str], bool]] = {
     "to": lambda value, text, name: _compare(value, text, name) <= 0,
     "in": lambda value, text, name: any(_equal(value, part.strip(), name) for part in text.split(",")),
     "nin": lambda value, text, name: not any(_equal(value, part.strip(), name) for part in text.split(",")),
-    "like": lambda value, text, name: _like(value, text),
-    "nlike": lambda value, text, name: not _like(value, text),
-    "finset": lambda value, text, name: _in_set(value, text),
-    "nfinset": lambda value, text, name: not _in_set(value, text),
+    "like": lambda value, text, _: _like(value, text),
+    "nlike": lambda value, text, _: not _like(value, text),
+    "finset": lambda value, text, _: _in_set(value, text),
+    "nfinset": lambda value, text, _: not _in_set(value, text),
 }
 
 

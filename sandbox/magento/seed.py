@@ -185,7 +185,11 @@ def _taxes(shop: Shop) -> None:
             for number, (code, rate, country) in enumerate(rates, start=1)
         ],
     )
-    rules = (("Standard VAT", TAXABLE, [1, 3]), ("Reduced VAT", REDUCED, [2]), ("Zero VAT", ZERO_RATED, []))
+    rules: tuple[tuple[str, int, list[int]], ...] = (
+        ("Standard VAT", TAXABLE, [1, 3]),
+        ("Reduced VAT", REDUCED, [2]),
+        ("Zero VAT", ZERO_RATED, []),
+    )
     _table(
         shop,
         "tax_rules",

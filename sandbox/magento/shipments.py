@@ -60,7 +60,7 @@ def _quantities(order: Doc, wanted: dict[int, Decimal]) -> list[tuple[Doc, Decim
     for item in order["items"]:
         if "parent_item_id" in item or item["is_virtual"]:
             continue
-        left = to_ship(order, item)
+        left = to_ship(item)
         qty = wanted.get(item["item_id"], ZERO) if wanted else left
         if qty > left:
             message = (
@@ -71,8 +71,10 @@ def _quantities(order: Doc, wanted: dict[int, Decimal]) -> list[tuple[Doc, Decim
             continue
         found.append((item, qty))
         if item["product_type"] == "bundle":
-            for child in children_of(order, item):
-                found.append((child, min(qty * child.get("_each", 1), simple_to_ship(child))))
+            found.extend(
+                (child, min(qty * child.get("_each", 1), simple_to_ship(child)))
+                for child in children_of(order, item)
+            )
     return found
 
 

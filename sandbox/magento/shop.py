@@ -86,7 +86,7 @@ class Shop:
             return self.sequences[name]
 
     def increment_id(self, kind: str, store_id: int) -> str:
-        """Nine digits counted apart per store and document type, with the store id before them but for store 1."""
+        """Nine digits counted apart per store and document type, after the store id but for store 1."""
         with self.lock:
             self.increments[kind, store_id] += 1
             prefix = "" if store_id == 1 else str(store_id)

@@ -60,7 +60,7 @@ def simple_to_ship(item: Doc) -> Decimal:
     return max(Decimal(item["qty_ordered"] - gone - item["qty_canceled"]), ZERO)
 
 
-def to_ship(order: Doc, item: Doc) -> Decimal:
+def to_ship(item: Doc) -> Decimal:
     """Quantity left to ship of a line that is shipped by itself."""
     return ZERO if "parent_item_id" in item else simple_to_ship(item)
 
@@ -77,7 +77,7 @@ def can_ship(order: Doc) -> bool:
     if order.get("state") in ("holded", "payment_review", "canceled") or order.get("is_virtual"):
         return False
     return any(
-        to_ship(order, item) > 0 and not item["is_virtual"] and item["qty_refunded"] != item["qty_ordered"]
+        to_ship(item) > 0 and not item["is_virtual"] and item["qty_refunded"] != item["qty_ordered"]
         for item in order["items"]
     )
 

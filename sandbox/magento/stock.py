@@ -94,7 +94,7 @@ def deduct(shop: Shop, order: Doc, shipped: list[tuple[Doc, Decimal]]) -> None:
             _move(shop, item["sku"], -quantities[item["item_id"]])
 
 
-def give_back(shop: Shop, order: Doc, pairs: list[tuple[Doc, Doc]], body: Doc) -> None:
+def give_back(shop: Shop, pairs: list[tuple[Doc, Doc]], body: Doc) -> None:
     """A refund returns the items that `return_to_stock_items` names."""
     arguments = body.get("arguments")
     extension = arguments.get("extension_attributes") if isinstance(arguments, dict) else None
@@ -220,25 +220,25 @@ def _delete_source_items(shop: Shop, call: Call) -> list[Any]:
     return []
 
 
-def _sources(shop: Shop, call: Call) -> Doc:
+def _sources(_shop: Shop, call: Call) -> Doc:
     criteria = read(call.query)
     rows, count = find([_SOURCE], criteria, SOURCES)
     return listing(rows, criteria, count)
 
 
-def _source(shop: Shop, call: Call) -> Doc:
+def _source(_shop: Shop, call: Call) -> Doc:
     if call.path["code"] != "default":
         raise not_found('Source with code "%value" does not exist.', {"value": call.path["code"]})
     return _SOURCE
 
 
-def _stocks(shop: Shop, call: Call) -> Doc:
+def _stocks(_shop: Shop, call: Call) -> Doc:
     criteria = read(call.query)
     rows, count = find([_STOCK], criteria, STOCKS)
     return listing(rows, criteria, count)
 
 
-def _links(shop: Shop, call: Call) -> Doc:
+def _links(_shop: Shop, call: Call) -> Doc:
     criteria = read(call.query)
     rows, count = find(
         [{"stock_id": 1, "source_code": "default", "priority": 1}], criteria, STOCK_SOURCE_LINKS

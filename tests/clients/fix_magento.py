@@ -18,7 +18,7 @@ from sandbox.serving import Running
 
 
 def is_whole(distribution: str) -> bool:
-    """Whether a distribution's files are as it installed them: two that share a package name overwrite each other."""
+    """Whether a distribution's files are as installed: two of one package name overwrite each other."""
     for file in metadata.distribution(distribution).files or []:
         if file.hash is None or file.suffix != ".py":
             continue

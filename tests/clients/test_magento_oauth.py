@@ -1,7 +1,7 @@
 """OAuth 1.0a with requests-oauthlib as an independent signer.
 
-Magento sorts the parameters naturally (10 after 9), RFC 5849 by bytes (10 before 2). Up to ten filters both agree; from
-eleven on a standard signer is refused.
+Magento sorts the parameters naturally (10 after 9), RFC 5849 by bytes (10 before 2). Up to ten filters
+both agree; from eleven on a standard signer is refused.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def test_encoded_slash_in_the_path_is_signed_as_sent(signed: Any, running: Runni
 
 
 @pytest.mark.parametrize("groups", [True, False])
-def test_ten_filters_pass_and_eleven_fail_when_sorted_by_bytes(signed: Any, running: Running, groups: bool) -> None:
+def test_ten_filters_pass_and_eleven_fail_when_sorted_by_bytes(
+    signed: Any, running: Running, groups: bool
+) -> None:
     ten = signed.get(f"{running.address}/rest/V1/orders?{_filters(10, groups=groups)}")
     eleven = signed.get(f"{running.address}/rest/V1/orders?{_filters(11, groups=groups)}")
 
@@ -83,7 +85,9 @@ def test_a_plus_for_a_space_breaks_the_signature(signed: Any, running: Running) 
     criteria = quote("searchCriteria[filter_groups][0][filters][0]", safe="") + "%5B{}%5D={}"
     field = criteria.format("field", "name")
 
-    spaced = signed.get(f"{running.address}/rest/V1/products?{field}&{criteria.format('value', 'Enamel%20mug')}")
+    spaced = signed.get(
+        f"{running.address}/rest/V1/products?{field}&{criteria.format('value', 'Enamel%20mug')}"
+    )
     plus = signed.get(f"{running.address}/rest/V1/products?{field}&{criteria.format('value', 'Enamel+mug')}")
 
     assert spaced.status_code == 200

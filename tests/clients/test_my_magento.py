@@ -1,8 +1,9 @@
 """my-magento (TDKorn) against the stand-in: password login, its own query builder and models.
 
-It and PyMagento both install a package called `magento`, so only the one installed last is whole. This client is
-therefore run in a process of its own, from the environment or from the folder that MY_MAGENTO_PATH names
-(`pip install --no-deps --target FOLDER my-magento`).
+It and PyMagento both install a package called `magento`, so only the one installed last is whole. This
+client is therefore run in a process of its own, from the environment or from the folder that
+MY_MAGENTO_PATH names (`pip install --no-deps --target FOLDER my-magento`). It drops the port of its
+address, so the stand-in is its proxy.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1]) if sys.argv[1] else None
 import magento
-client = magento.Client(sys.argv[2], sys.argv[3], sys.argv[4], local=True, user_agent="test", log_level="ERROR")
+domain, username, password = sys.argv[2:]
+client = magento.Client(domain, username, password, local=True, user_agent="test", log_level="ERROR")
 orders = client.orders.add_criteria("grand_total", "30", "gt").execute()
 print(json.dumps({
     "orders": sorted(order.increment_id for order in orders),
@@ -45,13 +47,20 @@ def test_my_magento_reads_orders_products_and_customers(running: Running, tmp_pa
         except metadata.PackageNotFoundError:
             whole = False
         if not whole:
-            pytest.skip("my-magento is overwritten by PyMagento here; name a folder of its own in MY_MAGENTO_PATH")
+            pytest.skip(
+                "my-magento is overwritten by PyMagento here; name a folder of its own in MY_MAGENTO_PATH"
+            )
     credentials = running.credentials
-    domain = running.address.removeprefix("http://")
-    arguments = [folder, domain, credentials["admin_username"], credentials["admin_password"]]
+    arguments = [folder, "shop.example", credentials["admin_username"], credentials["admin_password"]]
 
     finished = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", _SCRIPT, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "http_proxy": running.address, "no_proxy": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -16,10 +16,39 @@ from sandbox.magento.app import create_app
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "specs" / "magento" / "recorded"
 IGNORED = frozenset(
-    "protect_code quote_id remote_ip created_at updated_at quote_item_id entity_id parent_id item_id order_id "
-    "billing_address_id shipping_address_id increment_id parent_item_id order_item_id invoice_id transaction_id "
-    "last_trans_id txn_id parent_txn_id method key value additional_information option_id option_value "
-    "option_selections product_id email_sent can_void_flag payment_id".split()
+    {
+        "additional_information",
+        "billing_address_id",
+        "can_void_flag",
+        "created_at",
+        "email_sent",
+        "entity_id",
+        "increment_id",
+        "invoice_id",
+        "item_id",
+        "key",
+        "last_trans_id",
+        "method",
+        "option_id",
+        "option_selections",
+        "option_value",
+        "order_id",
+        "order_item_id",
+        "parent_id",
+        "parent_item_id",
+        "parent_txn_id",
+        "payment_id",
+        "product_id",
+        "protect_code",
+        "quote_id",
+        "quote_item_id",
+        "remote_ip",
+        "shipping_address_id",
+        "transaction_id",
+        "txn_id",
+        "updated_at",
+        "value",
+    }
 )
 
 
@@ -90,7 +119,7 @@ def shop() -> Shop:
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
-    """The exchanges of a recording; the test is skipped where the recordings are not beside the repository."""
+    """The exchanges of a recording; skips the test where the recordings are not beside the repository."""
     path = RECORDED / name
     if not path.exists():
         pytest.skip("the recorded exchanges are not beside the repository")
