@@ -69,7 +69,9 @@ def _judge(write: Write, entry: Entry, found: Sequence[Found], owners: dict[str,
 
 
 def _link(entry: Entry, found: Found, *, is_foreign: bool) -> Verdict:
-    outcome = Outcome(kind="unchanged", target_id=found.target_id, record=found.record)
+    outcome = Outcome(
+        kind="unchanged", target_id=found.target_id, record=found.record, line_ids=found.line_ids
+    )
     return Verdict(entry=entry, outcome=outcome, is_adopted=True, is_foreign=is_foreign)
 
 

@@ -1,14 +1,15 @@
 """Requests to a target, each recorded before it leaves.
 
-    slot and token drawn  →  `sending` and the call committed  →  the request, once, before its deadline  →  settled
+    slot and token drawn  →  `sending` and the call committed  →  the request, once, before its deadline  →
+    settled
 
-The call's random id is the idempotency key. The deadline of the process (a clock that runs on while the machine sleeps)
-is taken before the row is written, so it never lies after the one of the database.
+The call's random id is the idempotency key. The deadline of the process (a clock that runs on while the
+machine sleeps) is taken before the row is written, so it never lies after the one of the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -43,7 +44,8 @@ class Claimed:
 
 
 def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry]) -> Claimed | None:
-    """Commit `sending` for those entries whose keys are free and whose links have not moved; None when none is left.
+    """Commit `sending` for those entries whose keys are free and whose links have not moved; None when none
+    is left.
 
     An entry whose link moved is closed and its key put back.
     """
@@ -78,13 +80,28 @@ def exchange(lane: Lane, request: WriteCall, call: UUID, slot: Slot, deadline: f
             request.method,
             request.path,
             slot=slot,
-            content=json_dumps(request.body).encode() if request.body is not None else b"",
+            content=body_bytes(request.body),
             deadline=deadline if deadline is not None else boottime() + START_SECONDS,
             params=request.params or None,
             headers={"Idempotency-Key": str(call)},
         )
     except Rejected as error:
         return Answer(status=error.status, headers={}, content=error.body, seconds=0.0, is_write=True)
+
+
+def body_bytes(body: object) -> bytes:
+    """The body as it is sent: keys in order, so that the record of a call, which jsonb keeps in an order of
+    its own, gives the same bytes again. A vendor refuses a repeat that is not the same.
+    """
+    return b"" if body is None else json_dumps(_in_order(body)).encode()
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    if isinstance(value, (list, tuple)):
+        return [_in_order(item) for item in value]
+    return value
 
 
 def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[str]) -> set[int]:

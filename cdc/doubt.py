@@ -180,7 +180,7 @@ def _created(found: Sequence[Found], *, is_believed: bool) -> Outcome:
             who="accountant",
         )
     if ours:
-        return Outcome(kind="applied", target_id=ours[0].target_id, record=ours[0].record)
+        return _found_to_be_there(ours[0])
     if found:
         return taken_by_another(found)
     if not is_believed:
@@ -189,6 +189,10 @@ def _created(found: Sequence[Found], *, is_believed: bool) -> Outcome:
             reason="The target does not show it; its records must be loaded before that is believed.",
         )
     return Outcome(kind="later", seconds=0, reason="The target does not have it: it is sent again.")
+
+
+def _found_to_be_there(found: Found) -> Outcome:
+    return Outcome(kind="applied", target_id=found.target_id, record=found.record, line_ids=found.line_ids)
 
 
 def taken_by_another(found: Sequence[Found]) -> Outcome:
@@ -213,7 +217,7 @@ def _updated(write: Write, entry: Entry, found: Sequence[Found]) -> Outcome:
         )
     now = found[0]
     if now.is_ours:
-        return Outcome(kind="applied", target_id=now.target_id, record=now.record)
+        return _found_to_be_there(now)
     before = entry.outgoing.returned or {}
     shown = write.returned(before, now.record)
     if all(write.same(name, before[name], shown.get(name)) for name in before):

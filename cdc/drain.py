@@ -314,7 +314,10 @@ class _Drain:
             ours = [one for one in some if one.is_ours]
             if len(ours) == 1:
                 answers[entry.entry] = Outcome(
-                    kind="applied", target_id=ours[0].target_id, record=ours[0].record
+                    kind="applied",
+                    target_id=ours[0].target_id,
+                    record=ours[0].record,
+                    line_ids=ours[0].line_ids,
                 )
             elif some:
                 answers[entry.entry] = taken_by_another(some)

@@ -109,6 +109,8 @@ class Found:
     is_ours: bool
     """A create: it bears our mark and is this record, or shows every field that we sent. An update: it shows
     every field that was sent. A removal: it is gone or marked as gone."""
+    line_ids: Mapping[str, str] | None = None
+    """As `Outcome.line_ids`, when the record shows our lines one to one."""
 
 
 class Reading(Protocol):

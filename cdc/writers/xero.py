@@ -70,7 +70,7 @@ WRITES: tuple[Write, ...] = (
         identity=lambda _allocation: None, is_ours=money.allocation_is_ours, call=money.call_allocations,
         candidates=money.ask_allocations, mirrored=money.mirrored_allocations, read=money.read_allocations,
         before=money.before_allocation, reads_before=CHANGES, serial=money.allocation_serial,
-        complete=money.complete_allocation,
+        complete=money.complete_allocation, replay_seconds=0,
         batches={"create": 1, "update": 1, "remove": 1},
     ),
 )

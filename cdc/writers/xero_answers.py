@@ -192,7 +192,8 @@ def _refused(
     )
     message = str(body.get("Message") or body.get("Detail") or unnamed)
     if "idempotency key" in message.casefold():
-        return [Outcome(kind="later", messages=(message,), reason=message, seconds=0) for _ in outgoing]
+        # Said of a repeat that is not the same: what became of the first call is as unknown as before.
+        raise UnknownOutcome(message)
     understood = classify(entity, (message,))
     if understood.is_connection:
         raise ConnectionRefused(understood.reason, cure=understood.cure)

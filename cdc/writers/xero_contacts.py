@@ -135,11 +135,11 @@ def _contacts_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
         if address
         and str(record.get("EmailAddress") or "").strip().casefold() == address
         and record.get("ContactStatus", "ACTIVE") == "ACTIVE"
-        and not _is_another_of_ours(mark, contact_mark(record))
+        and not is_another_of_ours(mark, contact_mark(record))
     ]
 
 
-def _is_another_of_ours(mark: str | None, other: str | None) -> bool:
+def is_another_of_ours(mark: str | None, other: str | None) -> bool:
     """Marks begin with the name of the source connection: `shop/customer/7` and `shop/guest/…` are both of
     one shop.
 

@@ -198,14 +198,20 @@ class XeroWrite:
 
     def _found(self, one: Outgoing, candidates: Sequence[Record]) -> list[Found]:
         found = [
-            Found(target_id=str(record[self.id_field]), record=record, is_ours=self.is_ours(one, record))
+            self._as_found(one, record, is_ours=self.is_ours(one, record))
             for record in {str(record[self.id_field]): record for record in candidates}.values()
         ]
         return sorted(found, key=lambda one: not one.is_ours)
 
     def _judged(self, one: Outgoing, record: Record) -> Found:
+        return self._as_found(one, record, is_ours=not self.differs(one, record))
+
+    def _as_found(self, one: Outgoing, record: Record, *, is_ours: bool) -> Found:
         return Found(
-            target_id=str(record[self.id_field]), record=record, is_ours=not self.differs(one, record)
+            target_id=str(record[self.id_field]),
+            record=record,
+            is_ours=is_ours,
+            line_ids=xero_values.line_ids(one, record) or None,
         )
 
 

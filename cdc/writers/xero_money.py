@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from cdc.writers.xero_contacts import is_another_of_ours
 from cdc.writers.xero_documents import CREDIT_NOTE, FULL, locked_until, moved_paths
 from cdc.writers.xero_entity import Candidates, Record, element, to_collection
 from cdc.writers.xero_search import VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list, read_one
@@ -207,7 +208,11 @@ def _payments_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
         if _document(record) == _document(one.payload)
         and (
             (reference and same("Reference", reference, record.get("Reference")))
-            or (not is_gone(record) and as_number(record.get("Amount")) == amount)
+            or (
+                not is_gone(record)
+                and as_number(record.get("Amount")) == amount
+                and not is_another_of_ours(reference, record.get("Reference"))
+            )
         )
     ]
 

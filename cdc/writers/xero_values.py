@@ -222,7 +222,14 @@ def _restricted_list(name: str, sent: list[Any], held: list[Any]) -> list[Any]:
             shape |= one
     if name == "LineItems":
         shape["LineItemID"] = ""
+        held = _in_order(sent, held)
     return [_restricted(name, shape, other) if shape else other for other in held]
+
+
+def _in_order(sent: list[Any], held: list[Any]) -> list[Any]:
+    """Lines in the order in which they were returned before, so that moving a line is no change."""
+    places = {line.get("LineItemID"): place for place, line in enumerate(sent) if line.get("LineItemID")}
+    return sorted(held, key=lambda line: places.get(line.get("LineItemID"), len(places)))
 
 
 def _lacks(name: str, sent: Any, held: Any) -> bool:

@@ -16,9 +16,10 @@ from typing import Any
 
 import httpx
 
+from cdc.calls import body_bytes
 from cdc.writing import Operation, Outcome, Outgoing, Write, WriteCall, open_writers
 from sandbox.serving import Running, start
-from tieout.db import Database, json_dumps
+from tieout.db import Database
 from tieout.errors import Rejected
 from tieout.http import Answer, boottime
 from tieout.settings import Connection, Settings
@@ -71,7 +72,7 @@ class Books:
                 call.method,
                 call.path,
                 slot=self.client.http.ready_to_write(),
-                content=b"" if call.body is None else json_dumps(call.body).encode(),
+                content=body_bytes(call.body),
                 deadline=boottime() + 60,
                 params=dict(call.params),
                 headers={"Idempotency-Key": self.last_key},

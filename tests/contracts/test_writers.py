@@ -70,6 +70,7 @@ def test_created_record_shows_what_was_sent(case: Case, books: Books):
     assert [(each.is_ours, write.differs(one, each.record)) for each in found] == [(True, ())]
     if outcome.target_id is not None:
         assert found[0].target_id == outcome.target_id
+        assert found[0].line_ids == outcome.line_ids
         assert write.differs(one, outcome.record or {}) == ()
 
 

@@ -193,6 +193,15 @@ def test_lines_in_another_order_are_no_change():
     assert same("LineItems", then["LineItems"], now["LineItems"])
 
 
+def test_lines_are_returned_in_the_order_in_which_they_were_before():
+    then = returned({"LineItems": LINES}, {"LineItems": HELD})
+    added = {"LineItemID": "C", "Description": "Gift"}
+
+    now = returned(then, {"LineItems": [added, *reversed(HELD)]})
+
+    assert [line["LineItemID"] for line in now["LineItems"]] == ["A", "B", "C"]
+
+
 def test_fields_that_we_never_sent_are_not_returned():
     assert returned({"Reference": "a"}, {"Reference": "b", "Url": "c"}) == {"Reference": "b"}
 
