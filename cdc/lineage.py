@@ -26,7 +26,8 @@ Columns = Mapping[tuple[str, str], tuple[Column, ...]]
 
 OUTBOUND, MARTS_LIVE, LOOKUPS = "outbound", "marts_live", "lookups"
 
-_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
+# Quoted things first: marks inside them are no comments, and an apostrophe in a comment opens no text.
+_COMMENT = re.compile(r"""('(?:[^']|'')*'|"[^"]*")|/\*.*?\*/|--[^\n]*""", re.DOTALL)
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _ENTITY = re.compile(r"'entity'\s*,\s*(?:cast\(\s*)?'([a-z_]+)'")
 
@@ -133,9 +134,9 @@ def lineage(nodes: Mapping[str, Node], *names: str) -> tuple[Node, ...]:
 
 def normalised(text: str, prefix: str) -> str:
     """SQL without comments, needless blanks and the names that differ between two sets of the same models."""
+    text = _COMMENT.sub(lambda found: found[1] or " ", text)
     parts = []
     position = 0
-    # Comment marks inside a text are no comments: step from text to text.
     for literal in _TEXT.finditer(text):
         parts += [_bare(text[position : literal.start()], prefix), literal.group()]
         position = literal.end()
@@ -148,9 +149,9 @@ def without_texts(text: str) -> str:
 
 
 def _bare(text: str, prefix: str) -> str:
-    without_comments = _COMMENT.sub(" ", text)
-    without_names = re.sub(rf'"[^"]+"\."{re.escape(prefix)}__([^"]+)"\.', r'"\1".', without_comments)
-    return re.sub(r"\s+", " ", without_names)
+    # dbt writes relations as "database"."schema"."name".
+    names = rf'"[^"]+"\."(?:{re.escape(prefix)}__)?([^"]+)"\."([^"]+)"'
+    return re.sub(r"\s+", " ", re.sub(names, r'"\1"."\2"', text))
 
 
 def _nodes(manifest: Mapping[str, Any], prefix: str) -> Iterator[Node]:
@@ -192,7 +193,7 @@ def _nodes(manifest: Mapping[str, Any], prefix: str) -> Iterator[Node]:
 def _refuse_unclaimed(
     nodes: Mapping[str, Node], metas: Mapping[str, OutboundMeta | MartMeta | None], project: Project
 ) -> None:
-    """Every model of the outbound layer is either sent or the lines of one that is."""
+    """Every model of the outbound layer is sent, or the lines of one that is, or a step to them (`int_`)."""
     children: dict[str, str] = {}
     for key, meta in metas.items():
         for child in meta.lines.values() if isinstance(meta, OutboundMeta) else ():
@@ -205,7 +206,7 @@ def _refuse_unclaimed(
                 cure=f"Write {child}.sql or correct `lines` in the yml of {parent}.",
             )
     for key, meta in metas.items():
-        if meta is None and nodes[key].name not in children:
+        if meta is None and nodes[key].name not in children and not nodes[key].name.startswith("int_"):
             raise BuildError(
                 f"{project.origin(nodes[key].file)}: the model {nodes[key].name} has no `meta.tieout` in its "
                 "yml.",

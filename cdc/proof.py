@@ -80,9 +80,7 @@ def prove(
 def _targets(session: Session, settings: Settings, connections: Sequence[str] | None) -> list[_Target]:
     row = session.execute(query("proof", "is_built")).fetchone()
     if row is None or not row["is_built"]:
-        raise BuildError(
-            "There is nothing to prove by yet: no set of models is in force.", cure="Run `tieout build`."
-        )
+        raise BuildError("No set of models is in force to prove by.", cure="Run `tieout build`.")
     sources: dict[str, list[str]] = {}
     for row in session.execute(query("proof", "targets")).fetchall():
         ends = {row["source_connection"], row["target_connection"]}
@@ -109,7 +107,7 @@ def _ours(session: Session, target: _Target) -> Mapping[str, str]:
 def _read(
     target: _Target, database: Database, settings: Settings, documents: Iterable[SourceDocument]
 ) -> list[ControlRecord]:
-    """What the target holds: everything since the first document, and ours wherever a person has dated them."""
+    """What the target holds: all since the first document, and ours wherever a person has dated them."""
     wanted = [document for document in documents if document.skip is None]
     if not wanted:
         return []

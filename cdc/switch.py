@@ -55,13 +55,15 @@ def switch(
     Raises RetryLater when readers keep the old one busy all the time.
     """
     for attempt in range(ATTEMPTS):
+        if attempt:
+            # Waiting in the queue would hold up everybody behind us: step back and try again.
+            pause(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))
         try:
             with session.transaction():
                 session.execute(query("builds", "limit_wait"), {"milliseconds": str(WAIT_MILLISECONDS)})
                 return _switch(session, models, prefix, manifest)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            # Waiting in the queue would hold up everybody behind us: step back and try again.
-            pause(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0))
+            continue
     raise RetryLater(
         "The new set of models is built, but the old one was in use all the time; the old one stays in "
         "force.",

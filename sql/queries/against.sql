@@ -1,0 +1,34 @@
+-- What another set of models would say, beside the one in force.
+
+-- name: compare
+-- Rows of an outbound view in two sets that are not the same: the fields that differ, before and after.
+select
+    coalesce(after.row_key, before.row_key) as row_key,
+    coalesce(after.line, before.line) as line,
+    before.content as before,
+    after.content as after
+from (
+    select
+        view_before._key as row_key,
+        {line_before} as line,
+        to_jsonb(view_before) - '_source_connection' - '_source_id' as content
+    from {before} as view_before
+) as before
+full outer join (
+    select
+        view_after._key as row_key,
+        {line_after} as line,
+        to_jsonb(view_after) - '_source_connection' - '_source_id' as content
+    from {after} as view_after
+) as after on before.row_key = after.row_key and before.line = after.line
+where before.content is distinct from after.content
+order by 1, 2;
+
+-- name: all_rows
+-- Rows of an outbound view that the other set does not have at all.
+select
+    relation._key as row_key,
+    {line} as line,
+    to_jsonb(relation) - '_source_connection' - '_source_id' as content
+from {relation} as relation
+order by 1, 2;
