@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -98,6 +99,8 @@ def create_app(**options: Any) -> flask.Flask:
     """A stand-in with its own state; options as in `Options`."""
     app = flask.Flask("sandbox.magento")
     clock = Clock()
+    if "trade_shipping" in options:
+        options["trade_shipping"] = Decimal(str(options["trade_shipping"]))
     chosen = Options(**options)
     shop = Shop(options=chosen, clock=clock)
     gate = Gate(options=chosen, clock=clock)
