@@ -14,14 +14,14 @@ of it, or a page stopped by one odd record. Merging the same records twice is me
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
-from loaders.records import BadRecord, RawRecord, content_hash, record_of
+from loaders.records import BadRecord, RawRecord, content_hash, identify, record_of
 from loaders.stream import Cursor, Stream, find_stream
 from tieout.db import copy_rows, json_dumps
 from tieout.events import Event, emit
@@ -95,7 +95,7 @@ def merge(
     target = _Target.of(
         connection, find_stream(system, stream), connection_name, told_by=told_by, form=form, run=run
     )
-    good, bad = _sorted_out(records)
+    good, bad = _sorted_out(_timed(target.stream, record) for record in records)
     merged = target.store(_differing(target, good), asked_version)
     sent = merged.inserted + merged.updated + merged.unchanged + merged.stale + len(target.refused)
     merged += Merged(unchanged=len(good) - sent)
@@ -247,6 +247,17 @@ class _Target:
             self.execute(
                 "touch", ids=list(ids), asked_version=asked_version, touched=touch.stream, path=touch.path
             )
+
+
+def _timed(stream: Stream, record: RawRecord | BadRecord) -> RawRecord | BadRecord:
+    """The record with its time of change, which a caller that knows only its id leaves out."""
+    if isinstance(record, BadRecord) or record.modified_at is not None or stream.stamp is None:
+        return record
+    identified = identify(stream, record.raw)
+    if isinstance(identified, RawRecord):
+        return replace(identified, id=record.id)
+    # A caller that knows the id need not send the fields that it is made of.
+    return record if identified.id.startswith("without-id-") else identified
 
 
 def _sorted_out(records: Iterable[RawRecord | BadRecord]) -> tuple[list[RawRecord], list[BadRecord]]:

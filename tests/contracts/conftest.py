@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from loaders.poll import Loaded, load
 from loaders.stream import Client, Stream, find_stream
 from sandbox import magento as magento_stand_in
-from tieout.clients import magento
+from sandbox import xero as xero_stand_in
+from tieout.clients import magento, xero
 from tieout.db import Database
 from tieout.settings import Connection, Settings
 from tieout.vault import Vault
@@ -35,6 +35,29 @@ class Source:
         answer = httpx.post(f"{self.address}/_sandbox/{action}", json=body, timeout=30)
         answer.raise_for_status()
         return answer.json()
+
+    def make(self, entity: str, *records: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Create records as a person would in the vendor's own screens (Xero); as the API shows them."""
+        answer = httpx.post(f"{self.address}/_sandbox/records/{entity}", json=list(records), timeout=30)
+        assert answer.status_code == 200, answer.text
+        made: list[dict[str, Any]] = next(iter(answer.json().values()))
+        return made
+
+    def state(self, entity: str) -> list[dict[str, Any]]:
+        """Every record of an entity as the stand-in keeps it."""
+        answer = httpx.get(f"{self.address}/_sandbox/state/{entity}", timeout=30)
+        answer.raise_for_status()
+        kept: list[dict[str, Any]] = answer.json()
+        return kept
+
+    def send(self, method: str, address: str, headers: Mapping[str, str], body: Any = None) -> int:
+        """A write by somebody else's client; the status."""
+        accept = {"Accept": "application/json", **headers}
+        return httpx.request(method, address, headers=accept, json=body, timeout=30).status_code
+
+    def calm(self) -> None:
+        """Take back all faults."""
+        httpx.delete(f"{self.address}/_sandbox/faults", timeout=30).raise_for_status()
 
     def requests(self) -> list[Mapping[str, Any]]:
         """What the stand-in was asked, without logins, since `forget`."""
@@ -57,13 +80,13 @@ class Source:
     def rows(self, name: str) -> dict[str, dict[str, Any]]:
         """The mirror of a stream by id."""
         with self.database.connect() as session:
-            rows = session.execute(f"select *, xmin::text from staging.{self.system}__{name}").fetchall()  # type: ignore[call-overload]
+            rows = session.execute(f"select *, xmin::text from staging.{self.system}__{name}").fetchall()
         return {row["id"]: row for row in rows}
 
     def table(self, name: str) -> list[dict[str, Any]]:
         """All rows of a table of the engine."""
         with self.database.connect() as session:
-            return list(session.execute(f"select * from cdc.{name}").fetchall())  # type: ignore[call-overload]
+            return list(session.execute(f"select * from cdc.{name}").fetchall())
 
 
 @pytest.fixture
@@ -84,4 +107,25 @@ def shop(database: Database, settings: Settings) -> Iterator[Source]:
         running.stop()
 
 
-Session = psycopg.Connection[dict[str, Any]]
+@pytest.fixture
+def books(database: Database, settings: Settings) -> Iterator[Source]:
+    """A Xero stand-in without limits, and a custom connection to it."""
+    running = xero_stand_in.start(minute=None, day=None, concurrent=None, appminute=None)
+    options = {
+        "flow": "custom",
+        "client_id": running.credentials["custom_client_id"],
+        "client_secret": running.credentials["custom_client_secret"],
+        "api_url": f"{running.address}/api.xro/2.0",
+        "identity_url": f"{running.address}/connect/token",
+        "calls_a_minute": 100_000,
+        "calls_a_day": 100_000,
+    }
+    connection = Connection(name="books", system="xero", options=MappingProxyType(options))
+    client = xero.open_client(connection, database, Vault(database, settings))
+    try:
+        yield Source(
+            system="xero", address=running.address, client=client, database=database, settings=settings
+        )
+    finally:
+        client.close()
+        running.stop()

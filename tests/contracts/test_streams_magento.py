@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from loaders.magento import STREAMS
@@ -55,7 +54,7 @@ def edit(shop: Source, name: str, row: int, **arguments: Any) -> None:
 
 def numbers(shop: Source, name: str) -> list[int]:
     """The stand-in's ids of a stream."""
-    rows = httpx.get(f"{shop.address}/_sandbox/state/{EDITABLE[name][0]}", timeout=30).json()
+    rows = shop.state(EDITABLE[name][0])
     keys = ("entity_id", "id", "class_id", "source_item_id", "tax_calculation_rate_id", "customer_group_id")
     # Source items show no id of their own: they are numbered from 1.
     return sorted(
@@ -91,7 +90,7 @@ def test_a_load_cut_off_between_pages_continues_and_loses_nothing(shop: Source, 
     with pytest.raises(RetryLater):
         shop.load(name, page_size=2)
     kept = shop.rows(name)
-    httpx.delete(f"{shop.address}/_sandbox/faults", timeout=30)
+    shop.calm()
     shop.load(name, page_size=2)
 
     # Lists that are read by page number are kept whole or not at all: they are short.

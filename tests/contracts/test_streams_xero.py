@@ -1,0 +1,249 @@
+"""Each stream of Xero against its stand-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loaders.poll import Loaded, load_connection
+from loaders.xero import STREAMS
+from tests.contracts.conftest import Source
+from tieout.errors import BudgetExhausted, RetryLater
+
+# stream: entity of the stand-in, key, a field that a person may change
+EDITABLE = {
+    "contacts": ("Contacts", "ContactID", "FirstName"),
+    "items": ("Items", "ItemID", "Description"),
+    "invoices": ("Invoices", "InvoiceID", "Reference"),
+    "credit_notes": ("CreditNotes", "CreditNoteID", "Reference"),
+    "payments": ("Payments", "PaymentID", "Reference"),
+    "bank_transactions": ("BankTransactions", "BankTransactionID", "Reference"),
+    "overpayments": ("Overpayments", "OverpaymentID", "Reference"),
+    "prepayments": ("Prepayments", "PrepaymentID", "Reference"),
+    "manual_journals": ("ManualJournals", "ManualJournalID", "Narration"),
+    "purchase_orders": ("PurchaseOrders", "PurchaseOrderID", "Reference"),
+}
+PAGED = [name for name in EDITABLE if name != "items"]
+
+
+def trade(books: Source, count: int = 3) -> None:
+    """So many records of every entity, each in a second of its own."""
+    contact = {"ContactID": books.make("Contacts", {"Name": "Everybody"})[0]["ContactID"]}
+    line = {"Description": "Work", "Quantity": 1, "UnitAmount": 10, "AccountCode": "200", "TaxType": "NONE"}
+    for number in range(count):
+        books.control("clock", advance_seconds=1)
+        books.make("Contacts", {"Name": f"Contact {number}"})
+        books.make("Items", {"Code": f"I{number}"})
+        document = {"Contact": contact, "LineItems": [line], "Date": "2026-01-05", "Status": "AUTHORISED"}
+        sale = document | {"Type": "ACCREC", "DueDate": "2026-02-05", "InvoiceNumber": f"INV-{number}"}
+        invoice = books.make("Invoices", sale)[0]
+        books.make("CreditNotes", document | {"Type": "ACCRECCREDIT"})
+        payment = {"Invoice": {"InvoiceID": invoice["InvoiceID"]}, "Account": {"Code": "611"}, "Amount": 1}
+        books.make("Payments", payment | {"Date": "2026-01-06"})
+        bank = {"Contact": contact, "BankAccount": {"Code": "090"}, "LineItems": [line], "Date": "2026-01-05"}
+        books.make("BankTransactions", bank | {"Type": "RECEIVE"})
+        over = {"Description": "Over", "UnitAmount": 10}
+        books.make("BankTransactions", bank | {"Type": "RECEIVE-OVERPAYMENT", "LineItems": [over]})
+        books.make("BankTransactions", bank | {"Type": "RECEIVE-PREPAYMENT"})
+        journal = [{"LineAmount": 5, "AccountCode": "404"}, {"LineAmount": -5, "AccountCode": "260"}]
+        books.make("ManualJournals", {"Narration": "Move", "JournalLines": journal, "Date": "2026-01-05"})
+        books.make("PurchaseOrders", {"Contact": contact, "LineItems": [line], "Date": "2026-01-05"})
+
+
+def edit(books: Source, name: str, record_id: str, value: str, **arguments: Any) -> None:
+    """Change one field as a person would."""
+    entity, _, field = EDITABLE[name]
+    books.control("edit", entity=entity, id=record_id, fields={field: value}, **arguments)
+
+
+def ids(books: Source, name: str) -> list[str]:
+    """The stand-in's ids of a stream, the longest unchanged first."""
+    entity, key, _ = EDITABLE[name]
+    return [
+        str(record[key])
+        for record in sorted(books.state(entity), key=lambda each: str(each["UpdatedDateUTC"]))
+    ]
+
+
+def test_every_stream_is_loaded_once_and_then_costs_one_read_and_no_write(books: Source) -> None:
+    trade(books)
+    books.make("Currencies", {"Code": "EUR"})
+    transfer = {"FromBankAccount": {"Code": "090"}, "ToBankAccount": {"Code": "091"}, "Amount": 5}
+    books.make(
+        "Accounts", {"Code": "091", "Name": "Savings", "Type": "BANK", "BankAccountNumber": "20000099345678"}
+    )
+    books.make("BankTransfers", transfer | {"Date": "2026-01-05"})
+    first = load_connection(books.database, books.settings, books.client.connection, client=books.client)
+    assert [loaded.error for loaded in first] == [None] * len(STREAMS)
+    assert [loaded.stream for loaded in first if loaded.changed == 0] == []
+    before = {stream.name: books.rows(stream.name) for stream in STREAMS}
+    changes = len(books.table("changes"))
+
+    for stream in STREAMS:
+        books.forget()
+        loaded = books.load(stream.name)
+        assert loaded.changed == 0, stream.name
+        assert len(books.requests()) == 1, stream.name
+
+    assert {stream.name: books.rows(stream.name) for stream in STREAMS} == before
+    assert len(books.table("changes")) == changes
+
+
+@pytest.mark.parametrize("name", PAGED)
+def test_a_load_cut_off_between_pages_continues_and_loses_nothing(books: Source, name: str) -> None:
+    trade(books, 5)
+    books.control("faults", kind="500_before", path=books.stream(name).path, skip=2, times=1000)
+
+    with pytest.raises(RetryLater):
+        books.load(name, page_size=2)
+    kept = books.rows(name)
+    books.calm()
+    books.load(name, page_size=2)
+
+    assert 0 < len(kept) < len(ids(books, name))
+    assert set(books.rows(name)) == set(ids(books, name))
+
+
+@pytest.mark.parametrize("name", PAGED)
+def test_a_record_that_changes_while_its_list_is_paged_hides_no_other(books: Source, name: str) -> None:
+    trade(books, 6)
+    books.load(name)
+    for number, record_id in enumerate(ids(books, name)):
+        books.control("clock", advance_seconds=200)
+        edit(books, name, record_id, f"new {number}")
+    first, pages = ids(books, name)[0], 0
+
+    def disturb(loaded: Loaded) -> None:
+        nonlocal pages
+        pages += 1
+        if pages == 1:
+            books.control("clock", advance_seconds=200)
+            edit(books, name, first, "moved")
+
+    books.load(name, page_size=2, progress=disturb)
+
+    _, _, field = EDITABLE[name]
+    said = {record_id: row["payload"].get(field) for record_id, row in books.rows(name).items()}
+    assert said == {
+        record_id: ("moved" if record_id == first else said[record_id]) for record_id in ids(books, name)
+    }
+    assert all(str(value).startswith(("new", "moved")) for value in said.values())
+
+
+@pytest.mark.parametrize("since", [">", ">="])
+@pytest.mark.parametrize("page_size", [1, 2, 3])
+def test_more_records_of_one_second_than_a_page_holds_are_all_read(
+    books: Source, since: str, page_size: int
+) -> None:
+    books.control("options", modified_since=since)
+    books.make("Contacts", {"Name": "Before"})
+    books.load("contacts")
+    books.control("clock", advance_seconds=3600, freeze=True)
+    books.make("Contacts", *({"Name": f"Crowd {number}"} for number in range(7)))
+    books.control("clock", advance_seconds=5)
+    books.make("Contacts", {"Name": "After"}, {"Name": "Later"})
+
+    books.load("contacts", page_size=page_size)
+
+    assert set(books.rows("contacts")) == set(ids(books, "contacts"))
+    assert books.load("contacts").changed == 0
+
+
+def test_lines_prices_and_archived_records_come_in_full(books: Source) -> None:
+    trade(books, 1)
+    contact = ids(books, "contacts")[-1]
+    books.control("edit", entity="Contacts", id=contact, fields={"ContactStatus": "ARCHIVED"})
+
+    books.load("contacts")
+    books.load("invoices")
+
+    assert books.rows("contacts")[contact]["payload"]["ContactStatus"] == "ARCHIVED"
+    (invoice,) = books.rows("invoices").values()
+    assert invoice["payload"]["LineItems"][0]["Description"] == "Work"
+    assert invoice["invoice_number"] == "INV-0"
+    assert invoice["modified_at"] is not None
+
+
+def test_the_cursor_comes_from_rows_and_never_from_the_clock(books: Source) -> None:
+    trade(books, 2)
+    books.control("clock", advance_seconds=86_400)
+
+    books.load("invoices")
+
+    newest = max(row["modified_at"] for row in books.rows("invoices").values())
+    (cursor,) = books.table("cursors")
+    assert cursor["cursor"] == {"since": newest.isoformat()}
+
+
+def test_what_moves_no_stamp_is_found_by_a_sweep(books: Source) -> None:
+    trade(books, 2)
+    books.load("contacts")
+    books.control("clock", advance_seconds=3600)
+    books.make("Contacts", {"Name": "Newer"})
+    books.load("contacts")
+    quiet = ids(books, "contacts")[0]
+    edit(books, "contacts", quiet, "silent", silent=True)
+    assert books.load("contacts").changed == 0
+
+    books.load("contacts", swept=True)
+
+    assert books.rows("contacts")[quiet]["payload"]["FirstName"] == "silent"
+
+
+def test_a_deleted_item_is_found_by_a_sweep(books: Source) -> None:
+    trade(books, 3)
+    books.load("items")
+    gone = ids(books, "items")[0]
+    token = books.client.tokens.access_token()  # type: ignore[attr-defined]
+    headers = {"Authorization": f"Bearer {token}"}
+    address = f"{books.address}/api.xro/2.0/Items/{gone}"
+    assert books.send("DELETE", address, headers) == 204
+    assert books.load("items").deleted == 0
+
+    assert books.load("items", swept=True).deleted == 1
+    assert books.rows("items")[gone]["deleted_at"] is not None
+
+
+def test_a_credit_note_that_is_allocated_brings_its_invoice_up_to_date(books: Source) -> None:
+    trade(books, 1)
+    books.load("credit_notes")
+    books.load("invoices")
+    note, invoice = ids(books, "credit_notes")[0], ids(books, "invoices")[0]
+    books.control("clock", advance_seconds=600)
+    trade_more = {"Name": "Newer"}
+    books.make("Contacts", trade_more)
+    headers = {"Authorization": f"Bearer {books.client.tokens.access_token()}"}  # type: ignore[attr-defined]
+    address = f"{books.address}/api.xro/2.0/CreditNotes/{note}/Allocations"
+    body = {"Allocations": [{"Invoice": {"InvoiceID": invoice}, "Amount": 2, "Date": "2026-01-07"}]}
+    assert books.send("PUT", address, headers, body) == 200
+
+    books.load("credit_notes")
+    books.load("invoices")
+
+    assert books.rows("invoices")[invoice]["payload"]["AmountCredited"] == 2
+
+
+def test_an_expired_token_is_renewed_once_and_the_load_goes_on(books: Source) -> None:
+    trade(books, 1)
+    books.control("clock", advance_seconds=3600)
+
+    assert books.load("invoices").changed == 1
+
+
+@pytest.mark.parametrize("kind", ["503", "reset_before", "not_json", "500_before", "expired_token"])
+def test_a_passing_fault_of_the_network_is_not_noticed(books: Source, kind: str) -> None:
+    trade(books, 1)
+    books.control("faults", kind=kind, times=1)
+
+    assert books.load("contacts").changed > 0
+
+
+def test_a_limit_of_the_day_ends_the_load_and_says_how_long_to_wait(books: Source) -> None:
+    trade(books, 1)
+    books.control("faults", kind="429", problem="day")
+
+    with pytest.raises(BudgetExhausted) as stopped:
+        books.load("contacts")
+
+    assert stopped.value.seconds == 66_975
