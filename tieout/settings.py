@@ -115,8 +115,8 @@ class Settings:
 
 def package_root() -> Path:
     """The folder that holds `sql/`, `models/` and `dbt_project.yml`: the clone, or what the wheel carries."""
-    package = Path(__file__).resolve().parent
-    return package.parent if (package.parent / "sql").is_dir() else package / "shipped"
+    above = Path(__file__).resolve().parent.parent
+    return above if (above / "sql").is_dir() else above / "tieout_shipped"
 
 
 class _Section(BaseModel):
