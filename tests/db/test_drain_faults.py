@@ -1,0 +1,593 @@
+"""What the drain does when answers are lost, senders die, targets refuse, and two processes meet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cdc import desk
+from cdc.desk import Chosen
+from cdc.writing import Operation, Outcome, Outgoing
+from tests.db.fix_engine import Engine, FakeIdentity, FakeTarget, engine
+from tieout.errors import ConnectionRefused, NotSent
+from tieout.settings import Connection
+
+__all__ = ["engine"]
+CONTACT = "shop/customer/7"
+INVOICE = "shop/order/1/1"
+PAYMENT = "shop/order/1/payment/1"
+
+
+def test_an_answer_lost_after_the_effect_is_found_and_nothing_is_sent_twice(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.target.faults = ["after"]
+
+    drained = engine.drain()
+
+    assert (drained.applied, drained.in_doubt, engine.states()) == (1, 0, {})
+    assert len(engine.target.writes) == 1
+    assert len(engine.target.records["contacts"]) == 1
+    call = engine.row("select outcome, asked, settled_at is not null as settled from cdc.calls")
+    assert call is not None
+    assert (call["outcome"], call["settled"]) == ("settled by asking", True)
+
+
+def test_not_there_is_believed_only_after_the_stream_was_loaded_again(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.target.faults = ["before"]
+
+    first = engine.drain()
+    second = engine.drain()
+    engine.load()
+    third = engine.drain()
+
+    assert (first.in_doubt, second.in_doubt, third.in_doubt) == (1, 1, 0)
+    assert len(engine.target.writes) == 2
+    assert len(engine.target.records["contacts"]) == 1
+
+
+def test_while_a_call_is_in_doubt_nothing_else_is_sent_to_that_target(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.target.faults = ["before"]
+    engine.drain()
+    engine.customer("8")
+    engine.diff()
+
+    engine.drain()
+
+    assert len(engine.target.writes) == 1
+    assert engine.states() == {CONTACT: "in_doubt", "shop/customer/8": "ready"}
+
+
+def test_inside_the_vendor_s_window_the_same_call_goes_out_again_with_the_same_key(engine: Engine) -> None:
+    engine.writes["contacts"].replay_seconds = 300
+    engine.customer()
+    engine.diff()
+    engine.target.faults = ["after"]
+
+    drained = engine.drain()
+
+    assert (drained.applied, engine.states()) == (1, {})
+    assert [request[0] for request in engine.target.requests] == ["PUT", "PUT"]
+    assert len(engine.target.memory) == 1
+    assert len(engine.target.records["contacts"]) == 1
+
+
+def test_an_update_in_doubt_is_judged_by_content(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    engine.customer(email="new@example.com")
+    engine.diff()
+    engine.target.faults = ["before"]
+
+    drained = engine.drain()
+
+    assert (drained.applied, engine.states()) == (1, {})
+    assert len(engine.target.writes) == 3
+    [contact] = engine.target.records["contacts"].values()
+    assert contact["EmailAddress"] == "new@example.com"
+
+
+def test_an_update_in_doubt_that_meets_another_s_edit_is_held(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    engine.customer(email="new@example.com")
+    engine.diff()
+    [(target_id, record)] = engine.target.records["contacts"].items()
+
+    def edit() -> None:
+        engine.target.records["contacts"][target_id] = {**record, "EmailAddress": "by-hand@example.com"}
+
+    engine.target.on_write = edit
+    engine.target.faults = ["before"]
+    drained = engine.drain()
+
+    assert (drained.held, engine.states()) == (1, {CONTACT: "conflict"})
+
+
+def test_two_records_with_our_mark_are_shown_to_a_person(engine: Engine) -> None:
+    engine.writes["contacts"].adopts = False
+    engine.customer()
+    engine.diff()
+    fields = {"Name": "Jane 7", "EmailAddress": "7@example.com"}
+
+    def twice() -> None:
+        engine.target.add("contacts", **fields)
+        engine.target.add("contacts", **fields)
+
+    engine.target.on_write = twice
+    engine.target.faults = ["before"]
+    engine.drain()
+
+    entry = engine.entry(CONTACT)
+    assert entry is not None
+    assert (entry["held_for"], entry["cause"]) == ("conflict", "made twice")
+
+
+def test_a_sender_that_died_is_taken_over_only_after_its_deadline(engine: Engine) -> None:
+    _die_while_sending(engine)
+
+    early = engine.drain()
+    engine.connection.execute("update cdc.calls set deadline = clock_timestamp()")
+    late = engine.drain()
+
+    assert (early.applied, early.in_doubt, late.applied) == (0, 0, 1)
+    assert len(engine.target.records["contacts"]) == 1
+    assert engine.states() == {}
+
+
+def test_a_sender_that_lives_is_never_taken_over(engine: Engine) -> None:
+    """The deadline has passed but its lock is held: it may be waiting for the answer."""
+    engine.customer()
+    engine.diff()
+    seen: list[dict[str, str]] = []
+
+    def other_drain() -> None:
+        engine.target.on_write = None
+        engine.connection.execute("update cdc.calls set deadline = clock_timestamp()")
+        engine.drain()
+        seen.append(engine.states())
+
+    engine.target.on_write = other_drain
+    engine.drain()
+
+    assert seen == [{CONTACT: "sending"}]
+    assert len(engine.target.writes) == 1
+
+
+def test_what_never_left_is_ready_again(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.target.errors = [NotSent("no connection", seconds=30)]
+
+    drained = engine.drain()
+
+    entry = engine.row("select state, not_before > now() as is_later from cdc.outbox")
+    assert entry == {"state": "ready", "is_later": True}
+    assert [type(error) for error in drained.errors] == [NotSent]
+    assert engine.row("select outcome from cdc.calls") == {"outcome": "not sent"}
+
+
+def test_a_refusal_of_the_whole_connection_stops_it_once(engine: Engine) -> None:
+    engine.customer()
+    engine.customer("8")
+    engine.diff()
+    engine.target.errors = [ConnectionRefused("the organisation is offline")]
+
+    first = engine.drain()
+    second = engine.drain()
+
+    assert [str(error) for error in first.errors] == ["the organisation is offline"]
+    assert second.errors == ()
+    assert "offline" in second.not_written["books"]
+    assert set(engine.states().values()) == {"ready"}
+    assert len(engine.target.writes) == 1
+
+
+def test_one_bad_element_does_not_harm_the_others_of_its_batch(engine: Engine) -> None:
+    engine.customer()
+    engine.order("1")
+    engine.order("2", lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    engine.order("3")
+
+    drained = engine.sync()
+
+    assert (drained.applied, drained.rejected) == (3, 1)
+    assert engine.states() == {"shop/order/2/1": "rejected"}
+    entry = engine.entry("shop/order/2/1")
+    assert entry is not None
+    assert entry["reason"] == "Account code '999' is not a valid code"
+    assert (entry["cause"], entry["who"]) == ("unknown account", "accountant")
+
+
+def test_a_rejected_payload_is_not_sent_again_until_what_it_names_has_changed(engine: Engine) -> None:
+    engine.customer()
+    engine.order(lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    engine.sync()
+    engine.diff(full=True)
+    engine.drain()
+    calls = len(engine.target.writes)
+
+    engine.target.accounts.add("999")
+    engine.put("xero__accounts", "a-999", {"Code": "999"}, "books")
+    drained = engine.sync()
+
+    assert calls == 2
+    assert (drained.applied, engine.states()) == (1, {})
+
+
+def test_a_rejected_record_is_sent_again_when_its_source_was_corrected(engine: Engine) -> None:
+    engine.customer()
+    engine.order(lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    engine.sync()
+
+    engine.order()
+    drained = engine.sync()
+
+    assert (drained.applied, engine.states()) == (1, {})
+
+
+def test_a_person_can_retry_a_dead_letter(engine: Engine) -> None:
+    engine.customer()
+    engine.order(lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    engine.sync()
+    engine.target.accounts.add("999")
+
+    assert desk.retry(engine.connection, Chosen(keys=(INVOICE,)), by="ann") == 1
+    drained = engine.drain()
+
+    assert (drained.applied, engine.states()) == (1, {})
+
+
+def test_a_discarded_dead_letter_stays_away(engine: Engine) -> None:
+    engine.customer()
+    engine.order(lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    engine.sync()
+
+    desk.discard(engine.connection, Chosen(keys=(INVOICE,)), by="ann", reason="test order")
+    engine.diff(full=True)
+
+    assert engine.states() == {}
+
+
+def test_a_payment_waits_for_its_invoice_and_for_nothing_being_open_on_it(engine: Engine) -> None:
+    engine.customer()
+    engine.order(paid=Decimal("12.00"), lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    first = engine.sync()
+
+    engine.order(paid=Decimal("12.00"))
+    engine.sync()
+
+    assert (first.applied, first.waiting) == (1, 1)
+    assert engine.states() == {}
+    assert len(engine.target.records["payments"]) == 1
+
+
+def test_an_answer_with_other_content_stops_the_chain(engine: Engine) -> None:
+    engine.customer()
+    engine.order(paid=Decimal("12.00"))
+    engine.target.mangle = lambda record: {**record, "Reference": "dropped"} if "InvoiceNumber" in record else record
+    engine.order(paid=Decimal("12.00"), reference="PO 1")
+
+    drained = engine.sync()
+    engine.sync()
+
+    assert drained.held == 1
+    assert engine.states() == {INVOICE: "answer differs", PAYMENT: "waiting"}
+    assert engine.target.records["payments"] == {}
+
+
+def test_accepting_a_different_answer_lets_the_chain_go_on(engine: Engine) -> None:
+    engine.customer()
+    engine.order(paid=Decimal("12.00"), reference="PO 1")
+    engine.target.mangle = lambda record: {**record, "Reference": "PO-1"} if "InvoiceNumber" in record else record
+    engine.sync()
+
+    desk.accept_as_is(engine.connection, Chosen(keys=(INVOICE,)), by="ann", reason="their spelling")
+    engine.sync()
+    engine.sync()
+
+    assert engine.states() == {}
+    assert len(engine.target.records["payments"]) == 1
+    assert len(engine.target.writes) == 3
+
+
+def test_a_contact_that_others_made_is_completed_and_never_changed(engine: Engine) -> None:
+    contact_id = engine.target.add("contacts", Name="J. Doe", EmailAddress="7@example.com")
+    engine.customer(phone="555")
+
+    drained = engine.sync()
+    again = engine.sync()
+
+    assert (drained.adopted, drained.calls, again.calls) == (1, 1, 0)
+    assert engine.target.records["contacts"] == {
+        contact_id: {"ContactID": contact_id, "Name": "J. Doe", "EmailAddress": "7@example.com", "Phone": "555"}
+    }
+    assert engine.link(CONTACT)["is_adopted"] is True
+    assert engine.states() == {}
+
+
+def test_a_contact_that_lacks_nothing_is_linked_without_a_call(engine: Engine) -> None:
+    engine.target.add("contacts", Name="J. Doe", EmailAddress="7@example.com")
+    engine.customer()
+
+    drained = engine.sync()
+    again = engine.sync()
+
+    assert (drained.adopted, drained.calls, again.calls, engine.states()) == (1, 0, 0, {})
+
+
+def test_two_records_that_match_are_shown_to_a_person(engine: Engine) -> None:
+    engine.target.add("contacts", Name="J. Doe", EmailAddress="7@example.com")
+    engine.target.add("contacts", Name="Jane", EmailAddress="7@example.com")
+    engine.customer()
+
+    engine.sync()
+
+    assert engine.states() == {CONTACT: "conflict"}
+
+
+def test_two_of_our_keys_never_adopt_one_record(engine: Engine) -> None:
+    engine.target.add("contacts", Name="J. Doe", EmailAddress="same@example.com")
+    engine.customer("7", email="same@example.com")
+    engine.customer("8", email="same@example.com")
+
+    drained = engine.sync()
+
+    assert (drained.adopted, drained.applied) == (1, 1)
+    assert len(engine.target.records["contacts"]) == 2
+
+
+def test_a_number_used_by_another_s_invoice_is_a_dead_letter_and_is_never_overwritten(engine: Engine) -> None:
+    invoice_id = engine.target.add("invoices", InvoiceNumber="WEB-000000001", Reference="typed by hand")
+    engine.customer()
+    engine.order()
+
+    engine.sync()
+
+    entry = engine.entry(INVOICE)
+    assert entry is not None
+    assert (entry["held_for"], entry["cause"]) == ("conflict", "number used by another record")
+    assert list(engine.target.records["invoices"]) == [invoice_id]
+
+
+def test_a_number_that_others_took_since_the_last_load_is_refused_by_the_target(engine: Engine) -> None:
+    engine.customer()
+    engine.order()
+    engine.diff()
+    engine.target.add("invoices", InvoiceNumber="WEB-000000001", Reference="typed by hand")
+
+    engine.drain()
+
+    assert engine.states() == {INVOICE: "conflict"}
+
+
+def test_nothing_is_created_before_the_target_was_loaded_once(engine: Engine) -> None:
+    engine.connection.execute("update cdc.cursors set backfilled_at = null")
+    engine.customer()
+    engine.diff()
+
+    drained = engine.drain()
+
+    assert (drained.calls, drained.later) == (0, 1)
+
+
+def test_a_name_that_is_taken_is_replaced_once_and_the_choice_is_kept(engine: Engine) -> None:
+    engine.target.add("contacts", Name="Jane 7", EmailAddress="another@example.com")
+    engine.customer(if_taken={"Name": "Jane 7 (7)"})
+
+    engine.sync()
+    again = engine.sync()
+    engine.customer(if_taken={"Name": "Jane 7 (7)"}, phone="5")
+    engine.sync()
+
+    ours = engine.target.records["contacts"][engine.link(CONTACT)["target_id"]]
+    assert (ours["Name"], ours["Phone"], again.calls) == ("Jane 7 (7)", "5", 0)
+    assert engine.states() == {}
+
+
+def test_the_writer_s_check_settles_entries_without_sending(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    engine.customer(name="Other")
+
+    def moved(operation: Operation, _outgoing: Outgoing) -> Outcome | None:
+        return Outcome(kind="conflict", cause="moved at the target", reason="no") if operation == "update" else None
+
+    engine.writes["contacts"].checks = moved
+    drained = engine.sync()
+
+    assert (drained.calls, engine.states()) == (0, {CONTACT: "conflict"})
+
+
+def test_an_entry_whose_link_moved_is_not_sent_and_looked_at_again(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.connection.execute("update cdc.links set version = version + 1")
+
+    drained = engine.drain()
+    engine.diff()
+
+    assert drained.calls == 0
+    assert engine.states() == {CONTACT: "ready"}
+
+
+def test_what_must_not_meet_is_sent_one_after_the_other(engine: Engine) -> None:
+    engine.writes["contacts"].serial = lambda outgoing: outgoing.payload["Phone"]
+    engine.customer("7", phone="a")
+    engine.customer("8", phone="b")
+    engine.customer("9", phone="a")
+
+    engine.sync()
+
+    sizes = [len(body["elements"]) for _, _, body in engine.target.writes]
+    assert sorted(sizes) == [1, 2]
+
+
+def test_two_drains_at_once_send_each_entry_once(engine: Engine) -> None:
+    engine.writes["contacts"].size = 5
+    engine.limit(creates=1000)
+    for number in range(60):
+        engine.customer(str(number))
+    engine.load()
+    engine.diff()
+
+    threads = [threading.Thread(target=engine.drain) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.drain()
+
+    assert len(engine.target.records["contacts"]) == 60
+    assert sum(len(body["elements"]) for _, _, body in engine.target.writes) == 60
+    assert engine.states() == {}
+
+
+def test_our_own_write_is_no_news(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.drain()
+
+    told = engine.rows("select told_by from cdc.history where stream = 'contacts' and connection = 'books'")
+    diffed = engine.diff()
+
+    assert told == [{"told_by": "write answer"}]
+    assert sum(one.created + one.updated for one in diffed.models) == 0
+
+
+def test_a_late_answer_does_not_hide_an_edit_that_was_read_before_it(engine: Engine) -> None:
+    """A person edits after our write; the edit is polled before our answer is stored."""
+    engine.customer()
+    engine.sync()
+    engine.customer(email="new@example.com")
+    engine.diff()
+
+    def edited_and_polled() -> None:
+        engine.target.during_answer = None
+        [(target_id, record)] = engine.target.records["contacts"].items()
+        engine.target.records["contacts"][target_id] = {**record, "Name": "Edited"}
+        engine.load()
+
+    engine.target.during_answer = edited_and_polled
+    engine.drain()
+    engine.sync()
+
+    assert engine.states() == {CONTACT: "target changed"}
+
+
+def test_writes_off_paused_and_foreign_targets_are_not_written_to(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    books = engine.settings.connections["books"]
+
+    engine.settings.connections["books"] = replace(books, writes="off")
+    off = engine.drain()
+    engine.settings.connections["books"] = books
+    engine.identity = FakeIdentity(id="somebody else")
+    foreign = engine.drain()
+    engine.identity = FakeIdentity(is_demo=False)
+    production = engine.drain()
+    engine.connection.execute("update cdc.connections set paused_at = now(), paused_by = 'ann' where connection = 'books'")
+    paused = engine.drain()
+
+    assert off.not_written == {"books": "writes are off in the settings"}
+    assert "belongs to" in str(foreign.errors[0])
+    assert "no demo organisation" in str(production.errors[0])
+    assert paused.not_written == {"books": "paused by ann"}
+    assert engine.target.writes == []
+
+
+def test_a_stand_in_on_this_machine_may_be_written_to(engine: Engine) -> None:
+    local = Connection(name="books", system="xero", writes="on", options={"api_url": "http://127.0.0.1:1/api"})
+    engine.settings.connections["books"] = local
+    engine.identity = FakeIdentity(is_demo=False)
+    engine.customer()
+
+    assert engine.sync().applied == 1
+
+
+def test_a_record_wanted_again_after_its_removal_waits_for_a_person_and_is_made_anew(engine: Engine) -> None:
+    engine.writes["invoices"].adopts = False
+    engine.customer()
+    engine.order()
+    engine.sync()
+    engine.order(gone="cancelled")
+    engine.sync()
+
+    engine.order(number="000000001-2")
+    engine.diff()
+    held = engine.states()
+    desk.approve(engine.connection, Chosen(keys=(INVOICE,)), by="ann")
+    engine.drain()
+
+    link = engine.link(INVOICE)
+    assert held == {INVOICE: "hold"}
+    assert (link["generation"], link["is_gone"]) == (2, False)
+    assert len(engine.target.records["invoices"]) == 2
+
+
+def test_a_mistake_after_sending_leaves_the_call_in_doubt(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.customer()
+    engine.diff()
+    write = engine.writes["contacts"]
+    outcomes: Callable[..., list[Outcome]] = write.outcomes
+
+    def broken(*_arguments: Any) -> list[Outcome]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(write, "outcomes", broken)
+    with pytest.raises(ZeroDivisionError):
+        engine.drain()
+    states = engine.states()
+    monkeypatch.setattr(write, "outcomes", outcomes)
+    engine.drain()
+
+    assert states == {CONTACT: "in_doubt"}
+    assert engine.states() == {}
+    assert len(engine.target.records["contacts"]) == 1
+
+
+def _die_while_sending(engine: Engine) -> None:
+    """The effect happens, the process is killed before the answer."""
+    engine.customer()
+    engine.diff()
+
+    class Killed(BaseException):
+        """Nothing of ours catches it."""
+
+    def die() -> None:
+        engine.target.during_answer = None
+        raise Killed
+
+    engine.target.during_answer = die
+    with pytest.raises(Killed):
+        engine.drain()
+    assert engine.states() == {CONTACT: "sending"}
+    assert isinstance(engine.target, FakeTarget)
+
+
+def test_an_entry_made_while_its_reference_is_being_linked_is_not_forgotten(engine: Engine) -> None:
+    """The lost wake-up: the diff sees no link, the settlement sees no waiter."""
+    engine.customer()
+    engine.diff()
+
+    def order_in_between() -> None:
+        engine.target.during_answer = None
+        engine.order()
+        engine.diff()
+        assert engine.states()[INVOICE] == "waiting"
+
+    engine.target.during_answer = order_in_between
+    engine.drain()
+
+    assert engine.states() == {}
+    assert len(engine.target.records["invoices"]) == 1
