@@ -10,11 +10,14 @@ import importlib
 import itertools
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 import httpx
+import psycopg
+from psycopg import sql
 
 from cdc.calls import body_bytes
 from cdc.writing import Operation, Outcome, Outgoing, Write, WriteCall, open_writers
@@ -22,6 +25,7 @@ from sandbox.serving import Running, start
 from tieout.db import Database
 from tieout.errors import Rejected
 from tieout.http import Answer, boottime
+from tieout.migrate import migrate
 from tieout.settings import Connection, Settings
 from tieout.systems import client_module
 from tieout.vault import Vault
@@ -36,6 +40,7 @@ class Books:
     system: str
     address: str
     client: Any
+    database: Database
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     last_key: str = ""
 
@@ -90,6 +95,10 @@ class Books:
     def fault(self, kind: str, **more: Any) -> None:
         """The next request that fits misbehaves."""
         self.post("faults", {"kind": kind, **more})
+
+    def calm(self) -> None:
+        """No fault is left over for the next test."""
+        httpx.delete(f"{self.address}/_sandbox/faults", trust_env=False).raise_for_status()
 
     def writes(self) -> int:
         """Requests that wanted to change something, so far."""
@@ -334,6 +343,20 @@ def ours(write: Write, books: Books, one: Outgoing) -> Sequence[str]:
     return [found.target_id for found in write.find(books.client, [one])[0] if found.is_ours]
 
 
+@contextmanager
+def own_database(server_url: str) -> Iterator[Database]:
+    """A migrated database of one module."""
+    name = f"writers_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as session:
+        session.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        database = Database(f"{server_url.rpartition('/')[0]}/{name}")
+        try:
+            migrate(database)
+            yield database
+        finally:
+            session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
 def open_books(system: str, database: Database, settings: Settings) -> Iterator[Books]:
     """Start the stand-in of a system and open a client of ours at it."""
     app = importlib.import_module(f"sandbox.{system}.app").create_app(**_STAND_IN[system])
@@ -342,7 +365,7 @@ def open_books(system: str, database: Database, settings: Settings) -> Iterator[
         connection = Connection(name="books", system=system, writes="on", options=_options(system, running))
         client = client_module(system).open_client(connection, database, Vault(database, settings))
         try:
-            yield Books(system=system, address=running.address, client=client)
+            yield Books(system=system, address=running.address, client=client, database=database)
         finally:
             client.close()
     finally:

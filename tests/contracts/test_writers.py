@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import sql
 
@@ -15,22 +15,37 @@ from cdc.catalogue import fields, objection
 from cdc.writing import open_writers
 from tests.contracts import fix_writers
 from tests.contracts.fix_writers import CASES, XERO_CASES, Books, Case, changed, line, ours, removed
-from tieout.db import Database, json_dumps
+from tieout.db import json_dumps
 from tieout.errors import UnknownOutcome
-from tieout.settings import Settings
+from tieout.settings import Settings, package_root
+
+
+@pytest.fixture(scope="module")
+def shared(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Books]]:
+    """Both stand-ins with a client of ours each, for all tests here: each makes records of its own."""
+    with ExitStack() as stack:
+        database = stack.enter_context(fix_writers.own_database(server_url))
+        root, folder = package_root(), tmp_path_factory.mktemp("writers")
+        settings = Settings(environment="test", data_dir=folder, project_dir=root, lookups_dir=root)
+        open_books = contextmanager(fix_writers.open_books)
+        yield {
+            system: stack.enter_context(open_books(system, database, settings))
+            for system in ("xero", "magento")
+        }
 
 
 @pytest.fixture
-def books(request: pytest.FixtureRequest, database: Database, settings: Settings) -> Iterator[Books]:
-    """The stand-in of the case's system, and a client of ours at it."""
+def books(request: pytest.FixtureRequest, shared: dict[str, Books]) -> Iterator[Books]:
+    """The stand-in of the case's system."""
     case: Case = request.node.callspec.params["case"]
-    yield from fix_writers.open_books(case.system, database, settings)
+    yield shared[case.system]
+    shared[case.system].calm()
 
 
 @pytest.fixture
-def xero(database: Database, settings: Settings) -> Iterator[Books]:
+def xero(shared: dict[str, Books]) -> Books:
     """The Xero stand-in, for what only Xero does."""
-    yield from fix_writers.open_books("xero", database, settings)
+    return shared["xero"]
 
 
 every_case = pytest.mark.parametrize("case", CASES, ids=[f"{case}-{case.payload.__name__}" for case in CASES])
@@ -209,15 +224,15 @@ def test_bad_element_leaves_the_others(case: Case, books: Books):
 
 
 @pytest.mark.parametrize("case", XERO_CASES, ids=lambda case: f"{case}-{case.payload.__name__}")
-def test_mirror_finds_what_the_target_finds(
-    case: Case, books: Books, connection: psycopg.Connection[dict[str, Any]]
-):
+def test_mirror_finds_what_the_target_finds(case: Case, books: Books):
     write = books.write(case.entity)
     one, _ = books.made(case.entity, case.payload(books))
     found = write.find(books.client, [one])[0]
-    mirror(connection, books, case, one, found[0].record)
+    other = books.outgoing(case.payload(books))
 
-    mirrored = write.find_in_mirror(connection, "books", [one, books.outgoing(case.payload(books))])
+    with books.database.connect() as session:
+        mirror(session, books, case, one, found[0].record)
+        mirrored = write.find_in_mirror(session, "books", [one, other])
 
     assert [(each.target_id, each.is_ours) for each in mirrored[0]] == [(found[0].target_id, True)]
     assert mirrored[1] == []
