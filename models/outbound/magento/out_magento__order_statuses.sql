@@ -28,10 +28,12 @@ invoices as (
             documents.to_connection = link.connection
             and link.entity = 'invoices'
             and documents.key = link.key
-    left join {{ ref('stg_xero__invoices') }} as xero_invoices
-        on
-            link.connection = xero_invoices.connection
-            and link.target_id = xero_invoices.invoice_id
+    left join lateral (
+        select mirrored.*
+        from {{ ref('stg_xero__invoices') }} as mirrored
+        where mirrored.connection = link.connection and mirrored.invoice_id = link.target_id
+        limit 1
+    ) as xero_invoices on true
     where documents.document = 'invoice' and not documents.is_void
     group by documents.connection, documents.order_id
 ),

@@ -1,8 +1,8 @@
-with products as (
+with products as not materialized (
     select * from {{ ref('stg_magento__products') }}
 ),
 
-categories as (
+categories as not materialized (
     select * from {{ ref('stg_magento__categories') }}
 ),
 

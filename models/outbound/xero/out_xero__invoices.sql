@@ -52,10 +52,12 @@ left join links as contact_link
         documents.to_connection = contact_link.connection
         and contact_link.entity = 'contacts'
         and documents.contact_key = contact_link.key
-left join contacts as contact
-    on
-        contact_link.connection = contact.connection
-        and contact_link.target_id = contact.contact_id
+left join lateral (
+    select contacts.*
+    from contacts
+    where contacts.connection = contact_link.connection and contacts.contact_id = contact_link.target_id
+    limit 1
+) as contact on true
 left join links as invoice_link
     on
         documents.to_connection = invoice_link.connection

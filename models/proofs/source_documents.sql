@@ -1,0 +1,89 @@
+with documents as (
+    select * from {{ ref('int_documents_checked') }}
+),
+
+payments as (
+    select * from {{ ref('out_xero__payments') }}
+),
+
+refunds as (
+    select * from {{ ref('out_xero__refunds') }}
+)
+
+-- What is due in the target, by the source's own documents. Drafts and what the source says is void are not due.
+select
+    case documents.document when 'credit' then 'credit_notes' else 'invoices' end as flow,
+    case documents.document when 'credit' then 'credit_notes' else 'invoices' end as entity,
+    documents.key,
+    documents.connection as source_connection,
+    documents.order_id as source_id,
+    documents.to_connection as target_connection,
+    documents.number,
+    documents.order_number as reference,
+    coalesce(documents.currency_code, '') as currency,
+    documents.document_date as day,
+    documents.total_amount as amount,
+    documents.lines_tax_amount as tax,
+    case
+        when documents.skip is not null then documents.skip
+        when documents.document = 'credit' and documents.total_amount = 0 then 'nothing to credit'
+    end as skip,
+    null::text as hold,
+    documents._problems as problems
+from documents
+where
+    not documents.is_draft
+    and documents.to_connection is not null
+    and not documents.is_void
+    and documents.document_date is not null
+    and documents.total_amount is not null
+
+union all
+
+select
+    'payments'::text as flow,
+    'payments'::text as entity,
+    payments._key as key,
+    payments._source_connection as source_connection,
+    payments._source_id as source_id,
+    payments._to as target_connection,
+    payments._key as number,
+    null::text as reference,
+    coalesce(payments._currency, '') as currency,
+    payments._date as day,
+    payments._total as amount,
+    null::numeric as tax,
+    payments._skip as skip,
+    payments._hold as hold,
+    payments._problems as problems
+from payments
+where
+    payments._gone is null
+    and payments._to is not null
+    and payments._date is not null
+    and payments._total is not null
+
+union all
+
+select
+    'refunds'::text as flow,
+    'payments'::text as entity,
+    refunds._key as key,
+    refunds._source_connection as source_connection,
+    refunds._source_id as source_id,
+    refunds._to as target_connection,
+    refunds._key as number,
+    null::text as reference,
+    coalesce(refunds._currency, '') as currency,
+    refunds._date as day,
+    refunds._total as amount,
+    null::numeric as tax,
+    refunds._skip as skip,
+    refunds._hold as hold,
+    refunds._problems as problems
+from refunds
+where
+    refunds._gone is null
+    and refunds._to is not null
+    and refunds._date is not null
+    and refunds._total is not null
