@@ -21,10 +21,13 @@ import pytest
 import stamina
 from psycopg import sql
 
+from tests.fix_http import scripted_server
 from tieout import embedded
 from tieout.db import Database
 from tieout.migrate import migrate
 from tieout.settings import Settings, package_root
+
+__all__ = ["scripted_server"]
 
 _FOLDER = "TIEOUT_TEST_FOLDER"
 _PREFIX = "tieout-tests-"

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
+from tests.fix_http import resets, says
 from tieout.budget import Budget, CallLimits, Work
 from tieout.db import Database
-from tieout.errors import BudgetExhausted
-
-NOBODY_LIMITS = CallLimits()
+from tieout.errors import BudgetExhausted, UnknownOutcome
+from tieout.http import Http, boottime
 
 
 def budget(database: Database, **limits: int) -> Budget:
@@ -217,3 +217,55 @@ def test_giving_a_slot_back_never_hides_the_answer_of_its_call(database):
     slot.release()
 
     assert slot.identifier is not None
+
+
+def test_a_refusal_by_limit_holds_back_the_calls_of_every_process(database, scripted_server):
+    """The other process must not have to be told by a 429 of its own."""
+    scripted_server.scripts = [says(429, "{}", "Retry-After: 3600")]
+    client = Http(
+        base_url=scripted_server.address,
+        authorise=None,
+        refusals=lambda answer: None,
+        budget=budget(database),
+    )
+
+    with pytest.raises(BudgetExhausted):
+        client.read("things")
+    with pytest.raises(BudgetExhausted, match="blocked"):
+        budget(database).draw(Work.PERSON)
+
+    client.close()
+    assert len(scripted_server.received) == 1
+
+
+def test_a_call_whose_answer_is_lost_gives_its_slot_back(database, scripted_server):
+    scripted_server.scripts = [resets]
+    source = budget(database, concurrent=1)
+    client = Http(
+        base_url=scripted_server.address, authorise=None, refusals=lambda answer: None, budget=source
+    )
+
+    with pytest.raises(UnknownOutcome):
+        client.write("PUT", "things", slot=client.ready_to_write(), content=b"{}", deadline=boottime() + 60)
+
+    assert draw_all(source, most=2) == 2
+    client.close()
+
+
+def test_what_an_answer_tells_is_learned_for_all(database, scripted_server):
+    scripted_server.scripts = [says(200, "{}", "X-MinLimit-Remaining: 1")]
+    source = budget(database, minute=60)
+    client = Http(
+        base_url=scripted_server.address,
+        authorise=None,
+        refusals=lambda answer: None,
+        budget=source,
+        observe=lambda answer, slot: source.learn(
+            {"minute": int(answer.headers["x-minlimit-remaining"])}, slot=slot
+        ),
+    )
+
+    client.read("things")
+
+    client.close()
+    assert draw_all(budget(database, minute=60)) == 1
