@@ -12,8 +12,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
 from typing import Any
 
 from cdc.model_meta import MartMeta, OutboundMeta, parse_meta
@@ -269,33 +267,35 @@ def _mart(
 def _ordered(models: list[OutboundModel]) -> tuple[OutboundModel, ...]:
     """What others refer to first.
 
-    Raises BuildError for a circle or a reference to an entity that no model makes.
+    A model may be placed when each entity that it refers to is made by a model before it; of several that
+    make it, one is enough: a credit note follows payments, and refunds, which are payments too, follow the
+    credit note. Raises BuildError for a circle or a reference to an entity that no model makes.
     """
-    makers: dict[str, list[OutboundModel]] = {}
-    for model in models:
-        makers.setdefault(model.entity, []).append(model)
-    sorter: TopologicalSorter[str] = TopologicalSorter({entity: set() for entity in makers})
+    entities = {model.entity for model in models}
     for model in models:
         for entity in model.refers_to:
-            if entity not in makers:
+            if entity not in entities:
                 raise BuildError(
                     f"{model.name} refers to {entity!r}, but no outbound model makes that entity "
-                    f"(there are {', '.join(sorted(makers))}).",
+                    f"(there are {', '.join(sorted(entities))}).",
                     cure="Correct the first argument of linked(), or write the model.",
                 )
-            sorter.add(model.entity, entity)
-    try:
-        order = [*sorter.static_order()]
-    except CycleError as error:
-        circle = [*reversed(error.args[1])]
-        named = [f"{makers[entity][0].name} refers to {following}" for entity, following in pairwise(circle)]
-        raise BuildError(
-            f"Models refer to each other in a circle: {', '.join(named)}. None of them could ever be sent "
-            "first.",
-            cure="Take one linked() out of the circle.",
-        ) from error
-    placed = [replace(model, position=order.index(model.entity)) for model in models]
-    return tuple(sorted(placed, key=lambda model: (model.position, model.name)))
+    placed: list[OutboundModel] = []
+    waiting = sorted(models, key=lambda model: model.name)
+    position = 0
+    while waiting:
+        made = {model.entity for model in placed}
+        ready = [model for model in waiting if made.issuperset(model.refers_to)]
+        if not ready:
+            named = [f"{model.name} refers to {', '.join(model.refers_to)}" for model in waiting]
+            raise BuildError(
+                f"Models refer to each other in a circle: {'; '.join(named)}. None of them could be sent first.",
+                cure="Take one linked() out of the circle.",
+            )
+        placed += [replace(model, position=position) for model in ready]
+        waiting = [model for model in waiting if model not in ready]
+        position += 1
+    return tuple(placed)
 
 
 def _tables(above: tuple[Node, ...]) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cdc.lineage import normalised, without_texts
+from cdc.lineage import _ordered, normalised, without_texts
+from cdc.outbound import OutboundModel
+from tieout.errors import BuildError
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,45 @@ def test_two_sets_and_two_databases_give_the_same_text() -> None:
 
 def test_words_inside_texts_are_not_looked_at() -> None:
     assert "now" not in without_texts("select 'now() or never' as reason")
+
+
+def _model(name: str, entity: str, *refers_to: str) -> OutboundModel:
+    return OutboundModel(
+        name=name,
+        schema="outbound",
+        system="xero",
+        entity=entity,
+        driver="magento__orders",
+        columns=(),
+        lines=(),
+        amend="open_only",
+        on_target_change={},
+        marker=None,
+        on_missing="hold",
+        dirty=(),
+        refers_to=refers_to,
+        tables=(),
+        lookups=(),
+        position=0,
+        code_hash="",
+        lookups_hash="",
+    )
+
+
+def test_what_others_refer_to_comes_first_and_one_of_several_makers_is_enough() -> None:
+    models = [
+        _model("refunds", "payments", "credit_notes"),
+        _model("credit_notes", "credit_notes", "contacts", "payments"),
+        _model("payments", "payments", "invoices"),
+        _model("invoices", "invoices", "contacts"),
+        _model("contacts", "contacts"),
+    ]
+
+    order = [model.name for model in _ordered(models)]
+
+    assert order == ["contacts", "invoices", "payments", "credit_notes", "refunds"]
+
+
+def test_a_model_that_refers_to_what_only_it_makes_is_a_circle() -> None:
+    with pytest.raises(BuildError, match="in a circle: invoices refers to invoices"):
+        _ordered([_model("invoices", "invoices", "invoices")])
