@@ -6,17 +6,13 @@ there: the first identity is stored, and any other one is refused until a person
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from tieout.db import Database
-from tieout.errors import ConfigurationError, ConnectionRefused
-from tieout.events import Event, emit
-from tieout.queries import query
+from tieout.errors import ConfigurationError
 from tieout.settings import Connection
 
 OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
@@ -32,33 +28,6 @@ class Identity:
     is_demo: bool
     """A demo organisation, or a stand-in on this machine: may be written to outside production."""
     base_currency: str | None
-
-
-def pin(database: Database, connection: Connection, identity: Identity) -> Identity:
-    """Store the identity at the first meeting; ConnectionRefused when the connection was pinned to another
-    one.
-    """
-    values: Mapping[str, Any] = {
-        "connection": connection.name,
-        "system": connection.system,
-        "identity": identity.id,
-        "name": identity.name,
-        "is_demo": identity.is_demo,
-        "base_currency": identity.base_currency,
-    }
-    with database.connect() as session, session.transaction():
-        is_new = session.execute(query("connections", "pin"), values).fetchone() is not None
-        row = session.execute(query("connections", "pinned"), values).fetchone() or {}
-    if row["target_identity"] != identity.id or row["system"] != connection.system:
-        raise ConnectionRefused(
-            f"{connection.name} is pinned to {row['target_name']} ({row['target_identity']}) "
-            f"but now answers as {identity.name} ({identity.id}).",
-            cure="Correct the connection's address or account in the settings; "
-            "another account needs a connection of its own.",
-        )
-    if is_new:
-        emit(Event.CONNECTION_PINNED, connection=connection.name, identity=identity.id, title=identity.name)
-    return identity
 
 
 def parse_options(model: type[OptionsModel], connection: Connection) -> OptionsModel:

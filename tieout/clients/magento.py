@@ -23,7 +23,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from tieout.budget import Budget, CallLimits
-from tieout.clients.identity import Identity, is_stand_in, parse_options, pin
+from tieout.clients.identity import Identity, is_stand_in, parse_options
 from tieout.clients.magento_oauth import OAuthKeys, Signer
 from tieout.db import Database
 from tieout.errors import (
@@ -95,7 +95,6 @@ class Client:
     def __init__(self, connection: Connection, database: Database, vault: Vault, options: Options) -> None:
         self.connection = connection
         self.options = options
-        self._database = database
         self._admin = AdminToken(connection.name, vault, options) if options.auth == "admin" else None
         self._signer = _signer(options)
         self.http = Http(
@@ -118,7 +117,7 @@ class Client:
         try:
             first = min(configs, key=lambda config: int(config["id"]))
             address = urlsplit(str(first["base_url"]))
-            found = Identity(
+            return Identity(
                 id=f"{address.hostname or ''}{address.path.rstrip('/')}",
                 name=f"{first['code']} at {address.hostname}",
                 is_demo=is_stand_in(self.options.base_url),
@@ -126,7 +125,6 @@ class Client:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise SchemaDrift("Magento's store configuration has another shape than we know.") from error
-        return pin(self._database, self.connection, found)
 
     def close(self) -> None:
         """Close the connections."""

@@ -20,7 +20,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from tieout.budget import Budget, CallLimits, Slot
-from tieout.clients.identity import Identity, is_stand_in, parse_options, pin
+from tieout.clients.identity import Identity, is_stand_in, parse_options
 from tieout.clients.xero_login import Login, Tokens
 from tieout.db import Database
 from tieout.errors import (
@@ -112,7 +112,6 @@ class Client:
     def __init__(self, connection: Connection, database: Database, vault: Vault, options: Options) -> None:
         self.connection = connection
         self.options = options
-        self._database = database
         self._budget = Budget(
             database,
             connection.name,
@@ -146,24 +145,34 @@ class Client:
             name=connection.name,
         )
 
+    @property
+    def needs_consent(self) -> bool:
+        """Whether a person must log in with a browser."""
+        return self.options.flow != "custom"
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the browser comes back to."""
+        return self.options.redirect_uri
+
     def login_url(self) -> str:
-        """Where the person's browser goes to log in; Xero sends it back to `redirect_uri` with a code and a
-        state.
-        """
+        """Where the person's browser goes to log in; Xero sends it back to `redirect_uri`."""
         return self.tokens.start_login()
 
-    def finish_login(self, code: str, state: str | None = None) -> None:
-        """Exchange the code (single use, 5 minutes) for tokens, which are stored before they are used."""
-        self.tokens.finish_login(code, state)
+    def finish_login(self, answer: str) -> None:
+        """Exchange what the browser came back with for tokens, which are stored before they are used.
+
+        `answer`: the address that it was sent back to, or the code alone (single use, 5 minutes).
+        CredentialsError when the person refused, or when it belongs to another login.
+        """
+        self.tokens.finish_login(answer)
 
     def identity(self) -> Identity:
-        """The organisation, and pins the connection to it; ConnectionRefused when it is another one than
-        before.
-        """
+        """The organisation."""
         body = self.http.read("Organisation").json()
         try:
             organisation = body["Organisations"][0]
-            found = Identity(
+            return Identity(
                 id=str(organisation["OrganisationID"]),
                 name=str(organisation["Name"]),
                 is_demo=bool(organisation.get("IsDemoCompany")) or is_stand_in(self.options.api_url),
@@ -171,7 +180,6 @@ class Client:
             )
         except (KeyError, IndexError, TypeError) as error:
             raise SchemaDrift("Xero's Organisation has another shape than we know.") from error
-        return pin(self._database, self.connection, found)
 
     def close(self) -> None:
         """Close the connections."""

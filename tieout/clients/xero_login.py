@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 from oauthlib.oauth2 import BackendApplicationClient, WebApplicationClient
@@ -119,17 +119,16 @@ class Tokens:
             parameters |= {"code_challenge": challenge, "code_challenge_method": "S256"}
         return f"{self._login.login_url}?{urlencode(parameters)}"
 
-    def finish_login(self, code: str, state: str | None) -> None:
-        """Exchange the code for tokens and store them. CredentialsError when it is not the answer to
-        `start_login`.
+    def finish_login(self, answer: str) -> None:
+        """Exchange the code for tokens and store them; `answer` is the address the browser came back to, or
+        the code.
+
+        CredentialsError when the person refused or the answer belongs to another login.
         """
         if self._started is None:
             raise CredentialsError("No login was started here.", cure="Run `tieout connect` once more.")
         expected, verifier = self._started
-        if state is not None and not hmac.compare_digest(state, expected):
-            raise CredentialsError(
-                "The browser came back with another login's state.", cure="Run `tieout connect` once more."
-            )
+        code = _code(answer, expected)
         client = WebApplicationClient(self._login.client_id)
         body = client.prepare_request_body(
             code=code,
@@ -258,6 +257,20 @@ class Tokens:
                 f"Xero did not say which organisations the login reaches ({response.status_code})."
             )
         return body
+
+
+def _code(answer: str, state: str) -> str:
+    """The code of an answer that belongs to the login with that state."""
+    if "://" not in answer:
+        return answer
+    given = {name: values[0] for name, values in parse_qs(urlsplit(answer).query).items()}
+    if "error" in given:
+        raise CredentialsError(f"Xero gave no access: {given['error']}.")
+    if "code" not in given or not hmac.compare_digest(given.get("state", ""), state):
+        raise CredentialsError(
+            "The browser came back with another login's answer.", cure="Run `tieout connect` once more."
+        )
+    return given["code"]
 
 
 def _is_good(stored: Mapping[str, Any] | None) -> bool:
