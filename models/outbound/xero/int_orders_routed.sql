@@ -3,7 +3,7 @@ with orders as (
 ),
 
 same_email as (
-    select * from {{ ref('stg_magento__orders') }}
+    select * from {{ ref('stg_magento__order_keys') }}
 ),
 
 routes as (

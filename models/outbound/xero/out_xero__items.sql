@@ -22,7 +22,7 @@ select
             -- Counting reads the index; `exists` would hope to meet a match early and read the whole table.
             (
                 select count(*)
-                from {{ ref('stg_magento__orders') }} as orders
+                from {{ ref('stg_magento__order_keys') }} as orders
                 where
                     orders.connection = products.connection
                     and orders.product_ids @> jsonb_build_array({{ whole_number('products.item_id') }})

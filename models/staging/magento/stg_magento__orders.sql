@@ -9,7 +9,6 @@ select
     source.store_id,
     source.customer_id,
     source.customer_email,
-    source.product_ids,
     source.version,
     source.modified_at,
     source.deleted_at,

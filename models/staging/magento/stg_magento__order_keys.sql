@@ -1,0 +1,8 @@
+select
+    source.connection,
+    source.id as order_id,
+    source.customer_id,
+    source.customer_email,
+    source.product_ids,
+    source.deleted_at
+from {{ source('staging', 'magento__orders') }} as source
