@@ -8,153 +8,30 @@ deciding again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-from cdc.links import Reference, after, merged, references, with_path
-from cdc.outbound import Amend, OnMissing, OnTargetChange
+from cdc.decision import (
+    COUNTING,
+    GUARD_CURE,
+    IN_FLIGHT,
+    MISSING_REFERENCE,
+    Decision,
+    Desired,
+    Drift,
+    Held,
+    Link,
+    Mirror,
+    Open,
+    Rules,
+    Wanted,
+)
+from cdc.links import after, merged, references, with_path
 from cdc.target_change import Judged, judge
 from cdc.writing import Operation
 from tieout.db import canonical_hash
-
-IN_FLIGHT = ("sending", "in_doubt")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
-    """A row of an outbound model."""
-
-    payload: dict[str, Any]
-    skip: str | None = None
-    hold: str | None = None
-    gone: str | None = None
-    problems: tuple[Mapping[str, Any], ...] = ()
-    total: Decimal | None = None
-    currency: str | None = None
-    day: str | None = None
-    if_taken: dict[str, Any] | None = None
-    after: object = None
-    expect: dict[str, Any] | None = None
-    identity: dict[str, Any] | None = None
-    """What must not change under one key, else the source used a number twice."""
-    moved_from: str | None = None
-    """Another target connection to which this key is linked already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """What we know about a key; the defaults are those of an empty link."""
-
-    version: int = 0
-    generation: int = 1
-    target_id: str | None = None
-    said: dict[str, Any] | None = None
-    returned: dict[str, Any] | None = None
-    mirror_version: int | None = None
-    is_gone: bool = False
-    if_taken: bool = False
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    yielded: Mapping[str, Any] = field(default_factory=dict)
-    identity: dict[str, Any] | None = None
-    approved_hash: str | None = None
-    declined_hash: str | None = None
-    rejected_hash: str | None = None
-
-    @property
-    def is_live(self) -> bool:
-        """The target has the record."""
-        return self.target_id is not None and not self.is_gone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
-    """The entry that is open for a key."""
-
-    entry: int
-    operation: str
-    state: str
-    held_for: str | None
-    payload_hash: str
-    fields: tuple[str, ...] | None
-    link_version: int
-    control: Mapping[str, Any]
-    cause: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirror:
-    """The target's record in its staging table."""
-
-    version: int
-    payload: dict[str, Any]
-    is_deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the model and the writer say; all functions are pure."""
-
-    line_fields: tuple[str, ...] = ()
-    amend: Amend = "open_only"
-    on_missing: OnMissing = "hold"
-    on_target_change: Callable[[str], OnTargetChange]
-    same: Callable[[str, object, object], bool]
-    returned: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
-    frozen: Callable[[Mapping[str, Any]], str | None]
-    still_differs: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = lambda _payload, _record: True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Why a person must look."""
-
-    held_for: str
-    cause: str
-    reason: str
-    cure: str
-    who: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """The entry that should be open."""
-
-    operation: Operation
-    payload: dict[str, Any]
-    payload_hash: str
-    fields: tuple[str, ...] | None
-    control: dict[str, Any]
-    waits_for: tuple[Reference, ...]
-    held: Held | None = None
-    is_approved: bool = False
-    """A person approved exactly this: the guard does not count it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """A difference on a document that may no longer change."""
-
-    frozen_because: str
-    desired: dict[str, Any]
-    fields: tuple[str, ...]
-
-
-Verb = Literal["leave", "keep", "drop", "put"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """leave: touch nothing. keep: the open entry, if any, is right. drop: no entry. put: `entry` replaces the open one."""
-
-    verb: Verb
-    why: str = ""
-    entry: Wanted | None = None
-    patch: Mapping[str, Any] = field(default_factory=dict)
-    """Columns of the link to set: said, returned, yielded, identity, mirror_version."""
-    drift: Drift | None = None
 
 
 def decide(
@@ -525,27 +402,3 @@ def _guarded(wanted: Wanted, opened: Open | None) -> Wanted:
         who="operator",
     )
     return replace(wanted, held=held)
-
-
-COUNTING = "counting"
-"""Cause of an entry whose diff has not ended: how many there are decides whether they are held."""
-MISSING_REFERENCE = "reference to nothing"
-GUARD_CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or refuse."
-
-__all__: Sequence[str] = (
-    "COUNTING",
-    "GUARD_CURE",
-    "MISSING_REFERENCE",
-    "Decision",
-    "Desired",
-    "Drift",
-    "Held",
-    "Link",
-    "Mirror",
-    "Open",
-    "Rules",
-    "Wanted",
-    "decide",
-    "effective",
-    "fingerprint",
-)

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
-from cdc.diff_round import mirror_of
+from cdc.diff_rows import mirror_of
 from cdc.links import get_path, with_path
 from cdc.outbound import models_in_force
 from cdc.outbox import Closed
@@ -51,7 +51,14 @@ class Chosen:
         return self == Chosen()
 
 
-def approve(connection: Session, chosen: Chosen = Chosen(), *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+def approve(
+    connection: Session,
+    chosen: Chosen = Chosen(),
+    *,
+    by: str,
+    reason: str | None = None,
+    writers: Writers = open_writers,
+) -> int:
     """Let held entries go as they are. How many. An approved change of the target's values writes ours again.
 
     Without a choice: all that the guard holds, and nothing that was held for a reason of its own.
@@ -65,28 +72,64 @@ def approve(connection: Session, chosen: Chosen = Chosen(), *, by: str, reason: 
     return _decide(connection, chosen, "approve", by, reason, APPROVABLE, decided, writers, lets_go=True)
 
 
-def refuse(connection: Session, chosen: Chosen, *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+def refuse(
+    connection: Session,
+    chosen: Chosen,
+    *,
+    by: str,
+    reason: str | None = None,
+    writers: Writers = open_writers,
+) -> int:
     """Do not send what is held; this payload is not offered again. How many entries."""
     return _decide(connection, chosen, "refuse", by, reason, APPROVABLE, _decline, writers)
 
 
-def discard(connection: Session, chosen: Chosen, *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+def discard(
+    connection: Session,
+    chosen: Chosen,
+    *,
+    by: str,
+    reason: str | None = None,
+    writers: Writers = open_writers,
+) -> int:
     """Give up dead letters or any unsent entries; this payload is not made again. How many entries."""
     return _decide(
-        connection, chosen, "discard", by, reason, DISCARDABLE, _decline, writers, rejected=True, states=("waiting", "ready")
+        connection,
+        chosen,
+        "discard",
+        by,
+        reason,
+        DISCARDABLE,
+        _decline,
+        writers,
+        rejected=True,
+        states=("waiting", "ready"),
     )
 
 
-def retry(connection: Session, chosen: Chosen, *, by: str, reason: str | None = None, writers: Writers = open_writers) -> int:
+def retry(
+    connection: Session,
+    chosen: Chosen,
+    *,
+    by: str,
+    reason: str | None = None,
+    writers: Writers = open_writers,
+) -> int:
     """Send dead letters once more as they are. How many. Problems of a row are not retried: they are cured."""
 
     def decided(row: Row, _write: Write) -> Row:
         said = row["said"] or {}
         fields = set(row["fields"] or ())
-        again = {name: value for name, value in said.items() if name not in fields} if row["held_for"] == "answer differs" else None
+        again = (
+            {name: value for name, value in said.items() if name not in fields}
+            if row["held_for"] == "answer differs"
+            else None
+        )
         return {"is_retry": True, "said": again}
 
-    return _decide(connection, chosen, "retry", by, reason, RETRYABLE, decided, writers, rejected=True, lets_go=True)
+    return _decide(
+        connection, chosen, "retry", by, reason, RETRYABLE, decided, writers, rejected=True, lets_go=True
+    )
 
 
 def accept_as_is(
@@ -97,7 +140,14 @@ def accept_as_is(
 
 
 def edit(
-    connection: Session, key: str, path: str, value: Any, *, by: str, reason: str, target: str | None = None,
+    connection: Session,
+    key: str,
+    path: str,
+    value: Any,
+    *,
+    by: str,
+    reason: str,
+    target: str | None = None,
     entity: str | None = None,
 ) -> None:
     """Override one field of a key (`Field`, or `Lines/<line>/Field`) for all diffs to come; value None takes it back.
@@ -110,7 +160,9 @@ def edit(
         rows = session.execute(query("desk", "link"), values).fetchall()
         if len(rows) != 1:
             known = ", ".join(f"{row['connection']} {row['entity']}" for row in rows) or "none"
-            raise UsageError(f"{len(rows)} records have the key {key} ({known}).", cure="Name connection and entity.")
+            raise UsageError(
+                f"{len(rows)} records have the key {key} ({known}).", cure="Name connection and entity."
+            )
         name = (rows[0]["connection"], rows[0]["entity"], key)
         outbox.lock_keys(session, [name])
         row = session.execute(query("desk", "link"), values).fetchall()[0]
@@ -139,7 +191,9 @@ def _decide(
     lets_go: bool = False,
 ) -> int:
     if chosen.is_everything:
-        raise UsageError("No entries are named.", cure="Name keys, a model, an entity, a connection or a cause.")
+        raise UsageError(
+            "No entries are named.", cure="Name keys, a model, an entity, a connection or a cause."
+        )
     allowed = [name for name in held_for if chosen.held_for is None or name in chosen.held_for]
     total = 0
     with session.transaction():
@@ -158,7 +212,9 @@ def _decide(
         systems = {model.name: model.system for model in models_in_force(session)}
         for entity in sorted({row["entity"] for row in found}):
             entries = [row["entry"] for row in found if row["entity"] == entity]
-            total += _of_entity(session, entity, entries, decided, systems, writers, verb, by, reason, lets_go=lets_go)
+            total += _of_entity(
+                session, entity, entries, decided, systems, writers, verb, by, reason, lets_go=lets_go
+            )
         if found:
             emit(
                 Event.DECISION_MADE, verb=verb, connection=", ".join(sorted({row["connection"] for row in found})),
@@ -186,7 +242,10 @@ def _of_entity(
     write = writers(system)[entity]
     statement = compose("desk", "entries", mirror=mirror_of(system, write))
     rows = session.execute(statement, {"entries": list(entries)}).fetchall()
-    session.execute(query("desk", "decide_links"), {"rows": Jsonb([{**_place(row), **decided(row, write)} for row in rows])})
+    session.execute(
+        query("desk", "decide_links"),
+        {"rows": Jsonb([{**_place(row), **decided(row, write)} for row in rows])},
+    )
     if lets_go:
         session.execute(query("desk", "let_go"), {"entries": [row["entry"] for row in rows]})
     else:
@@ -196,7 +255,16 @@ def _of_entity(
         keys = [row["key"] for row in rows]
         session.execute(query("outbox", "release_waiters"), {"entity": entity, "keys": keys})
     session.execute(query("desk", "no_longer_new"), {"models": sorted({row["model"] for row in rows})})
-    _record(session, verb, by, reason, [{**_place(row), "payload_hash": row["payload_hash"], "detail": {"held_for": row["held_for"]}} for row in rows])
+    _record(
+        session,
+        verb,
+        by,
+        reason,
+        [
+            {**_place(row), "payload_hash": row["payload_hash"], "detail": {"held_for": row["held_for"]}}
+            for row in rows
+        ],
+    )
     outbox.put_back(session, [_name(row) for row in rows], f"{verb} by {by}")
     return len(rows)
 
@@ -211,7 +279,11 @@ def _over_the_target(row: Row) -> Row:
         return {}
     disputed = {path.partition("/")[0] for path in row["control"]["paths"]}
     said = {name: value for name, value in (row["said"] or {}).items() if name not in disputed}
-    return {"said": said, "returned": row["control"]["target_now"] or None, "mirror_version": row["control"]["target_version"]}
+    return {
+        "said": said,
+        "returned": row["control"]["target_now"] or None,
+        "mirror_version": row["control"]["target_version"],
+    }
 
 
 def _accept(row: Row, write: Write) -> Row:
@@ -243,11 +315,16 @@ def _value_at(row: Row, now: Mapping[str, Any], path: str) -> Any:
         return get_path(now, path)
     line, _, inner = rest.partition("/")
     ours, theirs = (row["said"] or {}).get(name, []), now.get(name, [])
-    return next((their.get(inner) for our, their in zip(ours, theirs, strict=False) if str(our.get("_line")) == line), None)
+    return next(
+        (their.get(inner) for our, their in zip(ours, theirs, strict=False) if str(our.get("_line")) == line),
+        None,
+    )
 
 
 def _record(session: Session, verb: str, by: str, reason: str | None, rows: Sequence[Row]) -> None:
-    session.execute(query("desk", "record"), {"verb": verb, "by": by, "reason": reason, "rows": Jsonb(list(rows))})
+    session.execute(
+        query("desk", "record"), {"verb": verb, "by": by, "reason": reason, "rows": Jsonb(list(rows))}
+    )
 
 
 def _place(row: Row) -> Row:

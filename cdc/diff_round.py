@@ -13,18 +13,31 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
-from cdc.decide import COUNTING, Decision, Desired, Link, Mirror, Open, Rules, Wanted, decide
+from cdc.decide import decide
+from cdc.decision import COUNTING, Decision, Rules, Wanted
+from cdc.diff_rows import (
+    CONTROL,
+    Row,
+    candidates,
+    desired_of,
+    driver_of,
+    learnt,
+    link_of,
+    mirror_of,
+    name_of,
+    open_of,
+    organisations,
+    patch_of,
+    record_of,
+)
 from cdc.links import after, merged, references
-from cdc.outbound import CONTROL_COLUMNS, OutboundModel
+from cdc.outbound import OutboundModel
 from cdc.outbox import Closed
 from cdc.writing import Outgoing, Write
 from tieout.errors import BuildError
 from tieout.queries import compose, query
 
 Session = psycopg.Connection[dict[str, Any]]
-Row = dict[str, Any]
-
-_CONTROL = [*CONTROL_COLUMNS, "_identity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +70,9 @@ class Round:
         self._model: OutboundModel = model
         self._write: Write = write
         self._run: UUID | None = run
-        self._candidates: sql.Composed = _candidates(model, mirror_of(model.system, write))
+        self._candidates: sql.Composed = candidates(model, mirror_of(model.system, write))
         self._state: sql.Composed = compose("links", "state", mirror=mirror_of(model.system, write))
-        self._organisations: dict[str, Row] = _organisations(connection, model.system)
+        self._organisations: dict[str, Row] = organisations(connection, model.system)
 
     def run(self, drivers: Sequence[tuple[str, str]]) -> Counts:
         """Look at these driving records. Raises BuildError for a key that the model gives twice or an empty view."""
@@ -68,7 +81,7 @@ class Round:
             {
                 "source_connections": [driver[0] for driver in drivers],
                 "source_ids": [driver[1] for driver in drivers],
-                "control": _CONTROL,
+                "control": CONTROL,
                 "entity": self._model.entity,
                 "model": self._model.name,
             },
@@ -82,7 +95,7 @@ class Round:
         rows = self._without_moved(rows, states)
         elsewhere = self._elsewhere(rows, states)
         decided = [
-            (row, states[_name(row)], self._decide(row, states[_name(row)], elsewhere.get(row["key"])))
+            (row, states[name_of(row)], self._decide(row, states[name_of(row)], elsewhere.get(row["key"])))
             for row in rows
         ]
         return self._store(decided)
@@ -116,7 +129,7 @@ class Round:
         found = {
             (row["connection"], row["key"]): row for row in self._connection.execute(self._state, values)
         }
-        return {_name(row): found.get(_name(row), {}) for row in rows}
+        return {name_of(row): found.get(name_of(row), {}) for row in rows}
 
     def _refuse_repetition(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -146,10 +159,12 @@ class Round:
         foreign = [
             row
             for row in rows
-            if not row["is_vanished"] and (state := states[_name(row)]) and _driver(state) != _driver(row)
+            if not row["is_vanished"]
+            and (state := states[name_of(row)])
+            and driver_of(state) != driver_of(row)
         ]
         if foreign:
-            before = [states[_name(row)] for row in foreign]
+            before = [states[name_of(row)] for row in foreign]
             values = {
                 "source_connections": [state["source_connection"] for state in before],
                 "source_ids": [state["source_id"] for state in before],
@@ -163,19 +178,21 @@ class Round:
                     cure="A key names one record for ever: correct the grain of the model, then run `tieout build`.",
                 )
         # A link that another driving record took over meanwhile has not vanished.
-        return [row for row in rows if not row["is_vanished"] or _driver(states[_name(row)]) == _driver(row)]
+        return [
+            row for row in rows if not row["is_vanished"] or driver_of(states[name_of(row)]) == driver_of(row)
+        ]
 
     def _elsewhere(self, rows: Sequence[Row], states: Mapping[tuple[str, str], Row]) -> dict[str, str]:
         """Other targets in which keys that are not linked here are linked already."""
-        keys = [row["key"] for row in rows if not states[_name(row)].get("target_id")]
+        keys = [row["key"] for row in rows if not states[name_of(row)].get("target_id")]
         values = {"model": self._model.name, "entity": self._model.entity, "keys": keys}
         found = self._connection.execute(query("links", "linked_elsewhere"), values).fetchall()
-        here = {_name(row) for row in rows if not row["is_vanished"]}
+        here = {name_of(row) for row in rows if not row["is_vanished"]}
         return {row["key"]: row["connection"] for row in found if (row["connection"], row["key"]) not in here}
 
     def _decide(self, row: Row, state: Row, elsewhere: str | None) -> Decision:
-        link = _link(state)
-        desired = None if row["is_vanished"] else _desired(row, elsewhere)
+        link = link_of(state)
+        desired = None if row["is_vanished"] else desired_of(row, elsewhere)
         organisation = self._organisations.get(row["connection"])
         model, write = self._model, self._write
 
@@ -198,7 +215,7 @@ class Round:
             frozen=lambda record: write.frozen(record, organisation),
             still_differs=still_differs,
         )
-        return decide(desired, link, _open(state), _mirror(state), rules)
+        return decide(desired, link, open_of(state), record_of(state), rules)
 
     def _store(self, decided: Sequence[tuple[Row, Row, Decision]]) -> Counts:
         entity = self._model.entity
@@ -218,9 +235,9 @@ class Round:
             self._run,
         )
         patches = [
-            _patch(self._model.name, row, decision)
+            patch_of(self._model.name, row, decision)
             for row, state, decision in decided
-            if _learnt(row, state, decision)
+            if learnt(row, state, decision)
         ]
         if patches:
             self._connection.execute(query("links", "patch"), {"entity": entity, "rows": Jsonb(patches)})
@@ -290,135 +307,3 @@ class Round:
         self._connection.execute(query("diff", "no_drift"), values)
         if drifting:
             self._connection.execute(query("diff", "drift"), {"rows": Jsonb(drifting)})
-
-
-def mirror_of(system: str, write: Write) -> sql.Composable:
-    """The staging table of the entity, or an empty relation when it is not mirrored."""
-    if write.stream is None:
-        return compose("links", "no_mirror")
-    return sql.Identifier("staging", f"{system}__{write.stream}")
-
-
-def _candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
-    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
-    joins = [
-        compose("diff", "line_join", view=lines.relation, alias=alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
-    pairs = [
-        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
-    return compose(
-        "diff",
-        "candidates",
-        view=model.relation,
-        mirror=mirror,
-        lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
-        line_problems=sql.SQL(" || ").join(
-            [sql.SQL("'[]'::jsonb"), *(sql.SQL("{}.problems").format(a) for a in aliases)]
-        ),
-        repeated=sql.SQL(" + ").join([sql.SQL("0"), *(sql.SQL("{}.repeated").format(a) for a in aliases)]),
-        line_joins=sql.SQL("\n").join(joins),
-    )
-
-
-def _organisations(connection: Session, system: str) -> dict[str, Row]:
-    """What each target of the system says about itself, by connection; nothing when that is not mirrored."""
-    table = sql.Identifier("staging", f"{system}__organisations")
-    try:
-        with connection.transaction():
-            rows = connection.execute(compose("diff", "organisation", table=table)).fetchall()
-    except psycopg.errors.UndefinedTable:
-        return {}
-    return {row["connection"]: row["payload"] for row in rows}
-
-
-def _desired(row: Row, elsewhere: str | None) -> Desired:
-    problems = [item for item in [*(row["problems"] or []), *(row["line_problems"] or [])] if isinstance(item, Mapping)]
-    return Desired(
-        payload=row["payload"],
-        skip=row["skip"],
-        hold=row["hold"],
-        gone=row["gone"],
-        problems=tuple(problems),
-        total=Decimal(row["total"]) if row["total"] is not None else None,
-        currency=row["currency"],
-        day=row["day"],
-        if_taken=row["if_taken"],
-        after=row["after"],
-        expect=row["expect"],
-        identity=row["identity"],
-        moved_from=elsewhere,
-    )
-
-
-def _link(state: Row) -> Link:
-    if not state:
-        return Link()
-    return Link(
-        version=state["version"],
-        generation=state["generation"],
-        target_id=state["target_id"],
-        said=state["said"],
-        returned=state["returned"],
-        mirror_version=state["mirror_version"],
-        is_gone=state["is_gone"],
-        if_taken=state["if_taken"],
-        overrides=state["overrides"],
-        yielded=state["yielded"],
-        identity=state["identity"],
-        approved_hash=state["approved_hash"],
-        declined_hash=state["declined_hash"],
-        rejected_hash=state["rejected_hash"],
-    )
-
-
-def _open(state: Row) -> Open | None:
-    if not state or state["entry"] is None:
-        return None
-    return Open(
-        entry=state["entry"],
-        operation=state["operation"],
-        state=state["state"],
-        held_for=state["held_for"],
-        payload_hash=state["payload_hash"],
-        fields=tuple(state["fields"]) if state["fields"] is not None else None,
-        link_version=state["link_version"],
-        control=state["control"],
-        cause=state["cause"],
-        reason=state["reason"],
-    )
-
-
-def _mirror(state: Row) -> Mirror | None:
-    if not state or state["record_version"] is None:
-        return None
-    return Mirror(
-        version=state["record_version"], payload=state["record"], is_deleted=bool(state["is_deleted"])
-    )
-
-
-def _learnt(row: Row, state: Row, decision: Decision) -> bool:
-    if decision.verb == "leave" or row["is_vanished"] or not state:
-        return False
-    return bool(decision.patch) or _driver(row) != _driver(state)
-
-
-def _patch(model: str, row: Row, decision: Decision) -> Row:
-    return {
-        "connection": row["connection"],
-        "key": row["key"],
-        "model": model,
-        "source_connection": row["source_connection"],
-        "source_id": row["source_id"],
-        **decision.patch,
-    }
-
-
-def _name(row: Row) -> tuple[str, str]:
-    return (row["connection"], row["key"])
-
-
-def _driver(row: Row) -> tuple[Any, Any]:
-    return (row.get("source_connection"), row.get("source_id"))

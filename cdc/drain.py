@@ -13,22 +13,29 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from cdc import outbox, standing
 from cdc.adopt import already_there
 from cdc.calls import START_SECONDS, Claimed, claim, exchange
 from cdc.doubt import Wait, lose, settle_doubts, taken_by_another
-from cdc.lane import Client, Entry, Lane, entries_of
+from cdc.gate import (
+    OpenClient,
+    Writers,
+    opener,
+    reason_not_to,
+    refuse_production,
+    stop_if_refused,
+    targets,
+    writes_of,
+)
+from cdc.lane import Entry, Lane, entries_of
 from cdc.settle import Verdict, settle
-from cdc.standing import Identity
 from cdc.worker import Worker
 from cdc.writing import Operation, Outcome, Write, open_writers
 from tieout.budget import Slot
 from tieout.db import Database
 from tieout.errors import (
-    ConfigurationError,
     ConnectionRefused,
     NotSent,
     RetryLater,
@@ -39,14 +46,10 @@ from tieout.errors import (
 from tieout.events import Event, emit
 from tieout.http import boottime
 from tieout.queries import query
-from tieout.settings import Connection, Settings
-from tieout.systems import client_module
-from tieout.vault import Vault
+from tieout.settings import Settings
 
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 Progress = Callable[[str], None]
-OpenClient = Callable[[Connection], Client]
-Writers = Callable[[str], Mapping[str, Write]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,26 +87,26 @@ def drain(
     wait: Wait = time.sleep,
 ) -> Drained:
     """Write what is ready to the targets. What stops one target does not stop the others: see `Drained.errors`."""
-    opener = open_client or _opener(database, settings)
+    open_one = open_client or opener(database, settings)
     totals: Counter[str] = Counter()
     errors: list[TieoutError] = []
     not_written: dict[str, str] = {}
     with database.connect() as session, Worker(database) as worker:
-        for connection in _targets(settings, connections):
+        for connection in targets(settings, connections):
             started = time.monotonic()
-            writes = _writes(writers, connection.system)
-            reason = _reason_not_to(session, connection) if writes else "its system is only read"
+            writes = writes_of(writers, connection.system)
+            reason = reason_not_to(session, connection) if writes else "its system is only read"
             if reason is not None:
                 if _open(session, connection.name):
                     not_written[connection.name] = reason
                 continue
             counts: Counter[str] = Counter()
             try:
-                client = opener(connection)
+                client = open_one(connection)
                 try:
                     identity = client.identity()
                     standing.pin(session, connection, identity)
-                    _refuse_production(settings, connection, identity)
+                    refuse_production(settings, connection, identity)
                     lane = Lane(
                         session=session,
                         connection=connection,
@@ -117,7 +120,7 @@ def drain(
                     client.close()
             except TieoutError as error:
                 errors.append(error)
-                _stop_if_refused(session, connection, error)
+                stop_if_refused(session, connection, error)
             _report(session, connection.name, counts, time.monotonic() - started)
             totals += counts
     return _drained(totals, not_written, errors)
@@ -358,66 +361,6 @@ def _drained(totals: Counter[str], not_written: Mapping[str, str], errors: Seque
         not_written=dict(not_written),
         errors=tuple(errors),
     )
-
-
-def _opener(database: Database, settings: Settings) -> OpenClient:
-    vault = Vault(database, settings)
-
-    def open_it(connection: Connection) -> Client:
-        client: Client = client_module(connection.system).open_client(connection, database, vault)
-        return client
-
-    return open_it
-
-
-def _targets(settings: Settings, names: Sequence[str] | None) -> list[Connection]:
-    if names is not None:
-        return [settings.connection(name) for name in names]
-    return [settings.connections[name] for name in sorted(settings.connections)]
-
-
-def _writes(writers: Writers, system: str) -> Mapping[str, Write]:
-    try:
-        return writers(system)
-    except ModuleNotFoundError as error:
-        if error.name != f"cdc.writers.{system}":
-            raise
-        return {}
-
-
-def _reason_not_to(session: Any, connection: Connection) -> str | None:
-    if connection.writes != "on":
-        return "writes are off in the settings"
-    row = standing.read(session, connection.name)
-    if row is not None and row["stopped_at"] is not None:
-        return f"stopped: {row['stopped_reason']}"
-    if row is not None and row["paused_at"] is not None:
-        return f"paused by {row['paused_by']}"
-    return None
-
-
-def _refuse_production(settings: Settings, connection: Connection, identity: Identity) -> None:
-    if settings.environment == "prod" or identity.is_demo or _is_local(connection):
-        return
-    raise ConfigurationError(
-        f"{identity.name} is no demo organisation; in environment {settings.environment} nothing is written to it.",
-        cure='Set environment = "prod" where real books are meant, or connect a demo organisation.',
-    )
-
-
-def _is_local(connection: Connection) -> bool:
-    """Every address of the connection is on this machine: a stand-in."""
-    hosts = [
-        urlsplit(str(value)).hostname for name, value in connection.options.items() if name.endswith("url")
-    ]
-    hosts = [host for host in hosts if host]
-    return bool(hosts) and all(host in ("127.0.0.1", "localhost", "::1") for host in hosts)
-
-
-def _stop_if_refused(session: Any, connection: Connection, error: TieoutError) -> None:
-    if isinstance(error, ConnectionRefused):
-        standing.stop(session, connection.name, reason=str(error))
-        emit(Event.CONNECTION_STOPPED, connection=connection.name, reason=str(error))
 
 
 def _open(session: Any, name: str) -> dict[str, int]:

@@ -112,7 +112,7 @@ def _entry(row: Row, targets: Mapping[tuple[str, str], Target]) -> Entry:
         target_id=None if is_create else row["target_id"],
         line_ids={} if is_create else row["line_ids"],
         returned=None if is_create else row["returned"],
-        generation=control.get("generation", row["generation"]),
+        generation=int(control.get("generation") or row["generation"]),
         expect=control.get("expect"),
         total=Decimal(control["total"]) if control.get("total") is not None else None,
     )

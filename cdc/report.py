@@ -5,8 +5,8 @@ Nothing here changes anything, but for `newly_dead`, which notes that a dead let
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -131,22 +131,6 @@ class Shown:
     """The target's record in its staging table."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why a record of a model is where it is, or why nothing was sent."""
-
-    model: str
-    connection: str | None
-    entity: str
-    key: str | None
-    stage: str
-    """source, model, outbox, target: how far it came."""
-    verdict: str
-    """One sentence."""
-    cure: str | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
 def status(connection: Session) -> Status:
     """How everything stands."""
     rows = connection.execute(query("report", "connections")).fetchall()
@@ -162,7 +146,9 @@ def status(connection: Session) -> Status:
     )
 
 
-def dead_letters(connection: Session, *, target: str | None = None, cause: str | None = None, keys: int = SHOWN_KEYS) -> list[Group]:
+def dead_letters(
+    connection: Session, *, target: str | None = None, cause: str | None = None, keys: int = SHOWN_KEYS
+) -> list[Group]:
     """Dead letters by cause, the most frequent first; records that could not be stored among them."""
     values = {"connection": target, "cause": cause, "keys": keys}
     return [_group(row) for row in connection.execute(query("report", "dead"), values)]
@@ -170,7 +156,10 @@ def dead_letters(connection: Session, *, target: str | None = None, cause: str |
 
 def holds(connection: Session, *, target: str | None = None, keys: int = SHOWN_KEYS) -> list[Group]:
     """What waits for a person's yes, by model and why."""
-    return [_group(row) for row in connection.execute(query("report", "holds"), {"connection": target, "keys": keys})]
+    return [
+        _group(row)
+        for row in connection.execute(query("report", "holds"), {"connection": target, "keys": keys})
+    ]
 
 
 def dead_total(connection: Session) -> int:
@@ -192,9 +181,16 @@ def newly_dead(connection: Session, *, run: UUID | None = None) -> int:
     return told + _count(connection.execute(query("report", "bad_since"), {"run": run}).fetchone())
 
 
-def show(connection: Session, key: str, *, target: str | None = None, entity: str | None = None, writers: Writers = open_writers) -> list[Shown]:
+def show(
+    connection: Session,
+    key: str,
+    *,
+    target: str | None = None,
+    entity: str | None = None,
+    writers: Writers = open_writers,
+) -> list[Shown]:
     """Records of that key (or target id, or end of a key), each side by side. Empty when there is none."""
-    values = {"text": key, "pattern": f"%/{_escaped(key)}", "limit": SHOWN_MATCHES}
+    values = {"text": key, "pattern": f"%/{escaped(key)}", "limit": SHOWN_MATCHES}
     found = connection.execute(query("report", "keys_like"), values).fetchall()
     exact = [row for row in found if row["key"] == key]
     chosen = [
@@ -206,17 +202,6 @@ def show(connection: Session, key: str, *, target: str | None = None, entity: st
     return [_show(connection, row, models.get(row["model"]), writers) for row in chosen]
 
 
-def why(connection: Session, text: str) -> list[Reason]:
-    """What became of a record: `text` is one of our keys, a target's id, or an id or number of the source."""
-    reasons: dict[tuple[str, str | None, str | None], Reason] = {}
-    for model in models_in_force(connection):
-        for driver in _drivers(connection, model, text):
-            for reason in _reasons(connection, model, driver):
-                if _fits(reason, text):
-                    reasons[(reason.model, reason.connection, reason.key)] = reason
-    return list(reasons.values())
-
-
 def _show(connection: Session, place: Row, model: OutboundModel | None, writers: Writers) -> Shown:
     values = {name: place[name] for name in ("connection", "entity", "key")}
     row = connection.execute(query("report", "record"), values).fetchone() or {}
@@ -224,16 +209,24 @@ def _show(connection: Session, place: Row, model: OutboundModel | None, writers:
     source = target = None
     history: list[Row] = []
     if model is not None:
-        rows = _rows_of(connection, model, (row["source_connection"], row["source_id"]))
-        outbound = next((one for one in rows if one["_key"] == place["key"] and one["_to"] == place["connection"]), None)
+        rows = rows_of(connection, model, (row["source_connection"], row["source_id"]))
+        outbound = next(
+            (one for one in rows if one["_key"] == place["key"] and one["_to"] == place["connection"]), None
+        )
         if model.driver in model.tables:
             source = _staging(connection, model.driver, row["source_connection"], row["source_id"])
             stream = model.driver.partition("__")[2]
-            place_of_source = {"connection": row["source_connection"], "stream": stream, "id": row["source_id"]}
+            place_of_source = {
+                "connection": row["source_connection"],
+                "stream": stream,
+                "id": row["source_id"],
+            }
             history = connection.execute(query("report", "history"), place_of_source).fetchall()
         stream_of_target = writers(model.system)[model.entity].stream
         if stream_of_target is not None and row["target_id"] is not None:
-            target = _staging(connection, f"{model.system}__{stream_of_target}", place["connection"], row["target_id"])
+            target = _staging(
+                connection, f"{model.system}__{stream_of_target}", place["connection"], row["target_id"]
+            )
     apart = ("open", "done", "calls", "decisions", "drift")
     return Shown(
         connection=place["connection"],
@@ -253,94 +246,20 @@ def _show(connection: Session, place: Row, model: OutboundModel | None, writers:
     )
 
 
-def _drivers(connection: Session, model: OutboundModel, text: str) -> list[tuple[str, str]]:
-    """Driving records of a model that a text names."""
-    values = {"text": text, "pattern": f"%/{_escaped(text)}", "limit": SHOWN_MATCHES}
-    found: dict[tuple[str, str], None] = {}
-    for row in connection.execute(query("report", "keys_like"), values).fetchall():
-        if row["model"] == model.name:
-            place = {name: row[name] for name in ("connection", "entity", "key")}
-            link = connection.execute(query("report", "record"), place).fetchone() or {}
-            found[(link["source_connection"], link["source_id"])] = None
-    if model.driver in model.tables:
-        table = sql.Identifier("staging", model.driver)
-        name = f"staging.{model.driver}"
-        columns = [row["name"] for row in connection.execute(query("stage", "generated_columns"), {"table": name})]
-        listed = sql.SQL(", ").join([sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns])
-        statement = compose("report", "drivers_by_number", table=table, columns=listed)
-        driver = _driver_of_key(text) or text
-        for one in {text, driver}:
-            for row in connection.execute(statement, {"text": one, "limit": SHOWN_MATCHES}).fetchall():
-                found[(row["connection"], row["id"])] = None
-    return list(found)
-
-
-def _reasons(connection: Session, model: OutboundModel, driver: tuple[str, str]) -> list[Reason]:
-    rows = _rows_of(connection, model, driver)
-    if not rows:
-        verdict = f"The record {driver[1]} of {driver[0]} is mirrored, but {model.name} gives no row for it."
-        return [
-            Reason(
-                model=model.name, connection=None, entity=model.entity, key=None, stage="model", verdict=verdict,
-                cure="An outbound model never filters: look which of its joins loses the record.",
-            )
-        ]  # fmt: skip
-    return [_reason(connection, model, row) for row in rows]
-
-
-def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
-    place = {"connection": row["_to"], "entity": model.entity, "key": row["_key"]}
-    known: Row = connection.execute(query("report", "record"), place).fetchone() or {}
-    entry: Row | None = known.get("open")
-    common: dict[str, Any] = {"model": model.name, "connection": row["_to"], "entity": model.entity, "key": row["_key"]}
-    if row["_skip"] is not None:
-        return Reason(**common, stage="model", verdict=f"Rightly not sent: {row['_skip']}.", cure=None)
-    if entry is not None:
-        state = entry["held_for"] or entry["state"]
-        verdict = f"{entry['operation'].capitalize()} is {entry['state']} ({state}): {entry['reason'] or 'on its way'}."
-        waits = {"waits_for": entry["waits_for"], "cause": entry["cause"], "answer": entry["answer"]}
-        return Reason(**common, stage="outbox", verdict=verdict, cure=entry["cure"], details=waits)
-    if known.get("drift") is not None:
-        frozen = known["drift"]["frozen_because"]
-        verdict = f"The target has it and it may no longer change ({frozen}); the difference is shown as drift."
-        return Reason(**common, stage="target", verdict=verdict, details=known["drift"])
-    if known.get("is_gone"):
-        return Reason(**common, stage="target", verdict=f"It was removed from the target: {row['_gone'] or 'see its entries'}.")
-    if known.get("target_id") is not None:
-        details = {"target_id": known["target_id"], "linked_at": known["linked_at"], "is_adopted": known["is_adopted"]}
-        return Reason(**common, stage="target", verdict="The target has it as the model wants it.", details=details)
-    if known.get("declined_hash") is not None:
-        decision = next(iter(known["decisions"]), {})
-        verdict = f"Not sent: {decision.get('verb', 'declined')} by {decision.get('decided_by', 'a person')}."
-        return Reason(**common, stage="outbox", verdict=verdict, details=decision)
-    if row["_gone"] is not None:
-        return Reason(**common, stage="model", verdict=f"Never sent, and gone at its source: {row['_gone']}.")
-    return Reason(**common, stage="model", verdict="The model wants it; the next diff makes the entry.", cure="Run `tieout diff`.")
-
-
-def _rows_of(connection: Session, model: OutboundModel, driver: tuple[str, str]) -> list[Row]:
+def rows_of(connection: Session, model: OutboundModel, driver: tuple[str, str]) -> list[Row]:
     statement = compose("report", "outbound_rows", view=model.relation)
     rows = connection.execute(statement, {"source_connection": driver[0], "source_id": driver[1]}).fetchall()
     return [row["content"] for row in rows]
 
 
 def _staging(connection: Session, table: str, name: str, record_id: str) -> Row | None:
+    """Rows of a model for one driving record, as the view gives them now."""
     statement = compose("report", "staging_row", table=sql.Identifier("staging", table))
     return connection.execute(statement, {"connection": name, "id": record_id}).fetchone()
 
 
-def _driver_of_key(text: str) -> str | None:
-    """The number in a key such as shop/order/1042/1."""
-    parts = text.split("/")
-    return parts[2] if len(parts) > 2 else None
-
-
-def _fits(reason: Reason, text: str) -> bool:
-    """A whole key asks for that record alone; anything else for all of its driving record."""
-    return "/" not in text or reason.key is None or reason.key == text or reason.key.startswith(f"{text}/")
-
-
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The text with nothing in it that `like` would read as a pattern."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -365,9 +284,3 @@ def _group(row: Row) -> Group:
 
 def _count(row: Row | None) -> int:
     return int(row["count"]) if row is not None else 0
-
-
-__all__: Sequence[str] = (
-    "ConnectionStatus", "Group", "Reason", "Shown", "Status", "Waiting", "dead_letters", "dead_total", "holds", "newly_dead",
-    "show", "status", "why",
-)  # fmt: skip

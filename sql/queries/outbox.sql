@@ -318,25 +318,21 @@ where entry = any(%(entries)s);
 
 -- name: is_busy
 -- A call for the same serial_by is in flight or in doubt.
-select exists (
-    select 1
-    from cdc.outbox
-    where
-        connection = %(connection)s
-        and serial_by = %(serial_by)s
-        and state in ('sending', 'in_doubt')
-) as is_busy;
+select count(*) > 0 as is_busy
+from cdc.outbox
+where
+    connection = %(connection)s
+    and serial_by = %(serial_by)s
+    and state in ('sending', 'in_doubt');
 
 -- name: is_in_doubt
 -- Nothing new is sent to a target while a call there is in doubt.
-select exists (
-    select 1
-    from cdc.calls
-    where
-        connection = %(connection)s
-        and settled_at is null
-        and outcome = 'unknown'
-) as is_in_doubt;
+select count(*) > 0 as is_in_doubt
+from cdc.calls
+where
+    connection = %(connection)s
+    and settled_at is null
+    and outcome = 'unknown';
 
 -- name: change
 -- What a settlement says about entries that stay open.

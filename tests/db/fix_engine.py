@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 
 from cdc.diff import Diffed, diff
 from cdc.drain import Drained, drain
-from cdc.outbound import Column, DirtyRule, Lines, OutboundModel
+from cdc.outbound import Column, DirtyKind, DirtyRule, Lines, OutboundModel
 from cdc.writing import Found, Operation, Outcome, Outgoing, TargetClient, Write, WriteCall
 from tieout.budget import Slot, Work
 from tieout.db import Database, json_dumps, json_loads
@@ -81,7 +81,9 @@ from staging.magento__orders where deleted_at is null and payload ? 'paid';
 """
 
 
-def model(name: str, entity: str, position: int, dirty: Mapping[str, tuple[str, str]], **changes: Any) -> OutboundModel:
+def model(
+    name: str, entity: str, position: int, dirty: Mapping[str, tuple[DirtyKind, str]], **changes: Any
+) -> OutboundModel:
     """A model in force, as `build` would store it."""
     plain = OutboundModel(
         name=name,
@@ -92,10 +94,15 @@ def model(name: str, entity: str, position: int, dirty: Mapping[str, tuple[str, 
         columns=(Column(name="_key", type="text"),),
         lines=(),
         amend="open_only",
-        on_target_change={"default": "hold", "Reference": "yield", "AccountCode": "yield", "Phone": "overwrite"},
+        on_target_change={
+            "default": "hold",
+            "Reference": "yield",
+            "AccountCode": "yield",
+            "Phone": "overwrite",
+        },
         marker=None,
         on_missing="hold",
-        dirty=tuple(DirtyRule(table=table, kind=kind, value=value) for table, (kind, value) in dirty.items()),  # type: ignore[arg-type]
+        dirty=tuple(DirtyRule(table=table, kind=kind, value=value) for table, (kind, value) in dirty.items()),
         refers_to=(),
         tables=tuple(dirty),
         lookups=(),
@@ -108,7 +115,12 @@ def model(name: str, entity: str, position: int, dirty: Mapping[str, tuple[str, 
 
 
 MODELS = (
-    model("out_contacts", "contacts", 0, {"magento__customers": ("self", ""), "xero__contacts": ("link", "contacts")}),
+    model(
+        "out_contacts",
+        "contacts",
+        0,
+        {"magento__customers": ("self", ""), "xero__contacts": ("link", "contacts")},
+    ),
     model(
         "out_invoices",
         "invoices",
@@ -173,7 +185,10 @@ class FakeTarget:
             return {"error": f"{natural} {element[natural]} is already in use", "kind": "taken"}
         for line in element.get("LineItems", []):
             if line["AccountCode"] not in self.accounts:
-                return {"error": f"Account code '{line['AccountCode']}' is not a valid code", "kind": "account"}
+                return {
+                    "error": f"Account code '{line['AccountCode']}' is not a valid code",
+                    "kind": "account",
+                }
         if method == "PUT":
             target_id = str(uuid.uuid4())
             records[target_id] = self.mangle({_ID[entity]: target_id, **element})
@@ -291,9 +306,16 @@ class FakeWrite:
             return Outcome(kind="applied", target_id=record[_ID[self.entity]], record=record)
         words = (result["error"],)
         if result["kind"] == "taken":
-            return Outcome(kind="taken" if self.entity == "contacts" else "rejected", messages=words, cause="name taken", ask=True)
+            return Outcome(
+                kind="taken" if self.entity == "contacts" else "rejected",
+                messages=words,
+                cause="name taken",
+                ask=True,
+            )
         depends_on = ("accounts",) if result["kind"] == "account" else ()
-        return Outcome(kind="rejected", messages=words, cause="unknown account", who="accountant", depends_on=depends_on)
+        return Outcome(
+            kind="rejected", messages=words, cause="unknown account", who="accountant", depends_on=depends_on
+        )
 
     def find(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
         records = client.http.read(f"/{self.entity}").json()
@@ -303,7 +325,8 @@ class FakeWrite:
         self, connection: psycopg.Connection[Record], connection_name: str, outgoing: Sequence[Outgoing]
     ) -> list[list[Found]]:
         rows = connection.execute(
-            f"select payload from staging.xero__{self.stream} where connection = %s", (connection_name,)  # type: ignore[arg-type]
+            f"select payload from staging.xero__{self.stream} where connection = %s",
+            (connection_name,),
         )
         records = [row["payload"] for row in rows]
         return [self._found(one, records) for one in outgoing]
@@ -311,8 +334,13 @@ class FakeWrite:
     def _found(self, one: Outgoing, records: Sequence[Record]) -> list[Found]:
         if one.operation != "create":
             mine = [record for record in records if record[_ID[self.entity]] == one.target_id]
-            return [Found(target_id=str(one.target_id), record=record, is_ours=not self.differs(one, record)) for record in mine]
-        natural = {"contacts": "EmailAddress", "invoices": "InvoiceNumber", "payments": "Reference"}[self.entity]
+            return [
+                Found(target_id=str(one.target_id), record=record, is_ours=not self.differs(one, record))
+                for record in mine
+            ]
+        natural = {"contacts": "EmailAddress", "invoices": "InvoiceNumber", "payments": "Reference"}[
+            self.entity
+        ]
         found = [
             Found(target_id=record[_ID[self.entity]], record=record, is_ours=self._is_ours(one, record))
             for record in records
@@ -324,7 +352,10 @@ class FakeWrite:
         return all(self.same(name, value, record.get(name)) for name, value in _plain(one.payload).items())
 
     def same(self, field: str, sent: object, held: object) -> bool:
-        if {sent if isinstance(sent, str) else "", held if isinstance(held, str) else ""} == {"AUTHORISED", "PAID"}:
+        if {sent if isinstance(sent, str) else "", held if isinstance(held, str) else ""} == {
+            "AUTHORISED",
+            "PAID",
+        }:
             return True
         return bool(_plain(sent) == _plain(held))
 
@@ -335,7 +366,9 @@ class FakeWrite:
         if outgoing.operation == "remove":
             return () if record.get("Status") == "VOIDED" else ("Status",)
         names = outgoing.payload if outgoing.fields is None else outgoing.fields
-        return tuple(name for name in names if not self.same(name, outgoing.payload.get(name), record.get(name)))
+        return tuple(
+            name for name in names if not self.same(name, outgoing.payload.get(name), record.get(name))
+        )
 
     def lacking(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(name for name in payload if not record.get(name))
@@ -375,7 +408,11 @@ class Engine:
         return self.writes
 
     def customer(self, customer_id: str = "7", **fields: Any) -> None:
-        self.put("magento__customers", customer_id, {"name": f"Jane {customer_id}", "email": f"{customer_id}@example.com", **fields})
+        self.put(
+            "magento__customers",
+            customer_id,
+            {"name": f"Jane {customer_id}", "email": f"{customer_id}@example.com", **fields},
+        )
 
     def order(self, order_id: str = "1", **fields: Any) -> None:
         plain = {
@@ -399,14 +436,19 @@ class Engine:
                 set payload = excluded.payload, content_hash = excluded.content_hash, version = excluded.version, deleted_at = null
             )
             insert into cdc.changes (connection, stream, id, version) select %(connection)s, %(stream)s, %(id)s, version from version
-            """,  # type: ignore[arg-type]
-            {"connection": connection, "id": record_id, "payload": Jsonb(payload), "stream": table.partition("__")[2]},
+            """,
+            {
+                "connection": connection,
+                "id": record_id,
+                "payload": Jsonb(payload),
+                "stream": table.partition("__")[2],
+            },
         )
 
     def delete(self, table: str, record_id: str, connection: str = SHOP) -> None:
         """A record that its source no longer has."""
         self.connection.execute(
-            f"update staging.{table} set deleted_at = now(), version = nextval('cdc.version') where id = %s",  # type: ignore[arg-type]
+            f"update staging.{table} set deleted_at = now(), version = nextval('cdc.version') where id = %s",
             (record_id,),
         )
         self.connection.execute(
@@ -420,8 +462,15 @@ class Engine:
             for target_id, record in records.items():
                 known = self.row(f"select payload from staging.xero__{entity} where id = %s", target_id)
                 if known is None or known["payload"] != record:
-                    self.put(f"xero__{entity}", target_id, json.loads(json_dumps(record), parse_float=Decimal), BOOKS)
-        self.connection.execute("update cdc.cursors set loaded_version = nextval('cdc.version'), backfilled_at = now()")
+                    self.put(
+                        f"xero__{entity}",
+                        target_id,
+                        json.loads(json_dumps(record), parse_float=Decimal),
+                        BOOKS,
+                    )
+        self.connection.execute(
+            "update cdc.cursors set loaded_version = nextval('cdc.version'), backfilled_at = now()"
+        )
 
     def diff(self, **options: Any) -> Diffed:
         return diff(self.database, self.settings, run=self.run, writers=self.writers, **options)
@@ -443,10 +492,10 @@ class Engine:
         return self.drain()
 
     def rows(self, statement: str, *values: object) -> list[Record]:
-        return self.connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        return self.connection.execute(statement, values).fetchall()
 
     def row(self, statement: str, *values: object) -> Record | None:
-        return self.connection.execute(statement, values).fetchone()  # type: ignore[arg-type]
+        return self.connection.execute(statement, values).fetchone()
 
     def entry(self, key: str) -> Record | None:
         return self.row("select * from cdc.outbox where key = %s", key)
@@ -499,12 +548,17 @@ def engine(database: Database, connection: psycopg.Connection[Record], tmp_path:
         },
     )
     connection.execute(VIEWS)
-    connection.execute("insert into cdc.connections (connection, system, target_identity) values ('shop', 'magento', 'shop-1')")
-    connection.execute("insert into cdc.connections (connection, system, target_identity) values ('books', 'xero', 'org-1')")
+    connection.execute(
+        "insert into cdc.connections (connection, system, target_identity) values ('shop', 'magento', 'shop-1')"
+    )
+    connection.execute(
+        "insert into cdc.connections (connection, system, target_identity) values ('books', 'xero', 'org-1')"
+    )
     connection.execute("insert into cdc.builds (build, switched_at) values ('b1', now())")
     for stream in ("contacts", "invoices", "payments"):
         connection.execute(
-            "insert into cdc.cursors (connection, stream, backfilled_at, loaded_version) values ('books', %s, now(), 0)", (stream,)
+            "insert into cdc.cursors (connection, stream, backfilled_at, loaded_version) values ('books', %s, now(), 0)",
+            (stream,),
         )
     made = Engine(database=database, connection=connection, settings=settings)
     for each in MODELS:

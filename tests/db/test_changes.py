@@ -89,7 +89,9 @@ def test_a_change_that_commits_after_the_fan_out_began_is_not_lost(engine: Engin
     """Sequences do not commit in order: a lower number may appear after a higher one was consumed."""
     with engine.database.connect() as other:
         with other.transaction():
-            other.execute("insert into cdc.changes (connection, stream, id, version) values ('shop', 'orders', '1', 1)")
+            other.execute(
+                "insert into cdc.changes (connection, stream, id, version) values ('shop', 'orders', '1', 1)"
+            )
             engine.order("2")
             fan_out(engine.connection)
         fan_out(engine.connection)
@@ -98,7 +100,9 @@ def test_a_change_that_commits_after_the_fan_out_began_is_not_lost(engine: Engin
 
 
 def _keys(engine: Engine) -> list[tuple[str, str, str]]:
-    rows = engine.rows("select distinct model, source_connection, source_id from cdc.changed_keys order by 1, 2, 3")
+    rows = engine.rows(
+        "select distinct model, source_connection, source_id from cdc.changed_keys order by 1, 2, 3"
+    )
     return [(row["model"], row["source_connection"], row["source_id"]) for row in rows]
 
 
@@ -106,7 +110,9 @@ def _rule(engine: Engine, rule: DirtyRule) -> None:
     engine.in_force(replace(MODELS[2], dirty=(rule,)))
 
 
-def _change(engine: Engine, stream: str, record_id: str, *, before: dict[str, str], after: dict[str, str]) -> None:
+def _change(
+    engine: Engine, stream: str, record_id: str, *, before: dict[str, str], after: dict[str, str]
+) -> None:
     engine.connection.execute(
         "insert into cdc.changes (connection, stream, id, version, keys_before, keys_after) values ('shop', %s, %s, 1, %s, %s)",
         (stream, record_id, Jsonb(before), Jsonb(after)),

@@ -30,7 +30,9 @@ def test_a_payload_is_the_api_s_fields_with_lines_nested_and_nulls_left_out(engi
         "InvoiceNumber": "WEB-000000001",
         "Contact": {"ContactID": {"$linked": {"entity": "contacts", "key": CONTACT}}},
         "Status": "AUTHORISED",
-        "LineItems": [{"_line": "1", "Description": "Bag", "AccountCode": "200", "LineAmount": Decimal("12.00")}],
+        "LineItems": [
+            {"_line": "1", "Description": "Bag", "AccountCode": "200", "LineAmount": Decimal("12.00")}
+        ],
     }
     assert (entry["amount"], entry["currency"]) == (Decimal("12.00"), "EUR")
 
@@ -47,7 +49,14 @@ def test_applying_a_diff_twice_changes_nothing(engine: Engine) -> None:
 
 
 def test_a_row_with_problems_is_held_with_reason_cure_and_who_and_cures_itself(engine: Engine) -> None:
-    problem = {"field": "AccountCode", "value": "Bags", "reason": "no account", "cure": "add a row", "who": "analyst", "cause": "unknown category"}
+    problem = {
+        "field": "AccountCode",
+        "value": "Bags",
+        "reason": "no account",
+        "cure": "add a row",
+        "who": "analyst",
+        "cause": "unknown category",
+    }
     engine.customer(problems=[problem])
 
     engine.diff()
@@ -56,7 +65,12 @@ def test_a_row_with_problems_is_held_with_reason_cure_and_who_and_cures_itself(e
     engine.diff()
 
     assert held is not None
-    assert (held["held_for"], held["cause"], held["cure"], held["who"]) == ("problems", "unknown category", "add a row", "analyst")
+    assert (held["held_for"], held["cause"], held["cure"], held["who"]) == (
+        "problems",
+        "unknown category",
+        "add a row",
+        "analyst",
+    )
     assert held["reason"] == "AccountCode (Bags): no account"
     assert engine.states() == {CONTACT: "ready"}
 
@@ -117,7 +131,11 @@ def test_what_was_refused_does_not_come_back_until_it_changes(engine: Engine) ->
 
     assert after_refusal == {}
     assert engine.states() == {CONTACT: "hold"}
-    assert engine.row("select verb, decided_by, reason from cdc.decisions") == {"verb": "refuse", "decided_by": "ann", "reason": "no"}
+    assert engine.row("select verb, decided_by, reason from cdc.decisions") == {
+        "verb": "refuse",
+        "decided_by": "ann",
+        "reason": "no",
+    }
 
 
 def test_an_edit_is_an_input_of_the_diff(engine: Engine) -> None:
@@ -182,7 +200,9 @@ def test_content_that_changes_under_the_guard_stays_held(engine: Engine) -> None
     assert engine.states()["shop/customer/1"] == "guard"
 
 
-def test_a_diff_that_died_before_its_end_leaves_nothing_that_could_be_sent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diff_that_died_before_its_end_leaves_nothing_that_could_be_sent(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine.customer()
 
     def die(*_arguments: object) -> None:
@@ -297,7 +317,9 @@ def test_a_settled_document_drifts_instead_of_changing(engine: Engine) -> None:
     engine.sync()
     _as_person(engine, "invoices", Status="PAID")
 
-    engine.order(total=Decimal("13.00"), lines=[{"text": "Bag", "account": "201", "amount": Decimal("13.00")}])
+    engine.order(
+        total=Decimal("13.00"), lines=[{"text": "Bag", "account": "201", "amount": Decimal("13.00")}]
+    )
     engine.sync()
 
     drift = engine.row("select frozen_because, fields, amount_effect from cdc.drift")
@@ -376,7 +398,9 @@ def test_a_line_s_account_yields_and_stays_when_the_line_is_sent_again(engine: E
     engine.sync()
 
     [invoice] = engine.target.records["invoices"].values()
-    assert invoice["LineItems"] == [{"Description": "Big bag", "AccountCode": "201", "LineAmount": Decimal("12.00")}]
+    assert invoice["LineItems"] == [
+        {"Description": "Big bag", "AccountCode": "201", "LineAmount": Decimal("12.00")}
+    ]
     assert engine.states() == {}
 
 
@@ -406,7 +430,9 @@ def test_a_number_that_the_source_used_again_is_held(engine: Engine) -> None:
 
 
 def test_a_linked_key_never_changes_its_target(engine: Engine) -> None:
-    engine.connection.execute("insert into cdc.connections (connection, system, target_identity) values ('other', 'xero', 'org-2')")
+    engine.connection.execute(
+        "insert into cdc.connections (connection, system, target_identity) values ('other', 'xero', 'org-2')"
+    )
     engine.customer()
     engine.sync()
 
@@ -445,7 +471,7 @@ def test_a_slow_diff_makes_no_second_create(engine: Engine, monkeypatch: pytest.
     def settle_in_between(self: Round, rows: list[dict[str, object]]) -> None:
         if not settled:
             settled.append(engine.drain().applied)
-        lock(self, rows)  # type: ignore[arg-type]
+        lock(self, rows)
 
     monkeypatch.setattr(Round, "_lock", settle_in_between)
     engine.diff()

@@ -274,7 +274,9 @@ def test_a_payment_waits_for_its_invoice_and_for_nothing_being_open_on_it(engine
 def test_an_answer_with_other_content_stops_the_chain(engine: Engine) -> None:
     engine.customer()
     engine.order(paid=Decimal("12.00"))
-    engine.target.mangle = lambda record: {**record, "Reference": "dropped"} if "InvoiceNumber" in record else record
+    engine.target.mangle = lambda record: (
+        {**record, "Reference": "dropped"} if "InvoiceNumber" in record else record
+    )
     engine.order(paid=Decimal("12.00"), reference="PO 1")
 
     drained = engine.sync()
@@ -288,7 +290,9 @@ def test_an_answer_with_other_content_stops_the_chain(engine: Engine) -> None:
 def test_accepting_a_different_answer_lets_the_chain_go_on(engine: Engine) -> None:
     engine.customer()
     engine.order(paid=Decimal("12.00"), reference="PO 1")
-    engine.target.mangle = lambda record: {**record, "Reference": "PO-1"} if "InvoiceNumber" in record else record
+    engine.target.mangle = lambda record: (
+        {**record, "Reference": "PO-1"} if "InvoiceNumber" in record else record
+    )
     engine.sync()
 
     desk.accept_as_is(engine.connection, Chosen(keys=(INVOICE,)), by="ann", reason="their spelling")
@@ -309,7 +313,12 @@ def test_a_contact_that_others_made_is_completed_and_never_changed(engine: Engin
 
     assert (drained.adopted, drained.calls, again.calls) == (1, 1, 0)
     assert engine.target.records["contacts"] == {
-        contact_id: {"ContactID": contact_id, "Name": "J. Doe", "EmailAddress": "7@example.com", "Phone": "555"}
+        contact_id: {
+            "ContactID": contact_id,
+            "Name": "J. Doe",
+            "EmailAddress": "7@example.com",
+            "Phone": "555",
+        }
     }
     assert engine.link(CONTACT)["is_adopted"] is True
     assert engine.states() == {}
@@ -400,7 +409,11 @@ def test_the_writer_s_check_settles_entries_without_sending(engine: Engine) -> N
     engine.customer(name="Other")
 
     def moved(operation: Operation, _outgoing: Outgoing) -> Outcome | None:
-        return Outcome(kind="conflict", cause="moved at the target", reason="no") if operation == "update" else None
+        return (
+            Outcome(kind="conflict", cause="moved at the target", reason="no")
+            if operation == "update"
+            else None
+        )
 
     engine.writes["contacts"].checks = moved
     drained = engine.sync()
@@ -496,7 +509,9 @@ def test_writes_off_paused_and_foreign_targets_are_not_written_to(engine: Engine
     foreign = engine.drain()
     engine.identity = FakeIdentity(is_demo=False)
     production = engine.drain()
-    engine.connection.execute("update cdc.connections set paused_at = now(), paused_by = 'ann' where connection = 'books'")
+    engine.connection.execute(
+        "update cdc.connections set paused_at = now(), paused_by = 'ann' where connection = 'books'"
+    )
     paused = engine.drain()
 
     assert off.not_written == {"books": "writes are off in the settings"}
@@ -507,7 +522,9 @@ def test_writes_off_paused_and_foreign_targets_are_not_written_to(engine: Engine
 
 
 def test_a_stand_in_on_this_machine_may_be_written_to(engine: Engine) -> None:
-    local = Connection(name="books", system="xero", writes="on", options={"api_url": "http://127.0.0.1:1/api"})
+    local = Connection(
+        name="books", system="xero", writes="on", options={"api_url": "http://127.0.0.1:1/api"}
+    )
     engine.settings.connections["books"] = local
     engine.identity = FakeIdentity(is_demo=False)
     engine.customer()
@@ -535,7 +552,9 @@ def test_a_record_wanted_again_after_its_removal_waits_for_a_person_and_is_made_
     assert len(engine.target.records["invoices"]) == 2
 
 
-def test_a_mistake_after_sending_leaves_the_call_in_doubt(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_after_sending_leaves_the_call_in_doubt(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine.customer()
     engine.diff()
     write = engine.writes["contacts"]

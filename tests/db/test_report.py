@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cdc import report
+from cdc import report, why
 from tests.db.fix_engine import Engine, engine
 
 __all__ = ["engine"]
@@ -44,7 +44,12 @@ def test_holds_name_the_model_and_why(engine: Engine) -> None:
 
     [group] = report.holds(engine.connection)
 
-    assert (group.model, group.held_for, group.operation, group.count) == ("out_contacts", "hold", "create", 1)
+    assert (group.model, group.held_for, group.operation, group.count) == (
+        "out_contacts",
+        "hold",
+        "create",
+        1,
+    )
 
 
 def test_status_says_what_waits_for_what(engine: Engine) -> None:
@@ -80,10 +85,20 @@ def test_show_lays_one_record_side_by_side(engine: Engine) -> None:
 
 
 def test_why_answers_for_a_number_of_the_source(engine: Engine) -> None:
-    engine.put("magento__orders", "5", {"increment_id": "000000005", "number": "5", "customer_id": "7", "lines": [], "skip": "before cut-over"})
+    engine.put(
+        "magento__orders",
+        "5",
+        {
+            "increment_id": "000000005",
+            "number": "5",
+            "customer_id": "7",
+            "lines": [],
+            "skip": "before cut-over",
+        },
+    )
     engine.diff()
 
-    reasons = report.why(engine.connection, "000000005")
+    reasons = why.why(engine.connection, "000000005")
 
     assert [(one.model, one.stage, one.verdict) for one in reasons] == [
         ("out_invoices", "model", "Rightly not sent: before cut-over."),
@@ -95,7 +110,7 @@ def test_why_answers_for_a_key_with_what_holds_it(engine: Engine) -> None:
     engine.customer(hold="name looks odd")
     engine.diff()
 
-    [reason] = report.why(engine.connection, "shop/customer/7")
+    [reason] = why.why(engine.connection, "shop/customer/7")
 
     assert (reason.stage, reason.verdict) == ("outbox", "Create is held (hold): name looks odd.")
 

@@ -10,15 +10,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.decide import COUNTING, Decision, Desired, Held, Link, Mirror, Open, Rules, Wanted, decide, fingerprint
-from cdc.outbound import OnTargetChange
+from cdc.decide import decide, fingerprint
+from cdc.decision import COUNTING, Decision, Desired, Held, Link, Mirror, Open, Rules, Wanted
+from cdc.outbound import Amend, OnTargetChange
 
 FIELDS = ("Name", "Total", "Reference")
 values = st.sampled_from(["a", "b", Decimal("1.0"), Decimal("1.00"), 2])
 payloads = st.dictionaries(st.sampled_from(FIELDS), values, min_size=1)
 maybe_text = st.none() | st.sampled_from(["because", "other"])
 rule_names: st.SearchStrategy[OnTargetChange] = st.sampled_from(["hold", "overwrite", "yield"])
-amends = st.sampled_from(["open_only", "always", "correct", "once"])
+amends: st.SearchStrategy[Amend] = st.sampled_from(["open_only", "always", "correct", "once"])
 
 
 @st.composite
@@ -36,7 +37,9 @@ def rules(draw: st.DrawFn) -> Rules:
         same=lambda _field, sent, held: sent == held,
         returned=returned,
         frozen=lambda _record: frozen,
-        still_differs=lambda payload, record: any(record.get(name) != value for name, value in payload.items()),
+        still_differs=lambda payload, record: any(
+            record.get(name) != value for name, value in payload.items()
+        ),
     )
 
 
@@ -84,23 +87,40 @@ def test_deciding_again_after_applying_changes_nothing(
     second = decide(desired, after, opened, mirror, rule)
 
     assert second.entry is None
-    assert second.verb == ("keep" if opened is not None else "drop") or (opened is None and second.verb == "keep")
+    assert second.verb == ("keep" if opened is not None else "drop") or (
+        opened is None and second.verb == "keep"
+    )
     assert second.drift == first.drift
 
 
-@given(desired=st.none() | desired_rows, link=links, mirror=mirrors, rule=rules(), state=st.sampled_from(["sending", "in_doubt"]))
+@given(
+    desired=st.none() | desired_rows,
+    link=links,
+    mirror=mirrors,
+    rule=rules(),
+    state=st.sampled_from(["sending", "in_doubt"]),
+)
 def test_an_entry_on_its_way_is_never_touched(
     desired: Desired | None, link: Link, mirror: Mirror | None, rule: Rules, state: str
 ) -> None:
     opened = Open(
-        entry=1, operation="create", state=state, held_for=None, payload_hash="x", fields=None, link_version=0, control={}
+        entry=1,
+        operation="create",
+        state=state,
+        held_for=None,
+        payload_hash="x",
+        fields=None,
+        link_version=0,
+        control={},
     )
 
     assert decide(desired, link, opened, mirror, rule) == Decision(verb="leave", why="on its way")
 
 
 @given(desired=desired_rows, link=links, mirror=mirrors, rule=rules())
-def test_only_the_row_s_own_evidence_removes(desired: Desired, link: Link, mirror: Mirror | None, rule: Rules) -> None:
+def test_only_the_row_s_own_evidence_removes(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
     made = decide(desired, link, None, mirror, rule)
 
     if made.entry is not None and made.entry.operation == "remove":
@@ -116,7 +136,9 @@ def test_a_vanished_row_never_removes_by_itself(link: Link, mirror: Mirror | Non
 
 
 @given(desired=desired_rows, link=links, mirror=mirrors, rule=rules())
-def test_a_row_with_problems_is_never_let_through(desired: Desired, link: Link, mirror: Mirror | None, rule: Rules) -> None:
+def test_a_row_with_problems_is_never_let_through(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
     bad = replace(desired, problems=({"field": "Name", "reason": "bad"},), gone=None)
 
     made = decide(bad, link, None, mirror, rule)
@@ -129,7 +151,9 @@ def test_a_row_with_problems_is_never_let_through(desired: Desired, link: Link, 
 
 
 @given(desired=desired_rows, link=links, mirror=mirrors, rule=rules())
-def test_a_linked_record_is_never_created_again(desired: Desired, link: Link, mirror: Mirror | None, rule: Rules) -> None:
+def test_a_linked_record_is_never_created_again(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
     made = decide(desired, link, None, mirror, rule)
 
     if made.entry is not None and made.entry.operation == "create":
@@ -137,7 +161,9 @@ def test_a_linked_record_is_never_created_again(desired: Desired, link: Link, mi
 
 
 @given(desired=desired_rows, link=linked, mirror=mirrors, rule=rules())
-def test_a_settled_document_is_never_changed_unseen(desired: Desired, link: Link, mirror: Mirror | None, rule: Rules) -> None:
+def test_a_settled_document_is_never_changed_unseen(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
     settled = replace(rule, frozen=lambda _record: "paid", amend="open_only")
     link = replace(link, is_gone=False)
 
@@ -224,5 +250,3 @@ def _open(wanted: Wanted, link: Link) -> Open:
         cause=held.cause if held is not None else None if wanted.is_approved else COUNTING,
         reason=held.reason if held is not None else None,
     )
-
-

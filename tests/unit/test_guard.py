@@ -15,8 +15,16 @@ LIMITS = Limits(creates=10, updates=5, removals=1)
     [
         pytest.param({}, True, True, {}, id="nothing made"),
         pytest.param({"create": 10, "update": 5, "remove": 1}, False, False, {}, id="within the limits"),
-        pytest.param({"create": 11, "update": 1}, False, False, {"create": "over the limit of creates"}, id="too many creates"),
-        pytest.param({"remove": 2}, False, False, {"remove": "over the limit of removals"}, id="too many removals"),
+        pytest.param(
+            {"create": 11, "update": 1},
+            False,
+            False,
+            {"create": "over the limit of creates"},
+            id="too many creates",
+        ),
+        pytest.param(
+            {"remove": 2}, False, False, {"remove": "over the limit of removals"}, id="too many removals"
+        ),
         pytest.param(
             {"create": 1, "update": 1},
             True,
@@ -40,7 +48,9 @@ LIMITS = Limits(creates=10, updates=5, removals=1)
         ),
     ],
 )
-def test_which_operations_are_held(counts: dict[str, int], is_new: bool, is_changed: bool, held: dict[str, str]) -> None:
+def test_which_operations_are_held(
+    counts: dict[str, int], is_new: bool, is_changed: bool, held: dict[str, str]
+) -> None:
     found = stops(counts, LIMITS, is_new=is_new, is_changed=is_changed)
 
     assert {operation: stop.cause for stop in found for operation in stop.operations} == held

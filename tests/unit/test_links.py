@@ -11,7 +11,10 @@ SETTLED = {"$linked": {"entity": "contacts", "key": "k1", "settled": True}}
 
 
 def test_references_are_found_anywhere_once_and_settled_wins() -> None:
-    payload = {"Contact": {"ContactID": LINKED}, "Lines": [{"Item": SETTLED}, {"Item": {"$linked": {"entity": "items", "key": "i"}}}]}
+    payload = {
+        "Contact": {"ContactID": LINKED},
+        "Lines": [{"Item": SETTLED}, {"Item": {"$linked": {"entity": "items", "key": "i"}}}],
+    }
 
     assert references(payload) == (
         Reference(entity="contacts", key="k1", settled=True),
@@ -20,7 +23,10 @@ def test_references_are_found_anywhere_once_and_settled_wins() -> None:
 
 
 def test_references_are_replaced_by_the_target_s_id_or_a_field_of_it() -> None:
-    payload = {"Contact": {"ContactID": LINKED}, "Code": {"$linked": {"entity": "contacts", "key": "k1", "give": "Code"}}}
+    payload = {
+        "Contact": {"ContactID": LINKED},
+        "Code": {"$linked": {"entity": "contacts", "key": "k1", "give": "Code"}},
+    }
     targets = {("contacts", "k1"): Target(target_id="c-1", returned={"Code": "X"})}
 
     assert resolved(payload, targets) == {"Contact": {"ContactID": "c-1"}, "Code": "X"}

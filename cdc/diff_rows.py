@@ -1,0 +1,166 @@
+"""Between the rows of the diff's statements and the words in which it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from cdc.decision import Decision, Desired, Link, Mirror, Open
+from cdc.outbound import CONTROL_COLUMNS, OutboundModel
+from cdc.writing import Write
+from tieout.queries import compose
+
+Session = psycopg.Connection[dict[str, Any]]
+Row = dict[str, Any]
+
+CONTROL = [*CONTROL_COLUMNS, "_identity"]
+"""Columns that are no field of the payload; a model may leave `_identity` out."""
+
+
+def mirror_of(system: str, write: Write) -> sql.Composable:
+    """The staging table of the entity, or an empty relation when it is not mirrored."""
+    if write.stream is None:
+        return compose("links", "no_mirror")
+    return sql.Identifier("staging", f"{system}__{write.stream}")
+
+
+def candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
+    """The statement `candidates` of a model, with its lines."""
+    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
+    joins = [
+        compose("diff", "line_join", view=lines.relation, alias=alias)
+        for lines, alias in zip(model.lines, aliases, strict=True)
+    ]
+    pairs = [
+        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
+        for lines, alias in zip(model.lines, aliases, strict=True)
+    ]
+    return compose(
+        "diff",
+        "candidates",
+        view=model.relation,
+        mirror=mirror,
+        lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
+        line_problems=sql.SQL(" || ").join(
+            [sql.SQL("'[]'::jsonb"), *(sql.SQL("{}.problems").format(a) for a in aliases)]
+        ),
+        repeated=sql.SQL(" + ").join([sql.SQL("0"), *(sql.SQL("{}.repeated").format(a) for a in aliases)]),
+        line_joins=sql.SQL("\n").join(joins),
+    )
+
+
+def organisations(connection: Session, system: str) -> dict[str, Row]:
+    """What each target of the system says about itself, by connection; nothing when that is not mirrored."""
+    table = sql.Identifier("staging", f"{system}__organisations")
+    try:
+        with connection.transaction():
+            rows = connection.execute(compose("diff", "organisation", table=table)).fetchall()
+    except psycopg.errors.UndefinedTable:
+        return {}
+    return {row["connection"]: row["payload"] for row in rows}
+
+
+def desired_of(row: Row, elsewhere: str | None) -> Desired:
+    """A row of `candidates` as the decision sees it."""
+    problems = [
+        item
+        for item in [*(row["problems"] or []), *(row["line_problems"] or [])]
+        if isinstance(item, Mapping)
+    ]
+    return Desired(
+        payload=row["payload"],
+        skip=row["skip"],
+        hold=row["hold"],
+        gone=row["gone"],
+        problems=tuple(problems),
+        total=Decimal(row["total"]) if row["total"] is not None else None,
+        currency=row["currency"],
+        day=row["day"],
+        if_taken=row["if_taken"],
+        after=row["after"],
+        expect=row["expect"],
+        identity=row["identity"],
+        moved_from=elsewhere,
+    )
+
+
+def link_of(state: Row) -> Link:
+    """The link in a row of `state`."""
+    if not state:
+        return Link()
+    return Link(
+        version=state["version"],
+        generation=state["generation"],
+        target_id=state["target_id"],
+        said=state["said"],
+        returned=state["returned"],
+        mirror_version=state["mirror_version"],
+        is_gone=state["is_gone"],
+        if_taken=state["if_taken"],
+        overrides=state["overrides"],
+        yielded=state["yielded"],
+        identity=state["identity"],
+        approved_hash=state["approved_hash"],
+        declined_hash=state["declined_hash"],
+        rejected_hash=state["rejected_hash"],
+    )
+
+
+def open_of(state: Row) -> Open | None:
+    """The open entry in a row of `state`, if there is one."""
+    if not state or state["entry"] is None:
+        return None
+    return Open(
+        entry=state["entry"],
+        operation=state["operation"],
+        state=state["state"],
+        held_for=state["held_for"],
+        payload_hash=state["payload_hash"],
+        fields=tuple(state["fields"]) if state["fields"] is not None else None,
+        link_version=state["link_version"],
+        control=state["control"],
+        cause=state["cause"],
+        reason=state["reason"],
+    )
+
+
+def record_of(state: Row) -> Mirror | None:
+    """The target's record in a row of `state`, if it is mirrored."""
+    if not state or state["record_version"] is None:
+        return None
+    return Mirror(
+        version=state["record_version"], payload=state["record"], is_deleted=bool(state["is_deleted"])
+    )
+
+
+def learnt(row: Row, state: Row, decision: Decision) -> bool:
+    """Is there anything to be stored on the link?"""
+    if decision.verb == "leave" or row["is_vanished"] or not state:
+        return False
+    return bool(decision.patch) or driver_of(row) != driver_of(state)
+
+
+def patch_of(model: str, row: Row, decision: Decision) -> Row:
+    """What is to be stored on the link."""
+    return {
+        "connection": row["connection"],
+        "key": row["key"],
+        "model": model,
+        "source_connection": row["source_connection"],
+        "source_id": row["source_id"],
+        **decision.patch,
+    }
+
+
+def name_of(row: Row) -> tuple[str, str]:
+    """Which link a row is about."""
+    return (row["connection"], row["key"])
+
+
+def driver_of(row: Row) -> tuple[Any, Any]:
+    """Which record drives it."""
+    return (row.get("source_connection"), row.get("source_id"))

@@ -1,0 +1,146 @@
+"""Why a record is where it is: how far it came on its way, and by which rule nothing was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from cdc.outbound import OutboundModel, models_in_force
+from cdc.report import SHOWN_MATCHES, escaped, rows_of
+from tieout.queries import compose, query
+
+Session = psycopg.Connection[dict[str, Any]]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a record of a model is where it is, or why nothing was sent."""
+
+    model: str
+    connection: str | None
+    entity: str
+    key: str | None
+    stage: str
+    """source, model, outbox, target: how far it came."""
+    verdict: str
+    """One sentence."""
+    cure: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def why(connection: Session, text: str) -> list[Reason]:
+    """What became of a record: `text` is one of our keys, a target's id, or an id or number of the source."""
+    reasons: dict[tuple[str, str | None, str | None], Reason] = {}
+    for model in models_in_force(connection):
+        for driver in _drivers(connection, model, text):
+            for reason in _reasons(connection, model, driver):
+                if _fits(reason, text):
+                    reasons[(reason.model, reason.connection, reason.key)] = reason
+    return list(reasons.values())
+
+
+def _drivers(connection: Session, model: OutboundModel, text: str) -> list[tuple[str, str]]:
+    """Driving records of a model that a text names."""
+    values = {"text": text, "pattern": f"%/{escaped(text)}", "limit": SHOWN_MATCHES}
+    found: dict[tuple[str, str], None] = {}
+    for row in connection.execute(query("report", "keys_like"), values).fetchall():
+        if row["model"] == model.name:
+            place = {name: row[name] for name in ("connection", "entity", "key")}
+            link = connection.execute(query("report", "record"), place).fetchone() or {}
+            found[(link["source_connection"], link["source_id"])] = None
+    if model.driver in model.tables:
+        table = sql.Identifier("staging", model.driver)
+        name = f"staging.{model.driver}"
+        columns = [
+            row["name"] for row in connection.execute(query("stage", "generated_columns"), {"table": name})
+        ]
+        listed = sql.SQL(", ").join(
+            [sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns]
+        )
+        statement = compose("report", "drivers_by_number", table=table, columns=listed)
+        driver = _driver_of_key(text) or text
+        for one in {text, driver}:
+            for row in connection.execute(statement, {"text": one, "limit": SHOWN_MATCHES}).fetchall():
+                found[(row["connection"], row["id"])] = None
+    return list(found)
+
+
+def _reasons(connection: Session, model: OutboundModel, driver: tuple[str, str]) -> list[Reason]:
+    rows = rows_of(connection, model, driver)
+    if not rows:
+        verdict = f"The record {driver[1]} of {driver[0]} is mirrored, but {model.name} gives no row for it."
+        return [
+            Reason(
+                model=model.name, connection=None, entity=model.entity, key=None, stage="model", verdict=verdict,
+                cure="An outbound model never filters: look which of its joins loses the record.",
+            )
+        ]  # fmt: skip
+    return [_reason(connection, model, row) for row in rows]
+
+
+def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
+    place = {"connection": row["_to"], "entity": model.entity, "key": row["_key"]}
+    known: Row = connection.execute(query("report", "record"), place).fetchone() or {}
+    entry: Row | None = known.get("open")
+    common: dict[str, Any] = {
+        "model": model.name,
+        "connection": row["_to"],
+        "entity": model.entity,
+        "key": row["_key"],
+    }
+    if row["_skip"] is not None:
+        return Reason(**common, stage="model", verdict=f"Rightly not sent: {row['_skip']}.", cure=None)
+    if entry is not None:
+        state = entry["held_for"] or entry["state"]
+        verdict = f"{entry['operation'].capitalize()} is {entry['state']} ({state}): {entry['reason'] or 'on its way'}."
+        waits = {"waits_for": entry["waits_for"], "cause": entry["cause"], "answer": entry["answer"]}
+        return Reason(**common, stage="outbox", verdict=verdict, cure=entry["cure"], details=waits)
+    if known.get("drift") is not None:
+        frozen = known["drift"]["frozen_because"]
+        verdict = (
+            f"The target has it and it may no longer change ({frozen}); the difference is shown as drift."
+        )
+        return Reason(**common, stage="target", verdict=verdict, details=known["drift"])
+    if known.get("is_gone"):
+        return Reason(
+            **common,
+            stage="target",
+            verdict=f"It was removed from the target: {row['_gone'] or 'see its entries'}.",
+        )
+    if known.get("target_id") is not None:
+        details = {
+            "target_id": known["target_id"],
+            "linked_at": known["linked_at"],
+            "is_adopted": known["is_adopted"],
+        }
+        return Reason(
+            **common, stage="target", verdict="The target has it as the model wants it.", details=details
+        )
+    if known.get("declined_hash") is not None:
+        decision: Row = next(iter(known["decisions"]), {})
+        verdict = f"Not sent: {decision.get('verb', 'declined')} by {decision.get('decided_by', 'a person')}."
+        return Reason(**common, stage="outbox", verdict=verdict, details=decision)
+    if row["_gone"] is not None:
+        return Reason(**common, stage="model", verdict=f"Never sent, and gone at its source: {row['_gone']}.")
+    return Reason(
+        **common,
+        stage="model",
+        verdict="The model wants it; the next diff makes the entry.",
+        cure="Run `tieout diff`.",
+    )
+
+
+def _driver_of_key(text: str) -> str | None:
+    """The number in a key such as shop/order/1042/1."""
+    parts = text.split("/")
+    return parts[2] if len(parts) > 2 else None
+
+
+def _fits(reason: Reason, text: str) -> bool:
+    """A whole key asks for that record alone; anything else for all of its driving record."""
+    return "/" not in text or reason.key is None or reason.key == text or reason.key.startswith(f"{text}/")
