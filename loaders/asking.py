@@ -167,5 +167,5 @@ class Asking:
             f"{self.name}: {self.stream.system} no longer shows {missing} of {live} {self.stream.name}; "
             "none was marked as deleted.",
             cure=f"Check what the connection may see. If they are really gone: "
-            f"`tieout load --connection {self.name} --stream {self.stream.name} --sweep --accept-shrink`.",
+            f"`tieout load {self.name} --stream {self.stream.name} --sweep --accept-shrink`.",
         )
