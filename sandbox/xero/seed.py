@@ -17,6 +17,7 @@ from sandbox.xero.store import Call, Options, Record, Store, Tenant, new_id
 
 TENANT = "5f3b9a1e-7c1d-4d0a-9a54-2d6a4f1c0b01"
 SECOND_TENANT = "5f3b9a1e-7c1d-4d0a-9a54-2d6a4f1c0b02"
+CREATED = datetime(2024, 1, 15, 9, 30, tzinfo=UTC)
 REDIRECT_URI = "http://localhost:8765/callback"
 
 _WEB = App(
@@ -96,7 +97,15 @@ def fill(store: Store) -> None:
     for tenant_id, name, code, demo in organisations:
         tenant = store.add(Tenant(tenant_id, _organisation(tenant_id, name, code, demo=demo), store.clock))
         _settings(tenant, store.options)
+        _make_old(tenant)
         tenant.commit()
+
+
+def _make_old(tenant: Tenant) -> None:
+    """What was there before the first test is older than any time that a test sets the clock to."""
+    for entity, name in (("Accounts", "AccountID"), ("Contacts", "ContactID"), ("Users", "UserID")):
+        for record in list(tenant.all(entity)):
+            tenant.put(entity, record[name], {**record, "UpdatedDateUTC": CREATED})
 
 
 def identity(clock: Clock) -> Identity:
@@ -123,7 +132,7 @@ def _organisation(tenant_id: str, name: str, code: str, *, demo: bool) -> Record
         "SalesTaxPeriod": "QUARTERLY1",
         "DefaultSalesTax": "Tax Exclusive",
         "DefaultPurchasesTax": "Tax Exclusive",
-        "CreatedDateUTC": datetime(2024, 1, 15, 9, 30, tzinfo=UTC),
+        "CreatedDateUTC": CREATED,
         "OrganisationEntityType": "COMPANY",
         "Timezone": "GMTSTANDARDTIME",
         "ShortCode": code,
@@ -199,7 +208,7 @@ def _tracking_and_people(tenant: Tenant) -> None:
     tenant.put(
         "BrandingThemes",
         theme,
-        {"BrandingThemeID": theme, "Name": "Standard", "SortOrder": 0, "CreatedDateUTC": tenant.now()},
+        {"BrandingThemeID": theme, "Name": "Standard", "SortOrder": 0, "CreatedDateUTC": CREATED},
     )
     user = new_id()
     tenant.put(
