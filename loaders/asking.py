@@ -98,23 +98,24 @@ class Asking:
         )
         return merged, [record.id for record in records]
 
-    def ask_again(self) -> stage.Merged:
+    def ask_again(self) -> tuple[stage.Merged, int]:
         """Read again, once each, what was put down to be asked for; what the system no longer has is marked
         as deleted.
         """
-        total = stage.Merged()
+        total, gone = stage.Merged(), 0
         if self.stream.find is None:
-            return total
+            return total, gone
         asked: set[str] = set()
         while True:
             statement = query("load", "to_ask_again")
             rows = self.connection.execute(statement, self.values | {"count": ASK_AGAIN_RECORDS}).fetchall()
             due = {str(row["id"]): row["asked_at"] for row in rows if row["id"] not in asked}
             if not due:
-                return total
+                return total, gone
             asked |= due.keys()
-            for merged, _ in self._look_up(list(due), "ask again", due):
+            for merged, deleted in self._look_up(list(due), "ask again", due):
                 total += merged
+                gone += deleted
 
     def confirm_absent(self, ids: Sequence[str], told_by: stage.ToldBy) -> int:
         """Ask for records by id; those that the system does not have are marked as deleted. How many were."""

@@ -188,7 +188,9 @@ class _Load:
         if stream.is_whole:
             self._deleted += sweep.after_whole_read(asking, beginning, met, accept_shrink=accept_shrink)
             asking.connection.execute(query("load", "whole_read"), asking.values | {"began_at": beginning.at})
-        self._total += asking.ask_again()
+        again, gone = asking.ask_again()
+        self._total += again
+        self._deleted += gone
         with unit_of_work(asking.connection):
             values = {"began_at": beginning.at, "began_version": beginning.version}
             asking.connection.execute(query("load", "reached_end"), asking.values | values)

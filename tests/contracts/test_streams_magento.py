@@ -257,3 +257,32 @@ def test_a_passing_fault_of_the_network_is_not_noticed(shop: Source, kind: str) 
     shop.control("faults", kind=kind, times=2)
 
     assert shop.load("orders").changed == 1
+
+
+def test_a_record_that_is_asked_for_again_and_gone_is_marked_as_deleted(shop: Source) -> None:
+    kept, gone = place(shop), place(shop)
+    shop.load("orders")
+    shop.control("delete", entity="orders", id=gone)
+    with shop.database.connect() as session:
+        statement = (
+            "insert into cdc.ask_again (connection, stream, id, reason) values ('shop', 'orders', %s, 'test')"
+        )
+        for record_id in (kept, gone, 999):
+            session.execute(statement, (str(record_id),))
+
+    result = shop.load("orders")
+
+    assert (result.deleted, result.changed) == (1, 1)
+    assert shop.rows("orders")[str(gone)]["deleted_at"] is not None
+    assert shop.rows("orders")[str(kept)]["deleted_at"] is None
+    assert shop.table("ask_again") == []
+
+
+def test_a_record_deleted_by_mistake_lives_again_when_it_is_read(shop: Source) -> None:
+    order = place(shop)
+    shop.load("orders")
+    with shop.database.connect() as session:
+        session.execute("update staging.magento__orders set deleted_at = now()")
+
+    assert shop.load("orders").changed == 1
+    assert shop.rows("orders")[str(order)]["deleted_at"] is None

@@ -157,7 +157,7 @@ class Tokens:
         if stored is None:
             raise CredentialsError(
                 f"{self._name} is not logged in.",
-                cure=f"Run `tieout connect xero --connection {self._name}`.",
+                cure=f"Run `tieout connect {self._name}`.",
             )
         try:
             return self._refresh(stored, str(stored["refresh_token"]))
@@ -295,7 +295,7 @@ def _json_or_empty(answer: Answer) -> Any:
 def _refusal(name: str, error: str) -> CredentialsError:
     """Xero's OAuth errors ("OAuth2 troubleshooting")."""
     cures = {
-        "invalid_grant": f"The login has ended: `tieout connect xero --connection {name}`.",
+        "invalid_grant": f"The login has ended: `tieout connect {name}`.",
         "invalid_client": 'Correct client_id and client_secret; a PKCE app has no secret (flow = "pkce").',
         "unauthorized_client": "The app may not use this flow: set `flow` to the kind of app you registered.",
         "invalid_scope": "The app may not ask for one of `scopes`; newer apps know only the granular ones.",
