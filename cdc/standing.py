@@ -35,8 +35,14 @@ def pin(database: psycopg.Connection[dict[str, Any]], connection: Connection, id
     """Remember who answers at a connection the first time; ConfigurationError when it is somebody else later."""
     row = database.execute(
         query("standing", "pin"),
-        {"connection": connection.name, "system": connection.system, "identity": identity.id, "name": identity.name,
-         "is_demo": identity.is_demo, "base_currency": identity.base_currency},
+        {
+            "connection": connection.name,
+            "system": connection.system,
+            "identity": identity.id,
+            "name": identity.name,
+            "is_demo": identity.is_demo,
+            "base_currency": identity.base_currency,
+        },
     ).fetchone()
     if row is None:
         pinned = database.execute(query("standing", "read"), {"connection": connection.name}).fetchone()
@@ -54,7 +60,12 @@ def read(database: psycopg.Connection[dict[str, Any]], name: str) -> dict[str, A
 
 def pause(database: psycopg.Connection[dict[str, Any]], name: str, *, by: str, reason: str) -> None:
     """Let nothing be written to a connection; calls under way end as they will."""
-    _decided(database.execute(query("standing", "pause"), {"connection": name, "by": by, "reason": reason}).rowcount, name)
+    _decided(
+        database.execute(
+            query("standing", "pause"), {"connection": name, "by": by, "reason": reason}
+        ).rowcount,
+        name,
+    )
 
 
 def stop(database: psycopg.Connection[dict[str, Any]], name: str, *, reason: str) -> None:
@@ -62,7 +73,9 @@ def stop(database: psycopg.Connection[dict[str, Any]], name: str, *, reason: str
     database.execute(query("standing", "stop"), {"connection": name, "reason": reason})
 
 
-def resume(database: psycopg.Connection[dict[str, Any]], name: str, *, by: str) -> Literal["paused", "stopped"] | None:
+def resume(
+    database: psycopg.Connection[dict[str, Any]], name: str, *, by: str
+) -> Literal["paused", "stopped"] | None:
     """Allow writing again; returns what it was, None when it was neither."""
     row = database.execute(query("standing", "resume"), {"connection": name, "by": by}).fetchone()
     if row is None:
@@ -72,4 +85,6 @@ def resume(database: psycopg.Connection[dict[str, Any]], name: str, *, by: str) 
 
 def _decided(rows: int, name: str) -> None:
     if not rows:
-        raise ConfigurationError(f"Connection {name} was never connected.", cure=f"Run `tieout connect {name}` first.")
+        raise ConfigurationError(
+            f"Connection {name} was never connected.", cure=f"Run `tieout connect {name}` first."
+        )

@@ -28,6 +28,7 @@ COMMANDS: tuple[click.Command, ...] = (
     look.status,
     look.show,
     look.why,
+    look.psql,
     models.lookups,
     # Deciding.
     decide.dead_letters,
@@ -39,7 +40,11 @@ COMMANDS: tuple[click.Command, ...] = (
 
 
 @click.group(
-    context_settings={"auto_envvar_prefix": "TIEOUT", "help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={
+        "auto_envvar_prefix": "TIEOUT",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+    },
     epilog=EXIT_CODES,
 )
 @click.version_option(package_name="tieout")

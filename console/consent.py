@@ -34,14 +34,16 @@ def wait_for_consent(client: Consenting, *, open_browser: bool) -> None:
     heard: list[str] = []
 
     class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 (the name is the library's)
+        def do_GET(self) -> None:
             asked = urlsplit(self.path)
             if asked.path != back.path:
                 self.send_error(404)
                 return
             heard.append(f"{back.scheme}://{back.netloc}{self.path}")
             refused = "error" in parse_qs(asked.query)
-            body = b"tieout did not get access." if refused else b"tieout is connected. You can close this page."
+            body = (
+                b"tieout did not get access." if refused else b"tieout is connected. You can close this page."
+            )
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
@@ -60,5 +62,8 @@ def wait_for_consent(client: Consenting, *, open_browser: bool) -> None:
         while not heard and time.monotonic() < deadline:
             server.handle_request()
     if not heard:
-        raise CredentialsError("No answer came from the consent page.", cure="Run `tieout connect` again and agree within 5 minutes.")
+        raise CredentialsError(
+            "No answer came from the consent page.",
+            cure="Run `tieout connect` again and agree within 5 minutes.",
+        )
     client.finish_login(heard[0])

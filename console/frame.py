@@ -76,8 +76,13 @@ class App:
     def run(self, command: str, arguments: Mapping[str, object] | None = None) -> Iterator[UUID]:
         """Record one run of a command: when it began, where, and how it ended."""
         run = uuid4()
-        row = {"run": run, "command": command, "arguments": json_dumps(dict(arguments or {})), "host": socket.gethostname(),
-               "process_id": os.getpid()}
+        row = {
+            "run": run,
+            "command": command,
+            "arguments": json_dumps(dict(arguments or {})),
+            "host": socket.gethostname(),
+            "process_id": os.getpid(),
+        }
         with self.database.connect() as connection:
             connection.execute(query("runs", "begin"), row)
         code = ExitCode.BUG
@@ -103,8 +108,13 @@ def command(name: str | None = None, **settings: Any) -> Callable[[Callable[...,
     """A command: adds --settings and --json, prints its report, turns errors into the promised exit codes."""
 
     def decorate(function: Callable[..., Report]) -> click.Command:
-        @click.option("--settings", "settings_file", type=click.Path(path_type=Path, dir_okay=False), envvar="TIEOUT_SETTINGS",
-                      help="Settings file (default: ./tieout.toml).")
+        @click.option(
+            "--settings",
+            "settings_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="TIEOUT_SETTINGS",
+            help="Settings file (default: ./tieout.toml).",
+        )
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
         @functools.wraps(function)
         def wrapped(settings_file: Path | None, as_json: bool, **arguments: Any) -> None:
@@ -112,21 +122,35 @@ def command(name: str | None = None, **settings: Any) -> Callable[[Callable[...,
             try:
                 report = function(app, **arguments)
             except TieoutError as error:
-                sys.exit(_fail(error, as_json=as_json))
+                sys.exit(fail(error, as_json=as_json))
             except psycopg.OperationalError as error:
-                lost = DatabaseDown(f"The database went away: {str(error).strip()}", cure="Start it again; nothing was lost. Then repeat the command.")
-                sys.exit(_fail(lost, as_json=as_json))
+                lost = DatabaseDown(
+                    f"The database went away: {str(error).strip()}",
+                    cure="Start it again; nothing was lost. Then repeat the command.",
+                )
+                sys.exit(fail(lost, as_json=as_json))
             show(report, as_json=as_json)
             sys.exit(int(report.exit_code))
 
-        return click.command(name, **settings)(wrapped)
+        made: click.Command = click.command(name, **settings)(wrapped)
+        return made
 
     return decorate
 
 
-def _fail(error: TieoutError, *, as_json: bool) -> int:
+def fail(error: TieoutError, *, as_json: bool) -> int:
+    """Say what went wrong and what to do; returns the exit code."""
     if as_json:
-        print(json_dumps({"error": type(error).__name__, "message": str(error), "cure": error.cure, "exit_code": int(error.exit_code)}))
+        print(
+            json_dumps(
+                {
+                    "error": type(error).__name__,
+                    "message": str(error),
+                    "cure": error.cure,
+                    "exit_code": int(error.exit_code),
+                }
+            )
+        )
     else:
         console = Console(stderr=True, highlight=False)
         label = "Nothing done" if isinstance(error, LockHeld) else "Stopped"
@@ -143,6 +167,12 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda _: None
         return
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True) as shown:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as shown:
         task = shown.add_task(title, total=None)
         yield lambda detail: shown.update(task, description=f"{title}: {detail}")

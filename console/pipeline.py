@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -17,47 +17,132 @@ from console.frame import App, command, progress
 from console.proofs import shown_proof
 from console.report import Report, table, verdict
 from loaders import poll
-from tieout.errors import ExitCode
+from tieout.errors import ExitCode, LockHeld
 
 FailOn = Literal["new", "any", "none"]
 
-fail_on = click.option("--fail-on", type=click.Choice(["new", "any", "none"]), default="new", show_default=True,
-                       help="Exit 5 when records newly need a person, when any does, or never.")
+fail_on = click.option(
+    "--fail-on",
+    type=click.Choice(["new", "any", "none"]),
+    default="new",
+    show_default=True,
+    help="Exit 5 when records newly need a person, when any does, or never.",
+)
 
 
 @command("load")
 @click.argument("connection", required=False)
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
-@click.option("--full", is_flag=True, help="Read everything again and find what was deleted, whatever the cursors say.")
+@click.option("--full", is_flag=True, help="Read everything again, whatever the cursors say.")
+@click.option(
+    "--sweep",
+    "swept",
+    is_flag=True,
+    help="Also look for what time stamps do not show: deletions, silent edits. Nightly.",
+)
+@click.option(
+    "--accept-shrink", is_flag=True, help="More than a tenth of a stream is really gone: mark it as deleted."
+)
 @fail_on
-def load(app: App, connection: str | None, streams: tuple[str, ...], full: bool, fail_on: FailOn) -> Report:
+def load(
+    app: App,
+    connection: str | None,
+    streams: tuple[str, ...],
+    full: bool,
+    swept: bool,
+    accept_shrink: bool,
+    fail_on: FailOn,
+) -> Report:
     """Mirror what changed in the systems into staging tables.
 
     Example: tieout load shop --stream orders
     """
-    with app.run("load", {"connection": connection, "streams": streams, "full": full}) as run, progress("load") as tell:
-        loaded = load_all(app, run, connection, streams, full=full, tell=tell)
+    with (
+        app.run("load", {"connection": connection, "streams": streams, "full": full}) as run,
+        progress("load") as tell,
+    ):
+        loaded = load_all(
+            app, run, connection, streams, tell=tell, full=full, swept=swept, accept_shrink=accept_shrink
+        )
     return with_exit_code(app, load_report(loaded), fail_on)
 
 
-def load_all(app: App, run: UUID, connection: str | None, streams: tuple[str, ...], *, full: bool, tell: Callable[[str], None]) -> list[tuple[str, Any]]:
-    """Load one or all connections; returns (connection, what one stream brought)."""
-    loaded: list[tuple[str, Any]] = []
+def load_all(
+    app: App,
+    run: UUID,
+    connection: str | None,
+    streams: tuple[str, ...],
+    *,
+    tell: Callable[[str], None],
+    full: bool = False,
+    swept: bool = False,
+    accept_shrink: bool = False,
+) -> list[poll.Loaded]:
+    """Load one or all connections, stream by stream."""
+    loaded: list[poll.Loaded] = []
     for chosen in app.connections(connection):
-        found = poll.load_connection(app.database, app.settings, chosen, streams=streams or None, full=full, run=run,
-                                     progress=lambda words, name=chosen.name: tell(f"{name} {words}"))
-        loaded += [(chosen.name, each) for each in found]
+        loaded += poll.load_connection(
+            app.database,
+            app.settings,
+            chosen,
+            streams=streams or None,
+            full=full,
+            swept=swept,
+            accept_shrink=accept_shrink,
+            run=run,
+            progress=lambda so_far: tell(
+                f"{so_far.connection} {so_far.stream}: {so_far.rows:,} read, {so_far.changed:,} changed"
+            ),
+        )
     return loaded
 
 
-def load_report(loaded: list[tuple[str, Any]]) -> Report:
-    """What was read and what had changed, a row a stream."""
-    rows = [(name, each.stream, each.rows, each.changed, each.bad) for name, each in loaded]
-    data = [{"connection": name, "stream": stream, "rows": read, "changed": changed, "bad": bad} for name, stream, read, changed, bad in rows]
+def load_report(loaded: Sequence[poll.Loaded]) -> Report:
+    """What was read and what had changed, a row a stream; streams that stopped, with the cure."""
+    told = [each for each in loaded if each.rows or each.bad or each.deleted]
+    failed = [
+        (each, each.error)
+        for each in loaded
+        if each.error is not None and not isinstance(each.error, LockHeld)
+    ]
+    shown = [
+        table(
+            "Loaded",
+            ("connection", "stream", "read#", "changed#", "deleted#", "bad#"),
+            [
+                (each.connection, each.stream, each.rows, each.changed, each.deleted, each.bad)
+                for each in told
+            ],
+            empty="Loaded: nothing new in any stream.",
+        )
+    ]
+    if failed:
+        shown.append(
+            table(
+                "Streams that stopped",
+                ("connection", "stream", "why", "what to do"),
+                [(each.connection, each.stream, str(error), error.cure) for each, error in failed],
+            )
+        )
     return Report(
-        data={"streams": data, "rows": sum(row[2] for row in rows), "changed": sum(row[3] for row in rows)},
-        shown=[table("Loaded", ("connection", "stream", "read#", "changed#", "bad#"), [row for row in rows if row[2] or row[4]],
-                     empty="Loaded: nothing new in any stream.")],
+        data={
+            "streams": [
+                {
+                    "connection": each.connection,
+                    "stream": each.stream,
+                    "rows": each.rows,
+                    "changed": each.changed,
+                    "deleted": each.deleted,
+                    "bad": each.bad,
+                    "error": str(each.error) if each.error else None,
+                }
+                for each in loaded
+            ],
+            "rows": sum(each.rows for each in loaded),
+            "changed": sum(each.changed for each in loaded),
+        },
+        shown=shown,
+        exit_code=max((error.exit_code for _, error in failed), default=ExitCode.DONE),
     )
 
 
@@ -79,12 +164,18 @@ def diff(app: App, models: tuple[str, ...], full: bool, fail_on: FailOn) -> Repo
 
 def diff_report(found: Any) -> Report:
     """What a diff put into the outbox, a row a model."""
-    columns = ("looked_at", "created", "updated", "removed", "held", "dropped", "drift")
+    columns = ("drivers", "created", "updated", "removed", "held", "dropped", "skipped", "drift")
     rows = [(each.model, *(getattr(each, name) for name in columns)) for each in found.models]
     return Report(
         data={"models": [dict(zip(("model", *columns), row, strict=True)) for row in rows]},
-        shown=[table("Difference", ("model", *(f"{name.replace('_', ' ')}#" for name in columns)), [row for row in rows if any(row[1:])],
-                     empty="Difference: nothing to look at.")],
+        shown=[
+            table(
+                "Difference",
+                ("model", *(f"{name.replace('_', ' ')}#" for name in columns)),
+                [row for row in rows if any(row[1:])],
+                empty="Difference: nothing to look at.",
+            )
+        ],
     )
 
 
@@ -99,16 +190,41 @@ def drain(app: App, connection: str | None, fail_on: FailOn) -> Report:
     A call whose answer was lost is never just repeated: the target is asked first what became of it.
     """
     with app.run("drain", {"connection": connection}) as run, progress("drain") as tell:
-        drained = drainer.drain(app.database, app.settings, run=run, connections=[connection] if connection else None, progress=tell)
+        drained = drainer.drain(
+            app.database,
+            app.settings,
+            run=run,
+            connections=[connection] if connection else None,
+            progress=tell,
+        )
     return with_exit_code(app, drain_report(drained), fail_on)
 
 
-def drain_report(drained: Any) -> Report:
-    """What was sent and what came of it."""
-    columns = ("calls", "applied", "unchanged", "rejected", "held", "in_doubt", "later")
+def drain_report(drained: drainer.Drained) -> Report:
+    """What was sent and what came of it; targets that were not written to, and why."""
+    columns = ("calls", "applied", "unchanged", "adopted", "rejected", "held", "in_doubt", "later", "waiting")
     data = {name: getattr(drained, name) for name in columns}
     rows = [tuple(data.values())] if any(data.values()) else []
-    return Report(data=data, shown=[table("Sent", [f"{name.replace('_', ' ')}#" for name in columns], rows, empty="Sent: nothing was ready.")])
+    shown = [
+        table(
+            "Sent", [f"{name.replace('_', ' ')}#" for name in columns], rows, empty="Sent: nothing was ready."
+        )
+    ]
+    if drained.not_written:
+        shown.append(table("Not written to", ("target", "why"), sorted(drained.not_written.items())))
+    if drained.errors:
+        shown.append(
+            table("Stopped", ("why", "what to do"), [(str(error), error.cure) for error in drained.errors])
+        )
+    return Report(
+        data={
+            **data,
+            "not_written": dict(drained.not_written),
+            "errors": [str(error) for error in drained.errors],
+        },
+        shown=shown,
+        exit_code=drained.errors[0].exit_code if drained.errors else ExitCode.DONE,
+    )
 
 
 @command("marts")
@@ -125,8 +241,17 @@ def marts(app: App) -> Report:
 def marts_report(refreshed: Any) -> Report:
     """How many rows of each mart were made again."""
     rows = [(name, count) for name, count in refreshed]
-    return Report(data={"marts": dict(rows)}, shown=[table("Marts", ("mart", "rows refreshed#"), [row for row in rows if row[1]],
-                                                           empty="Marts: nothing changed.")])
+    return Report(
+        data={"marts": dict(rows)},
+        shown=[
+            table(
+                "Marts",
+                ("mart", "rows refreshed#"),
+                [row for row in rows if row[1]],
+                empty="Marts: nothing changed.",
+            )
+        ],
+    )
 
 
 @command("sync")
@@ -141,7 +266,7 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
     """
     reports: dict[str, Report] = {}
     with app.run("sync") as run, progress("sync") as tell:
-        reports["load"] = load_report(load_all(app, run, None, (), full=False, tell=tell))
+        reports["load"] = load_report(load_all(app, run, None, (), tell=tell))
         tell("diff")
         reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run))
         reports["drain"] = drain_report(drainer.drain(app.database, app.settings, run=run, progress=tell))
@@ -150,7 +275,10 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
         if with_proof:
             tell("prove")
             reports["prove"] = shown_proof(proof.prove(app.database, app.settings, run=run))
-    joined = Report(data={name: each.data for name, each in reports.items()}, shown=[part for each in reports.values() for part in each.shown])
+    joined = Report(
+        data={name: each.data for name, each in reports.items()},
+        shown=[part for each in reports.values() for part in each.shown],
+    )
     return with_exit_code(app, joined, fail_on)
 
 
@@ -165,10 +293,14 @@ def prove(app: App, connection: str | None) -> Report:
     """
     with app.run("prove", {"connection": connection}) as run, progress("prove"):
         started = time.monotonic()
-        proved = proof.prove(app.database, app.settings, run=run, connections=[connection] if connection else None)
+        proved = proof.prove(
+            app.database, app.settings, run=run, connections=[connection] if connection else None
+        )
         seconds = time.monotonic() - started
     made = shown_proof(proved)
-    return Report(data={**made.data, "seconds": round(seconds, 1)}, shown=made.shown, exit_code=made.exit_code)
+    return Report(
+        data={**made.data, "seconds": round(seconds, 1)}, shown=made.shown, exit_code=made.exit_code
+    )
 
 
 def with_exit_code(app: App, made: Report, fail_on: FailOn) -> Report:
@@ -179,6 +311,13 @@ def with_exit_code(app: App, made: Report, fail_on: FailOn) -> Report:
     needs = {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
     shown = list(made.shown)
     if newly:
-        shown.append(verdict(False, f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."))
-    return Report(data={**made.data, "newly_dead": newly, "dead_letters": total}, shown=shown,
-                  exit_code=ExitCode.NEWLY_DEAD if needs else made.exit_code)
+        shown.append(
+            verdict(
+                False, f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."
+            )
+        )
+    return Report(
+        data={**made.data, "newly_dead": newly, "dead_letters": total},
+        shown=shown,
+        exit_code=ExitCode.NEWLY_DEAD if needs else made.exit_code,
+    )

@@ -22,16 +22,26 @@ def sandbox() -> None:
     """
 
 
-_folder = click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to keep their addresses and logs "
-                       "(default: `sandbox` in the data folder).")
+_folder = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to keep their addresses and logs (default: `sandbox` in the data folder).",
+)
 
 
-@command("start", help="Start both stand-ins and print addresses and credentials.\n\nExample: tieout sandbox start --json")
+@command(
+    "start",
+    help="Start both stand-ins and print addresses and credentials.\n\nExample: tieout sandbox start --json",
+)
 @_folder
-@click.option("--unlimited", is_flag=True, help="Lift Xero's limits a minute and a day, as for a new connection of a higher tier.")
+@click.option(
+    "--unlimited",
+    is_flag=True,
+    help="Lift Xero's limits a minute and a day, as for a new connection of a higher tier.",
+)
 def start(app: App, folder: Path | None, unlimited: bool) -> Report:
     """Start what does not run yet."""
-    options = {"xero": {"minute_limit": None, "day_limit": None}} if unlimited else {}
+    options = {"xero": {"minute": None, "day": None}} if unlimited else {}
     return _report(stands.start(_place(app, folder), options=options))
 
 
@@ -59,8 +69,23 @@ def _place(app: App, folder: Path | None) -> Path:
 
 
 def _report(standing: list[stands.Standing]) -> Report:
-    data = {each.system: {"address": each.address, "credentials": dict(each.credentials), "process_id": each.process_id} for each in standing}
-    shown = [table("Stand-ins", ("system", "address", "process#"), [(each.system, each.address, each.process_id) for each in standing],
-                   empty="None runs. Start them with `tieout sandbox start`.")]
-    shown += [facts(f"Credentials of the {each.system} stand-in", dict(each.credentials)) for each in standing]
+    data = {
+        each.system: {
+            "address": each.address,
+            "credentials": dict(each.credentials),
+            "process_id": each.process_id,
+        }
+        for each in standing
+    }
+    shown = [
+        table(
+            "Stand-ins",
+            ("system", "address", "process#"),
+            [(each.system, each.address, each.process_id) for each in standing],
+            empty="None runs. Start them with `tieout sandbox start`.",
+        )
+    ]
+    shown += [
+        facts(f"Credentials of the {each.system} stand-in", dict(each.credentials)) for each in standing
+    ]
     return Report(data=data, shown=shown)

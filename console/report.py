@@ -54,7 +54,9 @@ def plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> RenderableType:
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
+) -> RenderableType:
     """A table with a title; columns whose name ends in `#` are numbers and stand on the right."""
     rows = [tuple(row) for row in rows]
     if not rows and empty:
@@ -62,7 +64,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", expand=False)
     for name in columns:
         is_number = name.endswith("#")
-        made.add_column(name.rstrip("#"), justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+        made.add_column(
+            name.rstrip("#"), justify="right" if is_number else "left", overflow="fold", no_wrap=is_number
+        )
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
     return made
@@ -70,7 +74,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def facts(title: str, values: Mapping[str, object]) -> RenderableType:
     """Names and values, one a line."""
-    made = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    made = Table(
+        title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False
+    )
     made.add_column(style="dim")
     made.add_column(overflow="fold")
     for name, value in values.items():

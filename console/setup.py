@@ -23,7 +23,7 @@ _EXAMPLE = "console/tieout.example.toml"
 
 @command("init")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="tieout.toml")
-def init(app: App, file: Path) -> Report:
+def init(_app: App, file: Path) -> Report:
     """Write a commented settings file to fill in.
 
     Example: tieout init
@@ -35,9 +35,14 @@ def init(app: App, file: Path) -> Report:
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError as error:
-        raise UsageError(f"{file} exists already.", cure="Edit it, or name another file: tieout init other.toml.") from error
+        raise UsageError(
+            f"{file} exists already.", cure="Edit it, or name another file: tieout init other.toml."
+        ) from error
     file.chmod(0o600)
-    return Report(data={"file": str(file)}, shown=[f"Wrote {file}. Next: fill it in, then `tieout migrate` and `tieout check`."])
+    return Report(
+        data={"file": str(file)},
+        shown=[f"Wrote {file}. Next: fill it in, then `tieout migrate` and `tieout check`."],
+    )
 
 
 @command("migrate")
@@ -49,7 +54,11 @@ def migrate(app: App) -> Report:
     Safe to run twice, and from two places at once. Starts the embedded Postgres when no database URL is set.
     """
     applied = run_migrations(app.unchecked_database)
-    words = f"Applied {len(applied)}: {', '.join(applied)}." if applied else "Nothing to apply: the database is up to date."
+    words = (
+        f"Applied {len(applied)}: {', '.join(applied)}."
+        if applied
+        else "Nothing to apply: the database is up to date."
+    )
     return Report(data={"applied": applied}, shown=[words])
 
 
@@ -75,9 +84,25 @@ def connect(app: App, connection: str, no_browser: bool) -> Report:
         client.close()
     with app.database.connect() as database:
         pin(database, chosen, identity)
-    shown = facts(f"{chosen.name} is connected", {"to": identity.name, "identity": identity.id, "base currency": identity.base_currency,
-                                                  "demo organisation": identity.is_demo, "writes": chosen.writes})
-    return Report(data={"connection": chosen.name, "identity": identity.id, "name": identity.name, "writes": chosen.writes}, shown=[shown])
+    shown = facts(
+        f"{chosen.name} is connected",
+        {
+            "to": identity.name,
+            "identity": identity.id,
+            "base currency": identity.base_currency,
+            "demo organisation": identity.is_demo,
+            "writes": chosen.writes,
+        },
+    )
+    return Report(
+        data={
+            "connection": chosen.name,
+            "identity": identity.id,
+            "name": identity.name,
+            "writes": chosen.writes,
+        },
+        shown=[shown],
+    )
 
 
 @command("check")
@@ -103,8 +128,16 @@ def check(app: App, connection: str | None) -> Report:
             rows.append((chosen.name, False, str(error), error.cure))
     good = all(row[1] for row in rows)
     return Report(
-        data={"ok": good, "checks": [{"what": what, "ok": fine, "found": found, "cure": cure} for what, fine, found, cure in rows]},
-        shown=[table("Checks", ("what", "ok", "found", "what to do"), rows), verdict(good, "All well." if good else "Something needs a person.")],
+        data={
+            "ok": good,
+            "checks": [
+                {"what": what, "ok": fine, "found": found, "cure": cure} for what, fine, found, cure in rows
+            ],
+        },
+        shown=[
+            table("Checks", ("what", "ok", "found", "what to do"), rows),
+            verdict(good, "All well." if good else "Something needs a person."),
+        ],
         exit_code=ExitCode.DONE if good else ExitCode.PERSON,
     )
 
@@ -120,7 +153,10 @@ def pause(app: App, connection: str, reason: str) -> Report:
     chosen = app.settings.connection(connection)
     with app.database.connect() as database:
         pause_connection(database, chosen.name, by=person(), reason=reason)
-    return Report(data={"connection": chosen.name, "paused": True}, shown=[f"{chosen.name} is paused: nothing is written to it."])
+    return Report(
+        data={"connection": chosen.name, "paused": True},
+        shown=[f"{chosen.name} is paused: nothing is written to it."],
+    )
 
 
 @command("resume")
@@ -134,8 +170,13 @@ def resume(app: App, connection: str) -> Report:
     with app.database.connect() as database:
         was = resume_connection(database, chosen.name, by=person())
     if was is None:
-        raise ConfigurationError(f"{chosen.name} was neither paused nor stopped.", cure="Nothing needs to be done.")
-    return Report(data={"connection": chosen.name, "was": was}, shown=[f"{chosen.name} may be written to again (it was stopped: {was})."])
+        raise ConfigurationError(
+            f"{chosen.name} was neither paused nor stopped.", cure="Nothing needs to be done."
+        )
+    return Report(
+        data={"connection": chosen.name, "was": was},
+        shown=[f"{chosen.name} may be written to again (it was stopped: {was})."],
+    )
 
 
 def person() -> str:

@@ -41,7 +41,8 @@ class Standing:
         """Whether that very process still runs."""
         try:
             process = psutil.Process(self.process_id)
-            return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - self.started) < 1
+            is_zombie = process.status() == psutil.STATUS_ZOMBIE
+            return not is_zombie and bool(abs(process.create_time() - self.started) < 1)
         except psutil.NoSuchProcess:
             return False
 
@@ -84,7 +85,9 @@ def _check_installed() -> None:
     try:
         import flask  # noqa: F401
     except ImportError as error:
-        raise ConfigurationError("The stand-ins are not installed.", cure="Install them: pip install 'tieout[sandbox]'.") from error
+        raise ConfigurationError(
+            "The stand-ins are not installed.", cure="Install them: pip install 'tieout[sandbox]'."
+        ) from error
 
 
 def _start_one(folder: Path, system: str, options: Mapping[str, object]) -> Standing:
@@ -95,18 +98,35 @@ def _start_one(folder: Path, system: str, options: Mapping[str, object]) -> Stan
     ready = folder / f"{system}.ready"
     # Its own session and files: it must neither end with this command nor keep the caller's pipes open.
     with ready.open("wb") as out, log.open("ab") as errors:
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, start_new_session=True,
-                                   cwd=Path(__file__).resolve().parent.parent)
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         line = ready.read_bytes()
         if line.endswith(b"\n"):
             told = json.loads(line)
             ready.unlink()
-            return Standing(system=system, address=told["address"], credentials=told["credentials"], process_id=process.pid,
-                            started=psutil.Process(process.pid).create_time())
+            return Standing(
+                system=system,
+                address=told["address"],
+                credentials=told["credentials"],
+                process_id=process.pid,
+                started=psutil.Process(process.pid).create_time(),
+            )
         if process.poll() is not None:
-            raise ConfigurationError(f"The {system} stand-in ended at once (code {process.returncode}).", cure=f"Its words are in {log}.")
+            raise ConfigurationError(
+                f"The {system} stand-in ended at once (code {process.returncode}).",
+                cure=f"Its words are in {log}.",
+            )
         time.sleep(0.05)
     process.terminate()
-    raise RetryLater(f"The {system} stand-in was not ready within {START_SECONDS} s.", cure=f"Its words are in {log}; try again.")
+    raise RetryLater(
+        f"The {system} stand-in was not ready within {START_SECONDS} s.",
+        cure=f"Its words are in {log}; try again.",
+    )

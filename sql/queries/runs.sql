@@ -10,3 +10,16 @@ set
     finished_at = clock_timestamp(),
     exit_code = %(exit_code)s
 where run = %(run)s;
+
+-- name: made
+-- Records that targets hold because of us, by entity, adopted ones apart.
+select
+    entity,
+    count(*) filter (where not is_adopted) as made,
+    count(*) filter (where is_adopted) as adopted
+from cdc.links
+where
+    target_id is not null
+    and not is_gone
+group by entity
+order by entity;

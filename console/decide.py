@@ -1,0 +1,213 @@
+"""Deciding: `dead-letters` and `holds`. Who decided what, when and why is kept with the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import click
+
+from cdc import desk, report
+from cdc.desk import Chosen
+from console.frame import App, command
+from console.letters import dead_letter_groups, hold_groups
+from console.report import Report
+from console.setup import person
+from tieout.db import json_loads
+from tieout.errors import UsageError
+
+
+def _chosen(function: Callable[..., Report]) -> Callable[..., Report]:
+    """The options by which entries are named, alike in every command."""
+    for option in (
+        click.option("--cause", help="Only those of this cause, as the list names it."),
+        click.option("--model", help="Only those of this outbound model."),
+        click.option("--entity", help="Only this kind of record, such as invoices."),
+        click.option("--connection", help="Only this target."),
+        click.argument("keys", nargs=-1),
+    ):
+        function = option(function)
+    return function
+
+
+_reason = click.option("--reason", help="Kept with the decision.")
+_reason_needed = click.option("--reason", required=True, help="Kept with the decision.")
+
+
+class _Verb(Protocol):
+    """A decision of `cdc.desk`."""
+
+    def __call__(self, connection: report.Session, chosen: Chosen, *, by: str, reason: str) -> int: ...
+
+
+def _decide(
+    app: App, verb: _Verb, done: str, then: str, reason: str | None, names: Mapping[str, Any]
+) -> Report:
+    """Let a person's decision take effect; it is kept with who and why."""
+    chosen = Chosen(**{**names, "keys": tuple(names["keys"]) or None})
+    with app.database.connect() as database:
+        count = verb(database, chosen, by=person(), reason=reason or "")
+    words = f"{done}: {count}. {then if count else 'Nothing matched: see the list.'}"
+    return Report(data={"decided": count}, shown=[words])
+
+
+@click.group("dead-letters", invoke_without_command=True)
+@click.pass_context
+def dead_letters(context: click.Context) -> None:
+    """Records that need a person: what is wrong, what to do, and who can.
+
+    Example: tieout dead-letters
+
+    Grouped by cause. Most cure themselves: correct the lookup, the source or the target, and the next `tieout sync`
+    delivers them.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_dead)
+
+
+@command("list")
+@click.option("--cause", help="Only this cause.")
+@click.option("--connection", help="Only this target.")
+def list_dead(app: App, cause: str | None = None, connection: str | None = None) -> Report:
+    """List dead letters by cause.
+
+    Example: tieout dead-letters list --json
+    """
+    with app.database.connect() as database:
+        groups = report.dead_letters(database, target=connection, cause=cause)
+    return Report(
+        data={
+            "dead_letters": sum(group.count for group in groups),
+            "groups": [_group(group) for group in groups],
+        },
+        shown=dead_letter_groups(groups),
+    )
+
+
+@command("retry")
+@_chosen
+@_reason
+def retry(app: App, reason: str | None, **names: Any) -> Report:
+    """Send dead letters once more as they are, after the cause was removed at the target.
+
+    Example: tieout dead-letters retry --cause "account unknown"
+    """
+    return _decide(app, desk.retry, "To be sent again", "Next: `tieout drain`.", reason, names)
+
+
+@command("discard")
+@_chosen
+@_reason_needed
+def discard(app: App, reason: str | None, **names: Any) -> Report:
+    """Give dead letters up; the same content is not offered again.
+
+    Example: tieout dead-letters discard shop/order/17/1 --reason "booked by hand"
+    """
+    return _decide(app, desk.discard, "Given up", "A change at the source makes a new entry.", reason, names)
+
+
+@command("edit")
+@click.argument("key")
+@click.argument("path")
+@click.argument("value")
+@click.option("--entity", help="Where the key names several records.")
+@_reason_needed
+def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: str) -> Report:
+    """Override one field of a record from now on; VALUE is JSON, null takes the override back.
+
+    Example: tieout dead-letters edit shop/order/17/1 DueDate '"2026-11-30"' --reason "agreed by phone"
+    """
+    try:
+        parsed = json_loads(value)
+    except ValueError as error:
+        raise UsageError(
+            f"{value!r} is not JSON.", cure="Text stands in double quotes inside single ones: '\"text\"'."
+        ) from error
+    with app.database.connect() as database:
+        desk.edit(database, key, path, parsed, by=person(), reason=reason, entity=entity)
+    return Report(
+        data={"key": key, "path": path, "value": parsed},
+        shown=[f"{key}: {path} is {value} from now on. Next: `tieout diff`."],
+    )
+
+
+@click.group("holds", invoke_without_command=True)
+@click.pass_context
+def holds(context: click.Context) -> None:
+    """Entries that wait for a yes: first runs, changes to settled documents, floods.
+
+    Example: tieout holds
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_holds)
+
+
+@command("list")
+@click.option("--connection", help="Only this target.")
+def list_holds(app: App, connection: str | None = None) -> Report:
+    """List what is held, by model and reason.
+
+    Example: tieout holds list
+    """
+    with app.database.connect() as database:
+        groups = report.holds(database, target=connection)
+    return Report(
+        data={"held": sum(group.count for group in groups), "groups": [_group(group) for group in groups]},
+        shown=hold_groups(groups),
+    )
+
+
+@command("approve")
+@_chosen
+@_reason
+def approve(app: App, reason: str | None, **names: Any) -> Report:
+    """Let held entries go as they are; another content needs another yes.
+
+    Example: tieout holds approve --model out_xero__invoices
+
+    Without a name: all that first runs and limits hold, and nothing that is held for a reason of its own.
+    """
+    return _decide(app, desk.approve, "Approved", "Next: `tieout drain`.", reason, names)
+
+
+@command("refuse")
+@_chosen
+@_reason_needed
+def refuse(app: App, reason: str | None, **names: Any) -> Report:
+    """Do not send held entries; the same content is not offered again.
+
+    Example: tieout holds refuse shop/order/17/1 --reason "test order"
+    """
+    return _decide(app, desk.refuse, "Refused", "A change at the source makes a new entry.", reason, names)
+
+
+@command("accept-as-is")
+@_chosen
+@_reason_needed
+def accept_as_is(app: App, reason: str | None, **names: Any) -> Report:
+    """Make the target's present state the agreed one.
+
+    Example: tieout holds accept-as-is shop/order/17/1 --reason "recoded by the accountant"
+    """
+    return _decide(
+        app,
+        desk.accept_as_is,
+        "Accepted as they are",
+        "The target's values are the agreed ones now.",
+        reason,
+        names,
+    )
+
+
+for each in (list_dead, retry, discard, edit):
+    dead_letters.add_command(each)
+for each in (list_holds, approve, refuse, accept_as_is):
+    holds.add_command(each)
+
+
+def _group(group: report.Group) -> dict[str, Any]:
+    return {
+        "connection": group.connection, "entity": group.entity, "cause": group.cause, "count": group.count, "money": dict(group.money),
+        "oldest": group.oldest, "who": group.who, "reason": group.reason, "cure": group.cure, "model": group.model,
+        "held_for": group.held_for, "operation": group.operation, "keys": list(group.keys),
+    }  # fmt: skip

@@ -1,0 +1,277 @@
+"""What analysts use: `build`, `plan` and `lookups missing`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import RenderableType
+
+from cdc import against
+from cdc import build as builder
+from cdc import lookups as lookup
+from cdc import plan as planner
+from console.frame import App, command, progress
+from console.report import Report, money, table, verdict
+
+
+@command("build")
+@click.option("--force", is_flag=True, help="Build also when nothing changed.")
+@click.option("--unit", is_flag=True, help="Run the models' unit tests too.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse lookups that name what the target does not have; else they are warnings.",
+)
+def build(app: App, force: bool, unit: bool, strict: bool) -> Report:
+    """Build the models beside those in force, test and check them there, and switch in at once.
+
+    Example: tieout build
+
+    Run it when a model or lookup changed. Until the switch everything else reads the old set; a set that fails a test
+    or a check is never put in force.
+    """
+    with app.run("build") as _, progress("build") as tell:
+        built = builder.build(
+            app.settings, app.database, force=force, unit=unit, strict=strict, progress=tell
+        )
+    if built.is_unchanged:
+        words = "Nothing changed: the set in force stays."
+    else:
+        words = (
+            f"In force: {built.outbound} outbound models and {built.marts} marts, {built.tests} tests passed"
+            + (f", {built.unit_tests} unit tests passed" if unit else "")
+            + f", in {built.seconds:.1f} s."
+        )
+    shown: list[RenderableType] = [words]
+    if built.changed_models:
+        shown.append(
+            f"Changed: {', '.join(built.changed_models)}. Changes to documents that exist are held until `tieout holds approve`."
+        )
+    if built.warnings:
+        shown.append(table("Warnings", ("what",), [(warning,) for warning in built.warnings]))
+    return Report(
+        data={
+            "build": built.build,
+            "unchanged": built.is_unchanged,
+            "new": list(built.new_models),
+            "changed": list(built.changed_models),
+            "gone": list(built.gone_models),
+            "tests": built.tests,
+            "unit_tests": built.unit_tests,
+            "warnings": list(built.warnings),
+        },
+        shown=shown,
+    )
+
+
+@command("plan")
+@click.argument("key", required=False)
+@click.option("--connection", help="Only this target.")
+@click.option("--entity", help="Only this kind of record, such as invoices.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="How many entries are shown field by field.",
+)
+@click.option(
+    "--against",
+    "compare",
+    is_flag=True,
+    help="Instead: what the models and lookups as they lie there now would change.",
+)
+@click.option(
+    "--models",
+    "project_dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="With --against: the dbt project to compare (default: the one in the settings).",
+)
+@click.option(
+    "--lookups",
+    "lookups_dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="With --against: the folder of lookups to compare.",
+)
+def plan(
+    app: App,
+    key: str | None,
+    connection: str | None,
+    entity: str | None,
+    limit: int,
+    compare: bool,
+    project_dir: Path | None,
+    lookups_dir: Path | None,
+) -> Report:
+    """Show what the next drain would send, field by field, with the money and the calls. Sends nothing.
+
+    Example: tieout plan shop/order/17
+
+    With --against: build the models as they lie there now beside those in force, and show which rows and fields of the
+    targets would change. Nothing is put in force.
+    """
+    if compare:
+        with progress("compare") as tell:
+            return _against(
+                against.compare(
+                    app.settings,
+                    app.database,
+                    project_dir=project_dir,
+                    lookups_dir=lookups_dir,
+                    shown=limit,
+                    progress=tell,
+                )
+            )
+    with app.database.connect() as session:
+        found = planner.plan(
+            session, app.settings, connection=connection, entity=entity, key=key, limit=limit
+        )
+    columns = ("target", "entity", "operation", "state", "entries#", "amount#", "calls#")
+    shown: list[RenderableType] = [
+        table(
+            "The outbox",
+            columns,
+            [
+                (
+                    each.connection,
+                    each.entity,
+                    each.operation,
+                    each.state,
+                    each.entries,
+                    money(each.amount, each.currency),
+                    each.calls,
+                )
+                for each in found.sums
+            ],
+            empty="Nothing would be sent.",
+        )
+    ]
+    shown += [_entry(each) for each in found.entries]
+    if found.total > len(found.entries):
+        shown.append(
+            f"{found.total - len(found.entries)} more: raise --limit, or name the beginning of a key."
+        )
+    return Report(data=_plan_data(found), shown=shown)
+
+
+@click.group()
+def lookups() -> None:
+    """Lookups: the CSV files that say which account, tax type or clearing account is meant.
+
+    Example: tieout lookups missing
+    """
+
+
+@command("missing")
+def missing(app: App) -> Report:
+    """Print the rows that are missing in lookups, ready to paste, with the documents and money that wait for each.
+
+    Example: tieout lookups missing
+    """
+    with app.database.connect() as session:
+        rows = lookup.missing(session)
+    return Report(
+        data={
+            "missing": [
+                {
+                    "file": row.file,
+                    "row": row.row,
+                    "documents": row.documents,
+                    "amount": row.amount,
+                    "currency": row.currency,
+                    "reason": row.reason,
+                    "example": row.example,
+                }
+                for row in rows
+            ]
+        },
+        shown=[
+            table(
+                "Rows to add",
+                ("file", "row to paste", "documents#", "money that waits#", "why", "for example"),
+                [
+                    (
+                        row.file,
+                        row.row,
+                        row.documents,
+                        money(row.amount, row.currency),
+                        row.reason,
+                        row.example,
+                    )
+                    for row in rows
+                ],
+                empty="No lookup lacks a row.",
+            ),
+            *(
+                ["Add the rows, then `tieout build`; the next `tieout sync` delivers what waited."]
+                if rows
+                else []
+            ),
+        ],
+    )
+
+
+lookups.add_command(missing)
+
+
+def _entry(entry: planner.PlannedEntry) -> RenderableType:
+    title = (
+        f"{entry.operation} {entry.entity} {entry.key} ({entry.state}) {money(entry.amount, entry.currency)}"
+    )
+    if entry.reason:
+        title += f": {entry.reason}"
+    return table(
+        title, ("field", "before", "after"), [(each.name, each.before, each.after) for each in entry.fields]
+    )
+
+
+def _plan_data(found: planner.Plan) -> dict[str, object]:
+    return {
+        "total": found.total,
+        "sums": [
+            {"connection": each.connection, "entity": each.entity, "operation": each.operation, "state": each.state, "entries": each.entries,
+             "amount": each.amount, "currency": each.currency, "calls": each.calls}
+            for each in found.sums
+        ],
+        "entries": [
+            {"connection": each.connection, "entity": each.entity, "key": each.key, "operation": each.operation, "state": each.state,
+             "reason": each.reason, "amount": each.amount, "currency": each.currency,
+             "fields": [{"name": field.name, "before": field.before, "after": field.after} for field in each.fields]}
+            for each in found.entries
+        ],
+    }  # fmt: skip
+
+
+def _against(found: against.Against) -> Report:
+    shown: list[RenderableType] = [
+        table(
+            "What would change",
+            ("model", "new#", "gone#", "changed#", "total before#", "total after#"),
+            [
+                (each.model, each.new, each.gone, each.changed, each.total_before, each.total_after)
+                for each in found.models
+                if each.new or each.gone or each.changed
+            ],
+            empty="",
+        )
+    ]
+    shown += [
+        table(
+            f"{row.kind} {row.model} {row.key}" + (f" line {row.line}" if row.line else ""),
+            ("field", "before", "after"),
+            [(field.name, field.before, field.after) for field in row.fields],
+        )
+        for row in found.rows
+    ]
+    same = verdict(True, "The same of every row: nothing would change.")
+    return Report(
+        data={
+            "same": found.is_same,
+            "models": [{"model": each.model, "new": each.new, "gone": each.gone, "changed": each.changed, "total_before": each.total_before,
+                        "total_after": each.total_after} for each in found.models],
+            "rows": [{"model": row.model, "key": row.key, "line": row.line, "kind": row.kind,
+                      "fields": [{"name": field.name, "before": field.before, "after": field.after} for field in row.fields]} for row in found.rows],
+        },
+        shown=[same] if found.is_same else shown,
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""How a proof is shown: totals a flow and currency, the days that are not simply equal, and the records behind them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+
+from rich.console import RenderableType
+
+from cdc.proof_records import Named, Proof, Total
+from console.report import Report, money, table, verdict
+from tieout.errors import ExitCode
+
+SHOWN_NAMES = 40
+"""Named records on the screen; `--json` has all of them."""
+
+
+def shown_proof(proof: Proof) -> Report:
+    """The proof as data and as tables; exit code 5 when a difference has no explanation."""
+    gross = [total for total in proof.totals if total.measure == "gross"]
+    shown: list[RenderableType] = [
+        table(
+            "Proof, read afresh from the target",
+            (
+                "flow",
+                "currency",
+                "days#",
+                "source#",
+                "source amount#",
+                "target#",
+                "target amount#",
+                "explained#",
+                "proved",
+            ),
+            _by_flow(gross),
+            empty="Nothing to prove: no documents on either side.",
+        )
+    ]
+    behind = [(total, named) for total in gross for named in total.named]
+    if behind:
+        shown.append(_named(behind))
+    left = proof.unexplained
+    sentence = "Proved: every total is equal, or a named record explains the difference."
+    shown.append(
+        verdict(
+            proof.is_proved,
+            sentence if proof.is_proved else f"NOT proved: {len(left)} record(s) have no explanation.",
+        )
+    )
+    return Report(
+        data={
+            "proved": proof.is_proved,
+            "skipped": proof.skipped,
+            "totals": [_total(total) for total in proof.totals],
+        },
+        shown=shown,
+        exit_code=ExitCode.DONE if proof.is_proved else ExitCode.NEWLY_DEAD,
+    )
+
+
+def _by_flow(totals: Iterable[Total]) -> list[tuple[object, ...]]:
+    groups: dict[tuple[str, str], list[Total]] = defaultdict(list)
+    for total in totals:
+        groups[total.flow, total.currency].append(total)
+    return [
+        (
+            flow.replace("_", " "),
+            currency,
+            len(each),
+            sum(total.source_count for total in each),
+            money(sum((total.source_amount for total in each), Decimal(0))),
+            sum(total.target_count for total in each),
+            money(sum((total.target_amount for total in each), Decimal(0))),
+            money(sum((total.explained_amount for total in each), Decimal(0))),
+            all(total.is_proved for total in each),
+        )
+        for (flow, currency), each in sorted(groups.items())
+    ]
+
+
+def _named(behind: list[tuple[Total, Named]]) -> RenderableType:
+    # What nothing explains comes first: that is what a person looks for.
+    ordered = sorted(behind, key=lambda pair: (pair[1].is_explained, pair[0].flow, pair[0].day))
+    rows = [
+        (
+            total.flow.replace("_", " "),
+            total.day,
+            named.key or named.number,
+            named.kind,
+            money(named.amount, total.currency),
+            named.reason,
+        )
+        for total, named in ordered[:SHOWN_NAMES]
+    ]
+    left = len(ordered) - len(rows)
+    title = "Records behind the differences" + (
+        f" (first {len(rows)}; {left} more with --json)" if left else ""
+    )
+    return table(title, ("flow", "day", "record", "kind", "amount#", "why"), rows)
+
+
+def _total(total: Total) -> dict[str, object]:
+    return {
+        "flow": total.flow, "source": total.source_connection, "target": total.target_connection, "currency": total.currency,
+        "day": total.day, "measure": total.measure, "source_count": total.source_count, "source_amount": total.source_amount,
+        "target_count": total.target_count, "target_amount": total.target_amount, "explained_amount": total.explained_amount,
+        "equal": total.is_equal, "proved": total.is_proved,
+        "records": [
+            {"kind": named.kind, "key": named.key, "number": named.number, "target_id": named.target_id, "amount": named.amount,
+             "reason": named.reason, "explained": named.is_explained}
+            for named in total.named
+        ],
+    }  # fmt: skip
