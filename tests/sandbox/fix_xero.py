@@ -45,7 +45,7 @@ class Books:
         answer = self.http.get("/identity/connect/authorize", query_string=query)
         return parse_qs(urlparse(answer.headers["Location"]).query)["code"][0]
 
-    def exchange(self, code: str, **more: str) -> Any:
+    def exchange(self, code: str, **more: Any) -> Any:
         """Exchange a code as the web app."""
         redirect = self.credentials["redirect_uri"]
         return self.ask_token(grant_type="authorization_code", code=code, redirect_uri=redirect, **more)
@@ -54,7 +54,7 @@ class Books:
         """Use a refresh token as the web app."""
         return self.ask_token(grant_type="refresh_token", refresh_token=token)
 
-    def ask_token(self, *, basic: tuple[str, str] | None = None, **form: str) -> Any:
+    def ask_token(self, *, basic: tuple[str, str] | None = None, **form: Any) -> Any:
         """Call the token endpoint; the web app's secret unless another pair is given."""
         pair = basic or (self.credentials["client_id"], self.credentials["client_secret"])
         return self.http.post("/connect/token", data=form, auth=pair if pair[0] else None)

@@ -89,7 +89,7 @@ def spec() -> Any:
     if not FILE.exists():
         pytest.skip("the vendor's OpenAPI file is not at TIEOUT_SHARED or in ../shared")
 
-    class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc,name-defined]
+    class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
         """Keeps times as the text that stands on the wire."""
 
     Loader.yaml_implicit_resolvers = {
