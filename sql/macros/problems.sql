@@ -57,7 +57,7 @@ dead letter; `cause` is short and stable, dead letters are grouped by it. `who` 
     case
         when coalesce(jsonb_typeof({{ value }}), 'absent') <> 'array'
             then {{ problem("'" ~ field ~ "'", value ~ "::text",
-                            "'" ~ field ~ " is not a list but ' || coalesce(jsonb_typeof(" ~ value ~ "), 'absent')",
+                            "'" ~ field ~ " is not a list but ' || coalesce(jsonb_typeof(" ~ value ~ "), 'null or absent')",
                             "'Look at the record in the source system and load it again'", "'operator'", "'not a list'") }}
     end
 {%- endmacro %}
