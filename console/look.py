@@ -14,6 +14,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cdc import report
+from cdc.why import Reason
+from cdc.why import why as reasons_of
 from console.frame import App, command, fail
 from console.report import Report, facts, money, table, verdict
 from tieout import embedded
@@ -94,10 +96,10 @@ def why(app: App, text: str) -> Report:
     RECORD is one of our keys, a target's id, or an id or number of the source (an order, an invoice).
     """
     with app.database.connect() as database:
-        reasons = report.why(database, text)
+        reasons = reasons_of(database, text)
         if not reasons:
             reasons = [
-                reason for each in report.show(database, text) for reason in report.why(database, each.key)
+                reason for each in report.show(database, text) for reason in reasons_of(database, each.key)
             ]
         told = {reason.key: _story(database, reason) for reason in reasons if reason.key is not None}
     if not reasons:
@@ -162,7 +164,7 @@ def psql(settings_file: Path | None, arguments: tuple[str, ...]) -> None:
         sys.exit(fail(missing, as_json=False))
 
 
-def _story(database: report.Session, reason: report.Reason) -> list[tuple[object, object, object]]:
+def _story(database: report.Session, reason: Reason) -> list[tuple[object, object, object]]:
     """Source changes, decisions, attempts and answers of one record, in the order of time."""
     rows: list[tuple[Any, str, str]] = []
     for each in report.show(database, reason.key or "", target=reason.connection, entity=reason.entity):
