@@ -300,9 +300,13 @@ def test_sixth_request_at_once_is_refused(running: Running) -> None:
 
 def test_slow_requests_do_not_hold_the_lock(running: Running) -> None:
     headers = log_in(running)
-    send(running, "POST", "/_sandbox/faults", {"kind": "slow", "seconds": 5, "path": "/Users$"}, JSON)
-    threading.Thread(
-        target=send, args=(running, "GET", "/api.xro/2.0/Users", None, headers), daemon=True
-    ).start()
+    send(running, "POST", "/_sandbox/faults", {"kind": "slow", "seconds": 1, "path": "/Users$"}, JSON)
+    path = "/api.xro/2.0/Users"
+    slow = threading.Thread(target=send, args=(running, "GET", path, None, headers))
+    slow.start()
 
-    assert send(running, "GET", "/api.xro/2.0/Organisation", None, headers)[0] == 200
+    status = send(running, "GET", "/api.xro/2.0/Organisation", None, headers)[0]
+    still_waiting = slow.is_alive()
+    slow.join()
+
+    assert (status, still_waiting) == (200, True)
