@@ -169,8 +169,8 @@ def _pending(row: Mapping[str, Any]) -> str | None:
         case "held":
             return f"held ({row['held_for']}){reason}"
         case "waiting":
-            waits = ", ".join(f"{each['entity']} {each['key']}" for each in row["waits_for"] or ())
-            return f"waits for {waits}"
+            named = ", ".join(f"{each['entity']} {each['key']}" for each in row["waits_for"] or ())
+            return f"waits for {row['waits'] or named}"
         case "ready":
             return "ready to be sent"
         case "sending" | "in_doubt":

@@ -29,6 +29,7 @@ select
     outbox.reason,
     outbox.cure,
     outbox.waits_for,
+    heads.waits,
     drift.frozen_because
 from proofs.source_documents as documents
 left join cdc.links as links
@@ -46,6 +47,20 @@ left join cdc.drift as drift
         documents.target_connection = drift.connection
         and documents.entity = drift.entity
         and documents.key = drift.key
+left join lateral (
+    -- Of what it waits for only what is not done yet, with the reason at the head of the chain.
+    select string_agg(
+        reference.entity || ' ' || reference.key || coalesce(' (' || coalesce(head.reason, head.cause, head.held_for) || ')', ''),
+        ', ' order by reference.entity, reference.key
+    ) as waits
+    from jsonb_to_recordset(outbox.waits_for) as reference (entity text, key text)
+    inner join cdc.outbox as head
+        on
+            outbox.connection = head.connection
+            and reference.entity = head.entity
+            and reference.key = head.key
+    where outbox.state = 'waiting'
+) as heads on true
 where documents.target_connection = %(target_connection)s
 order by documents.flow, documents.day, documents.key;
 

@@ -130,6 +130,24 @@ def test_both_sides_agree_or_a_named_record_says_why(place: Place, target: Xero)
     assert target.is_closed
 
 
+def test_a_document_that_waits_names_the_head_of_its_chain(place: Place, target: Xero) -> None:
+    _entry(place, "1", "held", "problems", "no account for the category services")
+    _entry(place, "2", "waiting", None, "")
+    references = [
+        {"entity": "invoices", "key": "shop/order/1/1"},
+        {"entity": "contacts", "key": "shop/customer/1"},
+    ]
+    place.run(
+        "update cdc.outbox set waits_for = %s where key = 'shop/order/2/1'",
+        json.dumps(references),
+    )
+
+    proof = prove(place.database, place.settings, run=RUN)
+
+    reasons = {named.number: named.reason for total in proof.totals for named in total.named}
+    assert reasons["W-200"] == "waits for invoices shop/order/1/1 (no account for the category services)"
+
+
 def test_what_was_found_is_kept_with_its_names(place: Place, target: Xero) -> None:
     _link(place, "1", target.invoice("W-100", "10.01", "2026-02-01"))
 
