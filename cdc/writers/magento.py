@@ -120,8 +120,8 @@ class OrderComments:
         return ()
 
     def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:  # noqa: ARG002
-        """A comment that was made stays as it is."""
-        return "made"
+        """A comment that was made stays as it is; one that is still to be made has no number yet."""
+        return "made" if "entity_id" in record else None
 
     def _check(self, client: TargetClient, operation: Operation, one: Outgoing) -> Outcome | None:
         if operation != "create":
