@@ -33,6 +33,8 @@ from tieout.settings import Settings
 DRIVERS = 500
 """Driving records in one transaction."""
 ATTEMPTS = 5
+MANY = 500
+"""New entries after which the planner's statistics are taken afresh."""
 
 Session = psycopg.Connection[dict[str, Any]]
 Progress = Callable[[str], None]
@@ -164,12 +166,19 @@ def _all(
             )
         else:
             through.append((model, counts, drivers, time.monotonic() - started))
+    is_many = sum(counts.created + counts.updated + counts.removed for _, counts, *_ in through) >= MANY
+    if is_many:
+        connection.execute(query("outbox", "analyze_links"))
+        connection.execute(query("outbox", "analyze_outbox"))
     with connection.transaction():
         connection.execute(query("outbox", "await_referrers"))
     for model, *_ in through:
         _guard(connection, settings, model)
     for target in sorted({target for model, *_ in through for target in _targets(connection, model.name)}):
         outbox.check_references(connection, target)
+    if is_many:
+        # Again, because only now it shows how many wait: a settlement must find its waiters by index.
+        connection.execute(query("outbox", "analyze_outbox"))
     return [_report(connection, run, *one) for one in through], failures
 
 

@@ -126,6 +126,16 @@ def drain(
     return _drained(totals, not_written, errors)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """How far the ready entries of one entity were looked at."""
+
+    after: int = 0
+    tried: frozenset[int] = frozenset()
+    """Entries behind `after` that were tried already."""
+    is_end: bool = False
+
+
 class _Drain:
     """One target during one drain."""
 
@@ -160,36 +170,42 @@ class _Drain:
 
     def _entity(self, write: Write, operation: Operation) -> int | None:
         """Batches of one entity until none is ready. How many entries moved; None when the target must be left."""
-        moved, passed = 0, list[int]()
+        moved, place = 0, _Place()
         while True:
-            entries = self._peek(write, operation, passed)
-            if not entries:
+            entries, place = self._peek(write, operation, place)
+            if place.is_end:
                 return moved
-            passed += [entry.entry for entry in entries]
+            if not entries:
+                continue
             done = self._batch(write, operation, entries)
             if done is None:
                 return None
             moved += done
 
-    def _peek(self, write: Write, operation: Operation, passed: Sequence[int]) -> list[Entry]:
-        size = write.batch(operation)
+    def _peek(self, write: Write, operation: Operation, place: _Place) -> tuple[list[Entry], _Place]:
+        """The next batch, and the place behind it: what it leaves out comes next, what was tried does not come again."""
         values = {
             "connection": self._lane.name,
             "entity": write.entity,
             "operation": operation,
-            "passed": list(passed),
-            "limit": size,
+            "after": place.after,
+            "tried": sorted(place.tried),
+            "limit": write.batch(operation),
         }
         rows = self._lane.session.execute(query("outbox", "peek"), values).fetchall()
-        if any(row["is_alone"] for row in rows):
-            rows = rows[:1] if rows[0]["is_alone"] else [row for row in rows if not row["is_alone"]]
-        entries, unlinked = entries_of(self._lane.session, rows)
+        if not rows:
+            return [], _Place(is_end=True)
+        together = [rows[0]] if rows[0]["is_alone"] else [row for row in rows if not row["is_alone"]]
+        entries, unlinked = entries_of(self._lane.session, together)
         if unlinked:
             self._lane.session.execute(query("outbox", "wait_again"), {"entries": unlinked})
-        if not entries:
-            return []
-        serial = write.serial_by(entries[0].outgoing)
-        return [entry for entry in entries if write.serial_by(entry.outgoing) == serial]
+        if entries:
+            serial = write.serial_by(entries[0].outgoing)
+            entries = [entry for entry in entries if write.serial_by(entry.outgoing) == serial]
+        done = {entry.entry for entry in entries} | set(unlinked)
+        left = [row["entry"] for row in rows if row["entry"] not in done]
+        after = min(left) - 1 if left else rows[-1]["entry"]
+        return entries, _Place(after=after, tried=frozenset(one for one in place.tried | done if one > after))
 
     def _batch(self, write: Write, operation: Operation, entries: list[Entry]) -> int | None:
         """Look, check, send, settle."""

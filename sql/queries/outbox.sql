@@ -165,69 +165,262 @@ order by links.connection, links.entity, links.key
 for share of links;
 
 -- name: release_counted
--- The guard lets the counted entries of a model pass.
+-- The guard lets the counted entries of a model pass. What waits is judged as cdc.waits does, for all at once.
+with candidate as materialized (
+    select
+        entry,
+        connection,
+        waits_for
+    from cdc.outbox
+    where
+        model = %(model)s
+        and state = 'held'
+        and held_for = 'guard'
+        and cause = 'counting'
+),
+
+unmet as (
+    select distinct candidate.entry
+    from candidate
+    cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
+        connection text, entity text, key text, settled boolean, gone boolean
+    )
+    left join cdc.links
+        on
+            links.connection = coalesce(needed.connection, candidate.connection)
+            and links.entity = needed.entity
+            and links.key = needed.key
+    left join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, candidate.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+    where
+        case
+            when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
+            else
+                links.target_id is null
+                or links.is_gone
+                or head.held_for = 'answer differs'
+                or (coalesce(needed.settled, false) and head.entry is not null)
+        end
+)
+
 update cdc.outbox
 set
-    state = case when cdc.waits(connection, waits_for) then 'waiting' else 'ready' end,
+    state = case when unmet.entry is not null then 'waiting' else 'ready' end,
     held_for = null,
     cause = null,
     reason = null,
     cure = null,
     who = null,
     changed_at = now()
+from candidate
+left join unmet
+    on candidate.entry = unmet.entry
 where
-    model = %(model)s
-    and state = 'held'
-    and held_for = 'guard'
-    and cause = 'counting';
+    outbox.entry = candidate.entry
+    and outbox.state = 'held';
 
 -- name: release_waiting
--- Waiting entries of a target whose references all exist.
+-- Waiting entries of a target whose references all exist; judged as cdc.waits does, for all at once.
+with candidate as materialized (
+    select
+        entry,
+        connection,
+        waits_for
+    from cdc.outbox
+    where
+        connection = %(connection)s
+        and state = 'waiting'
+),
+
+unmet as (
+    select distinct candidate.entry
+    from candidate
+    cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
+        connection text, entity text, key text, settled boolean, gone boolean
+    )
+    left join cdc.links
+        on
+            links.connection = coalesce(needed.connection, candidate.connection)
+            and links.entity = needed.entity
+            and links.key = needed.key
+    left join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, candidate.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+    where
+        case
+            when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
+            else
+                links.target_id is null
+                or links.is_gone
+                or head.held_for = 'answer differs'
+                or (coalesce(needed.settled, false) and head.entry is not null)
+        end
+)
+
 update cdc.outbox
 set
     state = 'ready',
     changed_at = now()
+from candidate
 where
-    connection = %(connection)s
-    and state = 'waiting'
-    and not cdc.waits(connection, waits_for);
+    outbox.entry = candidate.entry
+    and outbox.state = 'waiting'
+    and candidate.entry not in (select unmet.entry from unmet);
 
 -- name: release_waiters
 -- The same for those that wait for given keys.
+with candidate as materialized (
+    select
+        entry,
+        connection,
+        waits_for
+    from cdc.outbox
+    where
+        entry in (
+            select waiting.entry
+            from unnest(%(keys)s::text[]) as settled (key)
+            inner join cdc.outbox as waiting
+                on
+                    waiting.waits_for
+                    @> jsonb_build_array(jsonb_build_object('entity', %(entity)s::text, 'key', settled.key))
+            where waiting.state = 'waiting'
+        )
+),
+
+unmet as (
+    select distinct candidate.entry
+    from candidate
+    cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
+        connection text, entity text, key text, settled boolean, gone boolean
+    )
+    left join cdc.links
+        on
+            links.connection = coalesce(needed.connection, candidate.connection)
+            and links.entity = needed.entity
+            and links.key = needed.key
+    left join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, candidate.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+    where
+        case
+            when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
+            else
+                links.target_id is null
+                or links.is_gone
+                or head.held_for = 'answer differs'
+                or (coalesce(needed.settled, false) and head.entry is not null)
+        end
+)
+
 update cdc.outbox
 set
     state = 'ready',
     changed_at = now()
-from (
-    select distinct candidate.entry
-    from unnest(%(keys)s::text[]) as settled (key)
-    inner join cdc.outbox as candidate
-        on candidate.waits_for @> jsonb_build_array(jsonb_build_object('entity', %(entity)s::text, 'key', settled.key))
-    where candidate.state = 'waiting'
-) as waiter
+from candidate
 where
-    outbox.entry = waiter.entry
+    outbox.entry = candidate.entry
     and outbox.state = 'waiting'
-    and not cdc.waits(outbox.connection, outbox.waits_for);
+    and candidate.entry not in (select unmet.entry from unmet);
 
 -- name: mark_missing_references
 -- A reference that is neither linked nor about to be made is a dead letter at once.
+with candidate as materialized (
+    select
+        entry,
+        connection,
+        waits_for
+    from cdc.outbox
+    where
+        connection = %(connection)s
+        and state = 'waiting'
+),
+
+missing as (
+    select
+        candidate.entry,
+        min(needed.entity || ' ' || needed.key) as reference
+    from candidate
+    cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
+        connection text, entity text, key text, gone boolean
+    )
+    left join cdc.links
+        on
+            links.connection = coalesce(needed.connection, candidate.connection)
+            and links.entity = needed.entity
+            and links.key = needed.key
+    left join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, candidate.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+    where
+        not coalesce(needed.gone, false)
+        and (links.target_id is null or links.is_gone)
+        and head.entry is null
+    group by candidate.entry
+)
+
 update cdc.outbox
 set
     state = 'held',
     held_for = 'problems',
     cause = 'reference to nothing',
-    reason = 'it refers to ' || cdc.refers_to_nothing(connection, waits_for) || ', which is not in the target and which no model makes',
+    reason = 'it refers to ' || missing.reference || ', which is not in the target and which no model makes',
     cure = 'Let a model make that record (is it skipped?), or correct the reference; it is sent by itself.',
     who = 'analyst',
     changed_at = now()
+from missing
 where
-    connection = %(connection)s
-    and state = 'waiting'
-    and cdc.refers_to_nothing(connection, waits_for) is not null;
+    outbox.entry = missing.entry
+    and outbox.state = 'waiting';
 
 -- name: restore_references
 -- Entries whose missing reference exists now wait for it as all others do.
+with candidate as materialized (
+    select
+        entry,
+        connection,
+        waits_for
+    from cdc.outbox
+    where
+        connection = %(connection)s
+        and state = 'held'
+        and held_for = 'problems'
+        and cause = 'reference to nothing'
+),
+
+missing as (
+    select
+        candidate.entry,
+        min(needed.entity || ' ' || needed.key) as reference
+    from candidate
+    cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
+        connection text, entity text, key text, gone boolean
+    )
+    left join cdc.links
+        on
+            links.connection = coalesce(needed.connection, candidate.connection)
+            and links.entity = needed.entity
+            and links.key = needed.key
+    left join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, candidate.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+    where
+        not coalesce(needed.gone, false)
+        and (links.target_id is null or links.is_gone)
+        and head.entry is null
+    group by candidate.entry
+)
+
 update cdc.outbox
 set
     state = 'waiting',
@@ -237,12 +430,10 @@ set
     cure = null,
     who = null,
     changed_at = now()
+from candidate
 where
-    connection = %(connection)s
-    and state = 'held'
-    and held_for = 'problems'
-    and cause = 'reference to nothing'
-    and cdc.refers_to_nothing(connection, waits_for) is null;
+    outbox.entry = candidate.entry
+    and candidate.entry not in (select missing.entry from missing);
 
 -- name: connections_of_model
 -- Targets in which a model has open entries.
@@ -266,28 +457,35 @@ group by connection, held_for, cause;
 
 -- name: peek
 -- The next entries of one operation that may be sent, with their links; nothing is locked.
+with next_ones as materialized (
+    select *
+    from cdc.outbox
+    where
+        connection = %(connection)s
+        and entity = %(entity)s
+        and operation = %(operation)s
+        and state = 'ready'
+        and not_before <= now()
+        and entry > %(after)s
+        and not entry = any(%(tried)s::bigint[])
+    order by entry
+    limit %(limit)s
+)
+
 select
-    outbox.*,
+    next_ones.*,
     links.target_id,
     links.line_ids,
     links.returned,
     links.generation,
-    coalesce((outbox.control ->> 'alone')::boolean, false) as is_alone
-from cdc.outbox
+    coalesce((next_ones.control ->> 'alone')::boolean, false) as is_alone
+from next_ones
 inner join cdc.links
     on
-        links.connection = outbox.connection
-        and links.entity = outbox.entity
-        and links.key = outbox.key
-where
-    outbox.connection = %(connection)s
-    and outbox.entity = %(entity)s
-    and outbox.operation = %(operation)s
-    and outbox.state = 'ready'
-    and outbox.not_before <= now()
-    and not outbox.entry = any(%(passed)s)
-order by outbox.entry
-limit %(limit)s;
+        links.connection = next_ones.connection
+        and links.entity = next_ones.entity
+        and links.key = next_ones.key
+order by next_ones.entry;
 
 -- name: claimable
 -- Of these entries, whose keys are locked by now, which may be sent; the others' links have moved on.
@@ -416,3 +614,11 @@ set
 where
     entry = any(%(entries)s)
     and state = 'ready';
+
+-- name: analyze_outbox
+-- After many new entries the planner must know their states; autovacuum would take a minute.
+analyze cdc.outbox (connection, entity, key, model, operation, state, held_for, cause, waits_for);
+
+-- name: analyze_links
+-- The same for the links.
+analyze cdc.links (connection, entity, key, model, source_connection, source_id, target_id, is_gone);
