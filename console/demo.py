@@ -6,7 +6,6 @@ running, so that the next command can look at what it made.
 
 from __future__ import annotations
 
-import csv
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +28,8 @@ from console.letters import dead_letter_groups
 from console.pipeline import load_all
 from console.proofs import shown_proof
 from console.report import Report, table, verdict
-from sandbox.stand import Stand
 from sandbox import trade
+from sandbox.stand import Stand
 from tieout import embedded
 from tieout.errors import ExitCode, UsageError
 from tieout.migrate import migrate
@@ -265,16 +264,9 @@ def _lookups(place: Path) -> Path:
     """A folder of lookups that overlays ours, as a user's does, with one mistake on purpose: an account that Xero lacks."""
     folder = place / "lookups"
     folder.mkdir()
-    source = package_root() / "models" / "lookups" / "accounts.csv"
-    with source.open(encoding="utf-8", newline="") as shipped:
-        reader = csv.DictReader(shipped)
-        rows, columns = list(reader), list(reader.fieldnames or ())
-    example = next(row for row in rows if row.get("category") == "Services")
-    rows.append({**example, "category": "Gadgets", "account_code": "205"})
-    with (folder / source.name).open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    source = package_root() / "models" / "lookups" / "category_accounts.csv"
+    text = source.read_text(encoding="utf-8")
+    (folder / source.name).write_text(f"{text.rstrip()}\nshop,Gadgets,209,,\n", encoding="utf-8")
     return folder
 
 

@@ -212,6 +212,7 @@ def shown(tenant: Tenant) -> dict[str, Any]:
                     "amount": entry.amount,
                     "currency": journal["_currency"],
                     "tax_type": entry.tax_type,
+                    "kind": entry.kind,
                 }
             )
             if entry.kind and entry.tax_type:

@@ -5,7 +5,7 @@ accountant would by hand, and adds up debtors, clearing, sales by account and ta
 the Xero stand-in, asked by HTTP, must equal it to the cent.
 
     python tests/ledger/from_magento.py --magento http://127.0.0.1:8802 --username … --password … \\
-        --xero http://127.0.0.1:8801 [--without 17 --without 23]
+        --xero http://127.0.0.1:8801 [--without 17 --without 23] [--unpaid 40] [--not-ours INVOICE_ID]
 
 `--without ORDER_ID` leaves out an order that ended as a dead letter. Exit code 0 when equal, 1 when not.
 
@@ -81,8 +81,9 @@ def expected(
     memos: Iterable[Json],
     categories: dict[str, str],
     without: frozenset[int] = frozenset(),
+    unpaid: frozenset[int] = frozenset(),
 ) -> Books:
-    """Book every document of every order that is not in `without` and not from before the cut-over.
+    """Book every document of every order that is not in `without` and not from before the cut-over; no payment in `unpaid`.
 
     `categories`: product id (as text) to the name of its category.
     """
@@ -92,11 +93,13 @@ def expected(
         order = by_id[int(document["order_id"])]
         if int(order["entity_id"]) in without or document["created_at"] < CUT_OVER:
             continue
-        _book_document(books, order, document, sign, categories)
+        _book_document(books, order, document, sign, categories, unpaid)
     return books
 
 
-def _book_document(books: Books, order: Json, document: Json, sign: int, categories: dict[str, str]) -> None:
+def _book_document(
+    books: Books, order: Json, document: Json, sign: int, categories: dict[str, str], unpaid: frozenset[int]
+) -> None:
     rate = _rate(order)
     lines = [line for line in _lines(order, document, categories) if line.net or line.tax]
     total = cents(_number(document["grand_total"]))
@@ -105,19 +108,20 @@ def _book_document(books: Books, order: Json, document: Json, sign: int, categor
             f"document {document['increment_id']} of order {order['increment_id']} does not add up to {total}"
         )
     debtors = cents(total / rate)
-    parts = [(line, cents(line.net / rate), cents(line.tax / rate)) for line in lines]
-    left = debtors - sum((net + tax for _, net, tax in parts), Decimal(0))
-    booked: list[tuple[str, Decimal]] = []
-    for line, net, tax in parts:
-        booked += [(line.account, net), (VAT, tax)]
+    parts = [[cents(line.net / rate), cents(line.tax / rate)] for line in lines]
+    left = debtors - sum((amount for part in parts for amount in part), Decimal(0))
+    if left:
+        at, which = max(
+            ((at, which) for at in range(len(parts)) for which in (0, 1)),
+            key=lambda place: abs(parts[place[0]][place[1]]),
+        )
+        parts[at][which] += left
+    for line, (net, tax) in zip(lines, parts, strict=True):
+        books.book(line.account, -sign * net)
+        books.book(VAT, -sign * tax)
         books.tax(line.tax_type, sign * net, sign * tax)
-    if left and booked:
-        largest = max(range(len(booked)), key=lambda at: abs(booked[at][1]))
-        booked[largest] = (booked[largest][0], booked[largest][1] + left)
-    for account, amount in booked:
-        books.book(account, -sign * amount)
     books.book(DEBTORS, sign * debtors)
-    clearing = CLEARING.get(order["payment"]["method"])
+    clearing = None if int(order["entity_id"]) in unpaid else CLEARING.get(order["payment"]["method"])
     if clearing and total:
         books.book(clearing, sign * debtors)
         books.book(DEBTORS, -sign * debtors)
@@ -243,15 +247,20 @@ def read_shop(magento: str, token: str) -> tuple[list[Json], list[Json], list[Js
     return every("orders"), every("invoices"), every("creditmemos"), categories
 
 
-def read_books(xero: str, accounts: Iterable[str]) -> Books:
-    """What the stand-in's ledger says of those accounts, and its tax return."""
-    ledger = fetch(f"{xero}/_sandbox/ledger")
+def read_books(xero: str, accounts: Iterable[str], not_ours: frozenset[str] = frozenset()) -> Books:
+    """What the stand-in's journals say of those accounts and of tax, without records that others made."""
     books = Books()
-    for row in ledger["accounts"]:
-        if row["code"] in accounts:
-            books.book(row["code"], _number(row["base_balance"]))
-    for row in ledger["tax"]:
-        books.tax(row["tax_type"], _number(row["net"]), _number(row["tax"]))
+    for journal in fetch(f"{xero}/_sandbox/ledger")["journals"]:
+        if journal["source_id"] in not_ours:
+            continue
+        for line in journal["lines"]:
+            amount = _number(line["base_amount"])
+            if line["account_code"] in accounts:
+                books.book(line["account_code"], amount)
+            if line["kind"] == "tax":
+                books.tax(line["tax_type"], Decimal(0), -amount)
+            elif line["kind"] == "net":
+                books.tax(line["tax_type"], -amount, Decimal(0))
     return books
 
 
@@ -265,11 +274,28 @@ def main() -> int:
     parser.add_argument("--password", required=True)
     parser.add_argument("--xero", required=True, help="address of the Xero stand-in")
     parser.add_argument("--without", action="append", type=int, default=[], metavar="ORDER_ID")
+    parser.add_argument(
+        "--unpaid",
+        action="append",
+        type=int,
+        default=[],
+        metavar="ORDER_ID",
+        help="its payment is a dead letter",
+    )
+    parser.add_argument(
+        "--not-ours",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="a record in Xero that somebody else made",
+    )
     chosen = parser.parse_args()
     token = log_in(chosen.magento, chosen.username, chosen.password)
-    wanted = expected(*read_shop(chosen.magento, token), without=frozenset(chosen.without)).plain()
+    wanted = expected(
+        *read_shop(chosen.magento, token), without=frozenset(chosen.without), unpaid=frozenset(chosen.unpaid)
+    ).plain()
     codes = {DEBTORS, VAT, SHIPPING, ADJUSTMENTS, OTHER_SALES, *SALES.values(), *CLEARING.values()}
-    found = read_books(chosen.xero, codes).plain()
+    found = read_books(chosen.xero, codes, frozenset(chosen.not_ours)).plain()
     print(json.dumps({"expected": wanted, "found": found, "equal": wanted == found}, default=str, indent=2))
     return 0 if wanted == found else 1
 
