@@ -238,13 +238,13 @@ def _frozen(judged: Judged, mirror: Mirror | None, rules: Rules) -> str | None:
 def _wanted(
     operation: Operation, desired: Desired, payload: dict[str, Any], fields: tuple[str, ...] | None
 ) -> Wanted:
-    control: dict[str, Any] = {}
-    if desired.total is not None:
-        control["total"] = str(desired.total)
-    if desired.if_taken:
-        control["if_taken"] = desired.if_taken
-    if desired.expect:
-        control["expect"] = desired.expect
+    named: dict[str, Any] = {
+        "total": None if desired.total is None else str(desired.total),
+        "if_taken": desired.if_taken or None,
+        "expect": desired.expect or None,
+        "_problems": list(desired.problems) or None,
+    }
+    control = {name: value for name, value in named.items() if value is not None}
     return Wanted(
         operation=operation,
         payload=payload,
@@ -276,7 +276,7 @@ def _problems(desired: Desired) -> Held | None:
     return Held(
         held_for="problems",
         cause=str(first.get("cause") or f"{first.get('field')}: {first.get('reason')}"),
-        reason="; ".join(_sentence(problem) for problem in desired.problems),
+        reason="; ".join(dict.fromkeys(_sentence(problem) for problem in desired.problems)),
         cure=str(
             first.get("cure") or "Correct the record at its source or the lookup; it is sent by itself."
         ),
