@@ -108,7 +108,8 @@ select
     billed_lines.tax_percent,
     null::text as account_code,
     null::text as tax_type,
-    {{ problems(['billed_lines._problems', 'billed_lines.order_line_problems']) }} as _problems
+    -- The document repeats the fields of its order's line: one of them says it once.
+    coalesce(billed_lines._problems, billed_lines.order_line_problems) as _problems
 from billed_lines
 
 union all

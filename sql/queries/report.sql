@@ -398,13 +398,13 @@ order by connection, id
 limit %(limit)s;
 
 -- name: made
--- Records that targets have of us, by entity.
+-- Records that targets have of us, by entity. A comment in Magento has no id that its answer would tell.
 select
     entity,
     count(*) as count
 from cdc.links
 where
-    target_id is not null
+    (target_id is not null or said is not null)
     and not is_gone
 group by entity
 order by entity;

@@ -121,7 +121,7 @@ select
     case
         when ruled.state in ('canceled', 'closed') then 'the order is ' || ruled.state
         when not ruled.has_money then 'settled without money'
-        when ruled.event = 'paid' and ruled.is_completed and link.target_id is null
+        when ruled.event = 'paid' and ruled.is_completed and link.said is null
             then 'shipped already: one comment says both'
     end as _skip,
     null::text as _hold,

@@ -293,7 +293,7 @@ select
         'mapped._problems',
         "case when mapped.tax_type is null then "
         ~ problem("'TaxType'", "mapped.tax_code || ' ' || trim_scale(mapped.tax_percent)",
-                  "'No tax type is set for the tax code ' || mapped.tax_code || ' at ' || trim_scale(mapped.tax_percent) || ' % (' || mapped.tax_zone || ', business ' || mapped.is_business || ', ' || mapped.line_kind || ')'",
+                  "'No tax type is set for the tax code ' || mapped.tax_code || ' at ' || trim_scale(mapped.tax_percent) || ' % (' || mapped.tax_zone || ', business ' || mapped.is_business || ')'",
                   "'Add to taxes.csv: ' || concat_ws(',', mapped.connection, mapped.tax_code, trim_scale(mapped.tax_percent), mapped.tax_zone, mapped.is_business, '*', '<TaxType>', '', '')",
                   "'accountant'", "'lookup taxes: ' || mapped.tax_code || ' ' || trim_scale(mapped.tax_percent)") ~ " end",
         "case when ledger_tax.has_rates and mapped.tax_type is not null and not coalesce(ledger_tax.has_rate, false) then "
