@@ -41,6 +41,8 @@ class Claimed:
     number: int
     request: WriteCall
     entries: tuple[Entry, ...]
+    resent: frozenset[int] = frozenset()
+    """Entries whose last call was in doubt."""
 
 
 def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry]) -> Claimed | None:
@@ -63,10 +65,13 @@ def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entr
         if request.serial_by is not None and _is_busy(lane, request.serial_by):
             return None
         call = uuid4()
+        numbers = [entry.entry for entry in mine]
+        resent = session.execute(query("calls", "resent"), {"entries": numbers}).fetchall()
         number = _record(lane, write, operation, mine, request, call)
         values = {"call": call, "serial_by": request.serial_by, "entries": [entry.entry for entry in mine]}
         session.execute(query("outbox", "send"), values)
-    return Claimed(call=call, number=number, request=request, entries=tuple(mine))
+    again = frozenset(row["entry"] for row in resent)
+    return Claimed(call=call, number=number, request=request, entries=tuple(mine), resent=again)
 
 
 def exchange(lane: Lane, request: WriteCall, call: UUID, slot: Slot, deadline: float | None = None) -> Answer:

@@ -70,12 +70,14 @@ def effective(desired: Desired, link: Link) -> dict[str, Any]:
 
 def fingerprint(operation: str, payload: Mapping[str, Any], control: Mapping[str, Any]) -> str:
     """The hash that approvals, rejections and refusals are bound to."""
-    total = control.get("total")
+    total, other = control.get("total"), control.get("if_taken")
     return canonical_hash(
         {
             "remove": operation == "remove",
             "payload": payload,
             "total": None if total is None else Decimal(total),
+            # A name that was refused may be tried again once there is another to fall back on.
+            **({"if_taken": other} if other else {}),
         }
     )
 
@@ -109,7 +111,8 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
             who="accountant",
         )
         wanted = replace(wanted, held=held)
-    return _settle_on(_with_hold(wanted, desired, link), link, opened)
+    wanted = replace(wanted, held=wanted.held or _person(desired, link))
+    return _settle_on(_approved(wanted, link), link, opened)
 
 
 def _removal(link: Link, desired: Desired | None, held: Held | None) -> Wanted:
@@ -341,10 +344,6 @@ def _person(desired: Desired, link: Link) -> Held | None:
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     return ", ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in names)
-
-
-def _with_hold(wanted: Wanted, desired: Desired, link: Link) -> Wanted:
-    return _approved(replace(wanted, held=wanted.held or _person(desired, link)), link)
 
 
 def _approved(wanted: Wanted, link: Link) -> Wanted:

@@ -10,7 +10,8 @@ level-triggered: a round that is lost or repeated changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from cdc.writing import Write, open_writers
 from tieout.db import Database, lock, unlock
 from tieout.errors import BuildError, TieoutError
 from tieout.events import Event, emit
+from tieout.migrate import unit_of_work
 from tieout.queries import compose, query
 from tieout.settings import Settings
 
@@ -82,7 +84,7 @@ def diff(
     `full` looks at every driving record. A model that fails does not stop the others; the first failure is raised at the
     end, and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
     """
-    with database.connect() as connection:
+    with database.connect(direct=True) as connection, unit_of_work(connection):
         changes = fan_out(connection)
         chosen = [model for model in models_in_force(connection) if models is None or model.name in models]
         locked = sorted(model.name for model in chosen)
@@ -142,28 +144,12 @@ def _all(
         if progress is not None:
             progress(model.name)
         try:
-            counts, drivers = _look(
-                connection, model, run, full or model.sweep_due, writers(model.system)[model.entity]
-            )
+            with _explained(model):
+                counts, drivers = _look(
+                    connection, model, run, full or model.sweep_due, writers(model.system)[model.entity]
+                )
         except TieoutError as error:
             failures.append(error)
-        except (
-            psycopg.errors.UndefinedTable,
-            psycopg.errors.UndefinedColumn,
-            psycopg.errors.InvalidSchemaName,
-        ) as error:
-            failures.append(
-                BuildError(
-                    f"The view of {model.name} is missing or incomplete: {error}", cure="Run `tieout build`."
-                )
-            )
-        except psycopg.DataError as error:
-            failures.append(
-                BuildError(
-                    f"A row of {model.name} cannot be computed: {error}",
-                    cure="Cast in the staging model, so that a bad value becomes a problem of its row.",
-                )
-            )
         else:
             through.append((model, counts, drivers, time.monotonic() - started))
     is_many = sum(counts.created + counts.updated + counts.removed for _, counts, *_ in through) >= MANY
@@ -180,6 +166,26 @@ def _all(
         # Again, because only now it shows how many wait: a settlement must find its waiters by index.
         connection.execute(query("outbox", "analyze_outbox"))
     return [_report(connection, run, *one) for one in through], failures
+
+
+@contextmanager
+def _explained(model: OutboundModel) -> Iterator[None]:
+    """What Postgres says about a view, as the mistake in a model that it is."""
+    try:
+        yield
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
+        raise BuildError(
+            f"The view of {model.name} is missing or incomplete: {error}", cure="Run `tieout build`."
+        ) from error
+    except psycopg.DataError as error:
+        raise BuildError(
+            f"A row of {model.name} cannot be computed: {error}",
+            cure="Cast in the staging model, so that a bad value becomes a problem of its row.",
+        ) from error
 
 
 def _look(

@@ -145,7 +145,7 @@ class Round:
                 )
 
     def _refuse_emptiness(self, rows: Sequence[Row]) -> None:
-        if not any(row["is_vanished"] for row in rows):
+        if self._model.on_missing == "keep" or not any(row["is_vanished"] for row in rows):
             return
         empty = self._connection.execute(compose("diff", "is_empty", view=self._model.relation)).fetchone()
         if empty is not None and empty["is_empty"]:

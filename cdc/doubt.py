@@ -76,7 +76,7 @@ def lose(lane: Lane, call: UUID) -> None:
 
 def _settle_call(lane: Lane, call: Row, rows: Sequence[Row], wait: Wait) -> Counter[str]:
     write = lane.writes[call["entity"]]
-    entries, _ = entries_of(lane.session, rows)
+    entries, _ = entries_of(lane.session, rows, also_gone=True)
     is_whole = [entry.entry for entry in entries] == list(call["entries"])
     if (
         is_whole
@@ -180,7 +180,7 @@ def _created(found: Sequence[Found], *, is_believed: bool) -> Outcome:
             who="accountant",
         )
     if ours:
-        return _found_to_be_there(ours[0])
+        return found_as_ours(ours[0])
     if found:
         return taken_by_another(found)
     if not is_believed:
@@ -191,7 +191,8 @@ def _created(found: Sequence[Found], *, is_believed: bool) -> Outcome:
     return Outcome(kind="later", seconds=0, reason="The target does not have it: it is sent again.")
 
 
-def _found_to_be_there(found: Found) -> Outcome:
+def found_as_ours(found: Found) -> Outcome:
+    """The effect of our call is there."""
     return Outcome(kind="applied", target_id=found.target_id, record=found.record, line_ids=found.line_ids)
 
 
@@ -217,7 +218,7 @@ def _updated(write: Write, entry: Entry, found: Sequence[Found]) -> Outcome:
         )
     now = found[0]
     if now.is_ours:
-        return _found_to_be_there(now)
+        return found_as_ours(now)
     before = entry.outgoing.returned or {}
     shown = write.returned(before, now.record)
     if all(write.same(name, before[name], shown.get(name)) for name in before):

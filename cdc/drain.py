@@ -17,8 +17,7 @@ from uuid import UUID
 
 from cdc import outbox, standing
 from cdc.adopt import already_there
-from cdc.calls import START_SECONDS, Claimed, claim, exchange
-from cdc.doubt import Wait, lose, settle_doubts, taken_by_another
+from cdc.doubt import Wait, settle_doubts
 from cdc.gate import (
     OpenClient,
     Writers,
@@ -30,24 +29,20 @@ from cdc.gate import (
     writes_of,
 )
 from cdc.lane import Entry, Lane, entries_of
+from cdc.send import Sender
 from cdc.settle import Verdict, settle
 from cdc.worker import Worker
-from cdc.writing import Operation, Outcome, Write, open_writers
-from tieout.budget import Slot
+from cdc.writing import Operation, Write, open_writers
 from tieout.db import Database
 from tieout.errors import (
-    ConnectionRefused,
-    NotSent,
-    RetryLater,
-    SchemaDrift,
     TieoutError,
-    UnknownOutcome,
 )
 from tieout.events import Event, emit
-from tieout.http import boottime
+from tieout.migrate import unit_of_work
 from tieout.queries import query
 from tieout.settings import Settings
 
+_MOVING = ("waiting", "ready", "sending", "in_doubt")
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 Progress = Callable[[str], None]
 
@@ -91,14 +86,15 @@ def drain(
     totals: Counter[str] = Counter()
     errors: list[TieoutError] = []
     not_written: dict[str, str] = {}
-    with database.connect() as session, Worker(database) as worker:
+    with database.connect(direct=True) as session, unit_of_work(session), Worker(database) as worker:
         for connection in targets(settings, connections):
             started = time.monotonic()
             writes = writes_of(writers, connection.system)
             reason = reason_not_to(session, connection) if writes else "its system is only read"
-            if reason is not None:
-                if _open(session, connection.name):
-                    not_written[connection.name] = reason
+            is_open = any(_open(session, connection.name).get(state) for state in _MOVING)
+            if reason is not None and is_open:
+                not_written[connection.name] = reason
+            if reason is not None or not is_open:
                 continue
             counts: Counter[str] = Counter()
             try:
@@ -144,12 +140,13 @@ class _Drain:
         self._counts: Counter[str] = counts
         self._progress: Progress | None = progress
         self._wait: Wait = wait
+        self._sender: Sender = Sender(lane, wait)
 
     def all(self) -> None:
         """Send until nothing moves any more, or something is in doubt."""
         if not self._without_doubt():
             return
-        freed = outbox.release(self._lane.session, self._lane.name)
+        outbox.release(self._lane.session, self._lane.name)
         while True:
             moved = 0
             for write in self._lane.writes.values():
@@ -158,10 +155,8 @@ class _Drain:
                     if some is None:
                         return
                     moved += some
-            if not moved:
-                freed = outbox.release(self._lane.session, self._lane.name)
-                if not freed:
-                    return
+            if not moved and not outbox.release(self._lane.session, self._lane.name):
+                return
 
     def _without_doubt(self) -> bool:
         doubts = settle_doubts(self._lane, self._wait)
@@ -196,7 +191,7 @@ class _Drain:
         if not rows:
             return [], _Place(is_end=True)
         together = [rows[0]] if rows[0]["is_alone"] else [row for row in rows if not row["is_alone"]]
-        entries, unlinked = entries_of(self._lane.session, together)
+        entries, unlinked = entries_of(self._lane.session, together, also_gone=operation == "remove")
         if unlinked:
             self._lane.session.execute(query("outbox", "wait_again"), {"entries": unlinked})
         if entries:
@@ -236,122 +231,16 @@ class _Drain:
         return [entry for entry in entries if entry.entry not in over]
 
     def _send(self, write: Write, operation: Operation, entries: Sequence[Entry], before: int) -> int | None:
-        # Budget and token first: after `sending` is committed nothing but the request follows.
-        slot = self._lane.client.http.ready_to_write()
-        try:
-            deadline = boottime() + START_SECONDS
-            claimed = claim(self._lane, write, operation, entries)
-            if claimed is None:
-                return before - len(entries)
-            started = time.monotonic()
-            kinds, ending = self._call(write, operation, claimed, slot, deadline)
-        finally:
-            slot.release()
-        self._counts += _known(kinds)
+        sent = self._sender.send(write, operation, entries)
+        if sent is None:
+            return before - len(entries)
+        self._counts += _known(sent.kinds)
         self._counts["calls"] += 1
-        emit(
-            Event.DRAIN_CALL_FINISHED,
-            connection=self._lane.name,
-            entity=write.entity,
-            operation=operation,
-            call=str(claimed.call),
-            entries=len(claimed.entries),
-            applied=kinds["applied"],
-            rejected=kinds["rejected"],
-            outcome=ending,
-            seconds=round(time.monotonic() - started, 3),
-        )
         if self._progress is not None:
             self._progress(f"{self._lane.name} {write.entity}: {self._counts['applied']} written")
-        if ending == "unknown" or kinds["unknown"]:
-            return before if self._without_doubt() else None
+        if sent.is_in_doubt and not self._without_doubt():
+            return None
         return before
-
-    def _call(
-        self, write: Write, operation: Operation, claimed: Claimed, slot: Slot, deadline: float
-    ) -> tuple[Counter[str], str]:
-        """Send and settle. Raises what stops the target, with the entries ready again."""
-        lane = self._lane
-        try:
-            answer = exchange(lane, claimed.request, claimed.call, slot, deadline)
-        except UnknownOutcome:
-            lose(lane, claimed.call)
-            return Counter(), "unknown"
-        except TieoutError as error:
-            # Surely without effect: it never left, or was refused as a whole.
-            refused = not isinstance(error, RetryLater)
-            self._put_back(write, claimed, error, "refused" if refused else "not sent")
-            if refused or not isinstance(error, NotSent) or (error.seconds or 0) > 0:
-                raise
-            return Counter(later=len(claimed.entries)), "not sent"
-        except Exception:
-            # A mistake of ours while a request may be on its way: the next drain asks.
-            lose(lane, claimed.call)
-            raise
-        try:
-            outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
-            outcomes = self._asked(write, claimed.entries, outcomes)
-        except (ConnectionRefused, NotSent) as error:
-            self._put_back(write, claimed, error, "refused")
-            raise
-        except (UnknownOutcome, RetryLater, SchemaDrift):
-            lose(lane, claimed.call)
-            return Counter(), "unknown"
-        except Exception:
-            lose(lane, claimed.call)
-            raise
-        verdicts = [
-            Verdict(entry=entry, outcome=outcome)
-            for entry, outcome in zip(claimed.entries, outcomes, strict=True)
-        ]
-        unknown = any(outcome.kind == "unknown" for outcome in outcomes)
-        ending = {
-            "outcome": "unknown" if unknown else "answered",
-            "status": answer.status,
-            "answer": {"messages": [list(outcome.messages) for outcome in outcomes]},
-            "is_settled": not unknown,
-        }
-        kinds = settle(
-            lane,
-            write,
-            verdicts,
-            states=("sending",),
-            number=claimed.number,
-            call=claimed.call,
-            ending=ending,
-        )
-        return kinds, "answered"
-
-    def _asked(self, write: Write, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Where the target says that it has such a record already, look whether it is ours."""
-        asking = [(entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True) if outcome.ask]
-        if not asking:
-            return list(outcomes)
-        found = write.find(self._lane.client, [entry.outgoing for entry, _ in asking])
-        answers: dict[int, Outcome] = {}
-        for (entry, outcome), some in zip(asking, found, strict=True):
-            ours = [one for one in some if one.is_ours]
-            if len(ours) == 1:
-                answers[entry.entry] = Outcome(
-                    kind="applied",
-                    target_id=ours[0].target_id,
-                    record=ours[0].record,
-                    line_ids=ours[0].line_ids,
-                )
-            elif some:
-                answers[entry.entry] = taken_by_another(some)
-            else:
-                answers[entry.entry] = outcome
-        return [answers.get(entry.entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True)]
-
-    def _put_back(self, write: Write, claimed: Claimed, error: TieoutError, ending: str) -> None:
-        seconds = getattr(error, "seconds", None) or 0
-        outcome = Outcome(kind="later", seconds=seconds, reason=str(error))
-        verdicts = [Verdict(entry=entry, outcome=outcome) for entry in claimed.entries]
-        settle(
-            self._lane, write, verdicts, states=("sending",), number=claimed.number, call=claimed.call,
-            ending={"outcome": ending, "answer": {"error": str(error)}},
-        )  # fmt: skip
 
 
 def _known(kinds: Counter[str]) -> Counter[str]:

@@ -87,9 +87,14 @@ class Entry:
         return self.outgoing.key
 
 
-def entries_of(session: Session, rows: Sequence[Row]) -> tuple[list[Entry], list[int]]:
-    """Rows of `peek` or `of_call` as entries, references resolved; and entries whose reference is not linked (any more)."""
-    targets = _targets(session, rows)
+def entries_of(
+    session: Session, rows: Sequence[Row], *, also_gone: bool = False
+) -> tuple[list[Entry], list[int]]:
+    """Rows of `peek` or `of_call` as entries, references resolved; and entries whose reference is not linked (any more).
+
+    `also_gone`: a removed record still counts, for entries that were sent when it was there.
+    """
+    targets = _targets(session, rows, also_gone=also_gone)
     entries: list[Entry] = []
     unlinked: list[int] = []
     for row in rows:
@@ -119,7 +124,9 @@ def _entry(row: Row, targets: Mapping[tuple[str, str], Target]) -> Entry:
     return Entry(row=row, outgoing=outgoing)
 
 
-def _targets(session: Session, rows: Iterable[Row]) -> dict[int, dict[tuple[str, str], Target]]:
+def _targets(
+    session: Session, rows: Iterable[Row], *, also_gone: bool
+) -> dict[int, dict[tuple[str, str], Target]]:
     """For each entry the records that its payload refers to."""
     wanted: dict[int, list[tuple[str, str, str]]] = {
         row["entry"]: [
@@ -133,6 +140,7 @@ def _targets(session: Session, rows: Iterable[Row]) -> dict[int, dict[tuple[str,
         "connections": [name[0] for name in names],
         "entities": [name[1] for name in names],
         "keys": [name[2] for name in names],
+        "also_gone": also_gone,
     }
     found = (
         {

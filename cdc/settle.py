@@ -43,6 +43,8 @@ class Verdict:
     """Nothing was sent: a record of the target was linked."""
     is_foreign: bool = False
     """The adopted record was made by others: only its empty fields are completed."""
+    twice: tuple[str, ...] = ()
+    """Records that bear our mark, when a look after a second sending found more than one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +168,10 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
     steps.linked.append(entry.key)
     if record is not None and write.stream is not None and target_id is not None:
         steps.records[outcome.full].append(RawRecord(id=target_id, raw=json_dumps(record).encode()))
+    if len(verdict.twice) > 1:
+        steps.kinds["differs"] += 1
+        steps.changes.append(_made_twice(verdict))
+        return
     if not differing:
         steps.closed.append(Closed(entry=entry.entry, outcome=outcome.kind, target_id=target_id))
         return
@@ -183,6 +189,22 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
             who="accountant",
             link_version=entry.row["link_version"] + 1,
         )
+    )
+
+
+def _made_twice(verdict: Verdict) -> Row:
+    """The chain stops: what follows must not be posted on one of two documents unseen."""
+    return _change(
+        verdict,
+        "held",
+        held_for="answer differs",
+        operation="update",
+        fields=[],
+        cause="made twice",
+        reason=f"After a lost answer it was sent again, and the target has it twice: {', '.join(verdict.twice)}.",
+        cure="Void the one that is not linked in the target, then accept the other as it is.",
+        who="accountant",
+        link_version=verdict.entry.row["link_version"] + 1,
     )
 
 
@@ -316,6 +338,10 @@ def _merge(lane: Lane, write: Write, records: Sequence[RawRecord], number: int, 
         form="full" if is_full else "summary",
         run=lane.run,
     )
+    if not is_full:
+        ids = [record.id for record in records]
+        values = {"connection": lane.name, "stream": write.stream, "ids": ids}
+        lane.session.execute(query("calls", "ask_again"), values)
 
 
 def _store(lane: Lane, write: Write, steps: _Steps) -> None:

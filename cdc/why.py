@@ -41,7 +41,9 @@ def why(connection: Session, text: str) -> list[Reason]:
             for reason in _reasons(connection, model, driver):
                 if _fits(reason, text):
                     reasons[(reason.model, reason.connection, reason.key)] = reason
-    return list(reasons.values())
+    found = list(reasons.values())
+    # Not every model has a row for each driving record: that none has one is news.
+    return [reason for reason in found if reason.key is not None] or found
 
 
 def _drivers(connection: Session, model: OutboundModel, text: str) -> list[tuple[str, str]]:

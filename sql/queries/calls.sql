@@ -127,3 +127,24 @@ from cdc.cursors
 where
     connection = %(connection)s
     and stream = %(stream)s;
+
+-- name: ask_again
+-- An answer was poorer than a read: the loader reads these records by id.
+insert into cdc.ask_again (connection, stream, id, reason)
+select
+    %(connection)s,
+    %(stream)s,
+    given.id,
+    'a write answer was poorer than a read'
+from unnest(%(ids)s::text[]) as given (id)
+on conflict (connection, stream, id) do nothing;
+
+-- name: resent
+-- Of these entries, those whose last call was in doubt: what is sent now might be there already.
+select outbox.entry
+from cdc.outbox
+inner join cdc.calls
+    on calls.call = outbox.call
+where
+    outbox.entry = any(%(entries)s)
+    and calls.outcome = 'settled by asking';

@@ -149,7 +149,7 @@ inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[
         and links.key = given.key
 where
     links.target_id is not null
-    and not links.is_gone;
+    and (%(also_gone)s or not links.is_gone);
 
 -- name: linked_elsewhere
 -- Keys that are linked, or on their way, in another target connection.

@@ -163,17 +163,46 @@ def test_a_sender_that_lives_is_never_taken_over(engine: Engine) -> None:
     assert len(engine.target.writes) == 1
 
 
-def test_what_never_left_is_ready_again(engine: Engine) -> None:
+def test_what_never_left_is_ready_again_and_the_target_is_left(engine: Engine) -> None:
     engine.customer()
     engine.diff()
-    engine.target.errors = [NotSent("no connection", seconds=30)]
+    engine.target.errors = [NotSent("no connection")]
 
     drained = engine.drain()
 
-    entry = engine.row("select state, not_before > now() as is_later from cdc.outbox")
-    assert entry == {"state": "ready", "is_later": True}
+    assert engine.states() == {CONTACT: "ready"}
     assert [type(error) for error in drained.errors] == [NotSent]
     assert engine.row("select outcome from cdc.calls") == {"outcome": "not sent"}
+    assert len(engine.target.writes) == 1
+
+
+def test_a_long_wait_is_left_to_a_later_run(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.target.errors = [NotSent("the limit of the day", seconds=3600)]
+
+    engine.drain()
+    again = engine.drain()
+
+    entry = engine.row("select state, not_before > now() as is_later from cdc.outbox")
+    assert entry == {"state": "ready", "is_later": True}
+    assert (again.calls, len(engine.target.writes)) == (0, 1)
+
+
+def test_a_short_wait_is_stayed_for_but_not_for_ever(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+    engine.target.errors = [NotSent("the limit of the minute", seconds=30)]
+    once = engine.drain()
+    engine.customer("8")
+    engine.diff()
+    engine.target.errors = [NotSent("the limit of the minute", seconds=30) for _ in range(9)]
+
+    again = engine.drain()
+
+    assert (once.applied, once.errors) == (1, ())
+    assert [type(error) for error in again.errors] == [NotSent]
+    assert len(engine.target.errors) == 4
 
 
 def test_a_refusal_of_the_whole_connection_stops_it_once(engine: Engine) -> None:
@@ -610,3 +639,50 @@ def test_an_entry_made_while_its_reference_is_being_linked_is_not_forgotten(engi
 
     assert engine.states() == {}
     assert len(engine.target.records["invoices"]) == 1
+
+
+def test_a_create_that_landed_late_and_was_sent_again_is_shown(engine: Engine) -> None:
+    """The window that no client can close: the target carries out the first sending after it was asked."""
+    engine.order("1", paid=Decimal("12.00"))
+    engine.customer()
+    engine.sync()
+    engine.order("2", paid=Decimal("7.00"))
+    engine.load()
+    engine.diff()
+    key = "shop/order/2/payment/1"
+    engine.target.faults = ["", "before"]
+    engine.drain()
+    engine.load()
+
+    def late() -> None:
+        engine.target.on_write = None
+        invoice = engine.link("shop/order/2/1")["target_id"]
+        engine.target.add("payments", Invoice={"InvoiceID": invoice}, Amount=Decimal("7.00"), Reference=key)
+
+    engine.target.on_write = late
+    engine.drain()
+
+    entry = engine.entry(key)
+    assert entry is not None
+    assert (entry["held_for"], entry["cause"]) == ("answer differs", "made twice")
+    assert len(engine.target.records["payments"]) == 3
+
+
+def test_a_poorer_answer_is_asked_for_again_and_judged_by_the_read(engine: Engine) -> None:
+    write = engine.writes["contacts"]
+    outcomes: Callable[..., list[Outcome]] = write.outcomes
+    write.outcomes = lambda *arguments: [replace(one, full=False) for one in outcomes(*arguments)]  # type: ignore[method-assign]
+    engine.customer()
+    engine.diff()
+
+    engine.drain()
+    asked = engine.rows("select stream from cdc.ask_again")
+    before = engine.link(CONTACT)["returned"]
+    [(target_id, record)] = engine.target.records["contacts"].items()
+    engine.put("xero__contacts", target_id, record, "books")
+    engine.diff()
+
+    assert asked == [{"stream": "contacts"}]
+    assert before is None
+    assert engine.link(CONTACT)["returned"] == {"Name": "Jane 7", "EmailAddress": "7@example.com"}
+    assert engine.states() == {}

@@ -102,7 +102,6 @@ def test_why_answers_for_a_number_of_the_source(engine: Engine) -> None:
 
     assert [(one.model, one.stage, one.verdict) for one in reasons] == [
         ("out_invoices", "model", "Rightly not sent: before cut-over."),
-        ("out_payments", "model", "The record 5 of shop is mirrored, but out_payments gives no row for it."),
     ]
 
 

@@ -1,0 +1,203 @@
+"""One call of a drain: slot and token, claim, the request, what its answer says, and the settlement.
+
+surely without effect (never left, refused as a whole)   the entries are ready again
+a definite answer                                        settled, element by element
+anything else                                            in doubt: the target is asked before anything else is sent
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cdc.calls import START_SECONDS, Claimed, claim, exchange
+from cdc.doubt import Wait, found_as_ours, lose, taken_by_another
+from cdc.lane import Entry, Lane
+from cdc.settle import Verdict, settle
+from cdc.writing import Operation, Outcome, Write
+from tieout.budget import Slot
+from tieout.errors import ConnectionRefused, NotSent, RetryLater, SchemaDrift, TieoutError, UnknownOutcome
+from tieout.events import Event, emit
+from tieout.http import LONGEST_WAIT_SECONDS, Answer, boottime
+
+WAITS = 5
+"""A limit is waited for so many times in a row; after that the next run goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What came of a call."""
+
+    kinds: Counter[str]
+    is_in_doubt: bool
+
+
+class Sender:
+    """Sends the calls of one target, one after the other."""
+
+    def __init__(self, lane: Lane, wait: Wait) -> None:
+        self._lane: Lane = lane
+        self._wait: Wait = wait
+        self._refused_in_a_row: int = 0
+
+    def send(self, write: Write, operation: Operation, entries: Sequence[Entry]) -> Sent | None:
+        """Send these entries in one call; None when none of them could be claimed.
+
+        Raises what stops the target (ConnectionRefused, RetryLater, CredentialsError …), with the entries ready again.
+        """
+        # Budget and token first: after `sending` is committed nothing but the request follows.
+        slot = self._ready()
+        try:
+            deadline = boottime() + START_SECONDS
+            claimed = claim(self._lane, write, operation, entries)
+            if claimed is None:
+                return None
+            started = time.monotonic()
+            kinds, ending = self._call(write, operation, claimed, slot, deadline)
+        finally:
+            slot.release()
+        emit(
+            Event.DRAIN_CALL_FINISHED,
+            connection=self._lane.name,
+            entity=write.entity,
+            operation=operation,
+            call=str(claimed.call),
+            entries=len(claimed.entries),
+            applied=kinds["applied"],
+            rejected=kinds["rejected"],
+            outcome=ending,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        return Sent(kinds=kinds, is_in_doubt=ending == "unknown" or kinds["unknown"] > 0)
+
+    def _ready(self) -> Slot:
+        for left in reversed(range(WAITS)):
+            try:
+                return self._lane.client.http.ready_to_write()
+            except RetryLater as error:
+                if not left or error.seconds is None or error.seconds > LONGEST_WAIT_SECONDS:
+                    raise
+                self._wait_for(error.seconds, "limit")
+        raise AssertionError("the last attempt raises")
+
+    def _wait_for(self, seconds: float, cause: str) -> None:
+        emit(Event.BUDGET_WAITED, connection=self._lane.name, seconds=seconds, cause=cause)
+        self._wait(seconds)
+
+    def _call(
+        self, write: Write, operation: Operation, claimed: Claimed, slot: Slot, deadline: float
+    ) -> tuple[Counter[str], str]:
+        lane = self._lane
+        try:
+            answer = exchange(lane, claimed.request, claimed.call, slot, deadline)
+            outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
+        except (UnknownOutcome, SchemaDrift):
+            lose(lane, claimed.call)
+            return Counter(), "unknown"
+        except TieoutError as error:
+            return self._without_effect(write, claimed, error)
+        except Exception:
+            # A mistake of ours while the request may have been carried out: the next drain asks.
+            lose(lane, claimed.call)
+            raise
+        self._refused_in_a_row = 0
+        try:
+            outcomes = self._asked(write, claimed.entries, outcomes)
+            twice = self._made_twice(write, operation, claimed, outcomes)
+        except RetryLater:
+            # What the target said is kept; what it could not be asked for is asked by the next drain.
+            outcomes = [Outcome(kind="unknown") if outcome.ask else outcome for outcome in outcomes]
+            twice = {}
+        return self._settle(write, claimed, outcomes, twice, answer)
+
+    def _settle(
+        self,
+        write: Write,
+        claimed: Claimed,
+        outcomes: Sequence[Outcome],
+        twice: dict[int, tuple[str, ...]],
+        answer: Answer,
+    ) -> tuple[Counter[str], str]:
+        verdicts = [
+            Verdict(entry=entry, outcome=outcome, twice=twice.get(entry.entry, ()))
+            for entry, outcome in zip(claimed.entries, outcomes, strict=True)
+        ]
+        is_unknown = any(outcome.kind == "unknown" for outcome in outcomes)
+        ending = {
+            "outcome": "unknown" if is_unknown else "answered",
+            "status": answer.status,
+            "answer": {"messages": [list(outcome.messages) for outcome in outcomes]},
+            "is_settled": not is_unknown,
+        }
+        kinds = settle(
+            self._lane,
+            write,
+            verdicts,
+            states=("sending",),
+            number=claimed.number,
+            call=claimed.call,
+            ending=ending,
+        )
+        return kinds, "answered"
+
+    def _without_effect(self, write: Write, claimed: Claimed, error: TieoutError) -> tuple[Counter[str], str]:
+        """It never left, or was refused as a whole. A short wait is stayed for; else the error stops the target."""
+        seconds = error.seconds if isinstance(error, NotSent) else None
+        self._refused_in_a_row += 1
+        stays = seconds is not None and seconds <= LONGEST_WAIT_SECONDS and self._refused_in_a_row < WAITS
+        later = Outcome(kind="later", seconds=0 if stays else seconds or 0, reason=str(error))
+        ending = "refused" if isinstance(error, ConnectionRefused) else "not sent"
+        settle(
+            self._lane,
+            write,
+            [Verdict(entry=entry, outcome=later) for entry in claimed.entries],
+            states=("sending",),
+            number=claimed.number,
+            call=claimed.call,
+            ending={"outcome": ending, "answer": {"error": str(error)}},
+        )
+        if not stays:
+            raise error
+        if seconds:
+            self._wait_for(seconds, "refused for now")
+        return Counter(), ending
+
+    def _asked(self, write: Write, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Where the target says that it has such a record already, look whether it is ours."""
+        asking = [(entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True) if outcome.ask]
+        if not asking:
+            return list(outcomes)
+        found = write.find(self._lane.client, [entry.outgoing for entry, _ in asking])
+        answers: dict[int, Outcome] = {}
+        for (entry, outcome), some in zip(asking, found, strict=True):
+            ours = [one for one in some if one.is_ours]
+            if len(ours) == 1:
+                answers[entry.entry] = found_as_ours(ours[0])
+            elif some and outcome.kind != "taken":
+                answers[entry.entry] = taken_by_another(some)
+            else:
+                answers[entry.entry] = outcome
+        return [answers.get(entry.entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True)]
+
+    def _made_twice(
+        self, write: Write, operation: Operation, claimed: Claimed, outcomes: Sequence[Outcome]
+    ) -> dict[int, tuple[str, ...]]:
+        """After a create that was sent again: the records with our mark, by entry, where there is more than one.
+
+        The target may have carried out the first sending after it was asked; no client can close that window.
+        """
+        again = [
+            entry
+            for entry, outcome in zip(claimed.entries, outcomes, strict=True)
+            if operation == "create" and entry.entry in claimed.resent and outcome.kind == "applied"
+        ]
+        if not again:
+            return {}
+        found = write.find(self._lane.client, [entry.outgoing for entry in again])
+        ours = {
+            entry.entry: tuple(one.target_id for one in some if one.is_ours)
+            for entry, some in zip(again, found, strict=True)
+        }
+        return {entry: ids for entry, ids in ours.items() if len(ids) > 1}
