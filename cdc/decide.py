@@ -29,6 +29,7 @@ from cdc.decision import (
     Wanted,
 )
 from cdc.links import after, merged, references, with_path
+from cdc.problems import held_by
 from cdc.target_change import Judged, judge
 from cdc.writing import Operation
 from tieout.db import canonical_hash
@@ -57,7 +58,7 @@ def decide(
 
 
 def effective(desired: Desired, link: Link) -> dict[str, Any]:
-    """The row's payload with the kept choice of `_if_taken`, what people edited, and what we yielded to the target."""
+    """The row's payload with the kept choice of `_if_taken`, what we yielded to the target, and what people edited."""
     payload = dict(desired.payload)
     if link.if_taken and desired.if_taken:
         payload |= desired.if_taken
@@ -142,7 +143,7 @@ def _create(
     if link.is_gone:
         wanted.control["generation"] = link.generation + 1
     patch = {"identity": desired.identity} if desired.identity and link.identity is None else {}
-    held = _problems(desired) or _person(desired, link)
+    held = held_by(desired.problems) or _person(desired, link)
     if held is None and link.is_gone:
         held = Held(
             held_for="hold",
@@ -204,7 +205,7 @@ def _update(
         released = {"said": payload} if said.keys() - payload.keys() else {}
         return Decision(verb="drop", why="nothing differs", patch={**patch, **released})
     wanted = _wanted("update", desired, payload, fields)
-    held = _problems(desired) or _disputed(judged) or _person(desired, link)
+    held = held_by(desired.problems) or _disputed(judged) or _person(desired, link)
     frozen = _frozen(judged, mirror, rules)
     if frozen is not None and (held is None or held.held_for not in ("problems", "target changed")):
         if rules.amend == "open_only":
@@ -270,27 +271,6 @@ def _with_missing_lines(desired: Desired, payload: Mapping[str, Any], rules: Rul
         "cause": "document without lines",
     }
     return replace(desired, problems=(problem,))
-
-
-def _problems(desired: Desired) -> Held | None:
-    if not desired.problems:
-        return None
-    first = desired.problems[0]
-    return Held(
-        held_for="problems",
-        cause=str(first.get("cause") or f"{first.get('field')}: {first.get('reason')}"),
-        reason="; ".join(dict.fromkeys(_sentence(problem) for problem in desired.problems)),
-        cure=str(
-            first.get("cure") or "Correct the record at its source or the lookup; it is sent by itself."
-        ),
-        who=str(first.get("who") or "analyst"),
-    )
-
-
-def _sentence(problem: Mapping[str, Any]) -> str:
-    value = problem.get("value")
-    shown = "" if value is None else f" ({value})"
-    return f"{problem.get('field')}{shown}: {problem.get('reason')}"
 
 
 def _disputed(judged: Judged) -> Held | None:

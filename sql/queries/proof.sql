@@ -48,18 +48,35 @@ left join cdc.drift as drift
         and documents.entity = drift.entity
         and documents.key = drift.key
 left join lateral (
-    -- Of what it waits for only what is not done yet, with the reason at the head of the chain.
+    -- Of what it waits for only the heads that are not done yet, with the reason; what itself waits is no head.
+    with recursive chain as (
+        select outbox.waits_for
+        where outbox.state = 'waiting'
+        union
+        select further.waits_for
+        from chain
+        cross join lateral jsonb_to_recordset(chain.waits_for) as reference (entity text, key text)
+        inner join cdc.outbox as further
+            on
+                outbox.connection = further.connection
+                and reference.entity = further.entity
+                and reference.key = further.key
+                and further.state = 'waiting'
+    )
+
     select string_agg(
-        reference.entity || ' ' || reference.key || coalesce(' (' || coalesce(head.reason, head.cause, head.held_for) || ')', ''),
-        ', ' order by reference.entity, reference.key
+        distinct reference.entity || ' ' || reference.key
+        || coalesce(' (' || coalesce(head.reason, head.cause, head.held_for) || ')', ''),
+        ', '
     ) as waits
-    from jsonb_to_recordset(outbox.waits_for) as reference (entity text, key text)
+    from chain
+    cross join lateral jsonb_to_recordset(chain.waits_for) as reference (entity text, key text)
     inner join cdc.outbox as head
         on
             outbox.connection = head.connection
             and reference.entity = head.entity
             and reference.key = head.key
-    where outbox.state = 'waiting'
+            and head.state <> 'waiting'
 ) as heads on true
 where documents.target_connection = %(target_connection)s
 order by documents.flow, documents.day, documents.key;

@@ -229,34 +229,84 @@ select
     (select count(*) from cdc.ask_again) as ask_again;
 
 -- name: waiting
--- What waits for which head of a chain, since when, with how much money.
+-- What waits for which head of a chain, since when, with how much money. What itself waits is no head: its own head is.
+with recursive chains as (
+    select
+        outbox.entry,
+        outbox.connection,
+        outbox.created_at,
+        outbox.amount,
+        outbox.currency,
+        outbox.waits_for
+    from cdc.outbox
+    where outbox.state = 'waiting'
+    union
+    select
+        chains.entry,
+        head.connection,
+        chains.created_at,
+        chains.amount,
+        chains.currency,
+        head.waits_for
+    from chains
+    cross join lateral jsonb_to_recordset(chains.waits_for) as needed (connection text, entity text, key text)
+    inner join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, chains.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+            and head.state = 'waiting'
+)
+
 select
-    outbox.connection,
-    needed.entity,
-    needed.key,
-    coalesce(head.held_for, head.state, 'not in the outbox') as head_state,
-    head.reason,
+    heads.connection,
+    heads.entity,
+    heads.key,
+    heads.head_state,
+    heads.reason,
     count(*) as entries,
-    min(outbox.created_at) as since,
-    sum(outbox.amount) as amount,
-    min(outbox.currency) as currency
-from cdc.outbox
-cross join lateral jsonb_to_recordset(outbox.waits_for) as needed (connection text, entity text, key text)
-left join cdc.outbox as head
-    on
-        head.connection = coalesce(needed.connection, outbox.connection)
-        and head.entity = needed.entity
-        and head.key = needed.key
-left join cdc.links
-    on
-        links.connection = coalesce(needed.connection, outbox.connection)
-        and links.entity = needed.entity
-        and links.key = needed.key
-where
-    outbox.state = 'waiting'
-    and (links.target_id is null or head.entry is not null)
-group by outbox.connection, needed.entity, needed.key, head.held_for, head.state, head.reason
-order by count(*) desc, needed.entity, needed.key
+    min(heads.created_at) as since,
+    sum(heads.amount) as amount,
+    min(heads.currency) as currency
+from (
+    -- An entry that meets the same head by two ways waits for it once.
+    select distinct
+        coalesce(needed.connection, chains.connection) as connection,
+        needed.entity,
+        needed.key,
+        coalesce(head.held_for, head.state, 'not in the outbox') as head_state,
+        head.reason,
+        chains.entry,
+        chains.created_at,
+        chains.amount,
+        chains.currency
+    from chains
+    cross join lateral jsonb_to_recordset(chains.waits_for) as needed (
+        connection text, entity text, key text, settled boolean, gone boolean
+    )
+    left join cdc.outbox as head
+        on
+            head.connection = coalesce(needed.connection, chains.connection)
+            and head.entity = needed.entity
+            and head.key = needed.key
+    left join cdc.links
+        on
+            links.connection = coalesce(needed.connection, chains.connection)
+            and links.entity = needed.entity
+            and links.key = needed.key
+    where
+        head.state is distinct from 'waiting'
+        and case
+            when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
+            else
+                links.target_id is null
+                or links.is_gone
+                or head.held_for = 'answer differs'
+                or (coalesce(needed.settled, false) and head.entry is not null)
+        end
+) as heads
+group by heads.connection, heads.entity, heads.key, heads.head_state, heads.reason
+order by count(*) desc, heads.entity, heads.key
 limit %(limit)s;
 
 -- name: keys_like
