@@ -363,7 +363,8 @@ _TAKEN = (
         r"|by that name already exists",
         cause="name taken",
         reason="Another record in Xero already has the name{value}.",
-        cure="Link this customer to that contact if they are the same; else give one of them another name.",
+        cure="Rename one of the two in Xero or in the shop; or set name_taken to `number` for the store in"
+        " routes.csv and build: names that are taken then get a number in brackets.",
         kind="taken",
         field="Name",
         depends_on=("contacts",),

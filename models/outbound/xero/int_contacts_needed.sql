@@ -6,6 +6,7 @@ select
     orders.customer_id,
     orders.customer_email,
     orders.contact_key,
+    orders.numbers_names,
     orders.first_name,
     orders.last_name,
     orders.company_name,

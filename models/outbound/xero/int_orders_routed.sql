@@ -70,6 +70,7 @@ select
     coalesce(route.number_prefix, '') as number_prefix,
     coalesce(route.credit_prefix, '') as credit_prefix,
     coalesce(route.draft_on_order = 'yes', false) as has_drafts,
+    coalesce(route.name_taken = 'number', false) as numbers_names,
     route.channel,
     case
         when tracked.category is not null

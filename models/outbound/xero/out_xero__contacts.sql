@@ -38,33 +38,35 @@ select
     contacts.contact_key as _key,
     contacts.connection as _source_connection,
     contacts.contact_id as _source_id,
-    case
-        when
-            not exists (
-                select 1
-                from {{ ref('int_contacts_needed') }} as needed
-                where
-                    needed.connection = contacts.connection
-                    and needed.customer_id = contacts.contact_id
-                    and needed.to_connection = contacts.to_connection
-                    and needed.contact_key = contacts.contact_key
-            )
-            then 'no document to post'
-    end as _skip,
+    case when needed.numbers_names is null then 'no document to post' end as _skip,
     null::text as _hold,
     null::text as _gone,
     {{ contact_problems('contacts', 'archived') }} as _problems,
     null::numeric as _total,
     null::text as _currency,
     null::date as _date,
-    jsonb_build_object(
-        'Name',
-        left({{ contact_name('contacts') }}, 200) || ' (' || contacts.connection || ' ' || contacts.contact_id || ')'
-    ) as _if_taken,
+    case
+        when needed.numbers_names
+            then
+                jsonb_build_object(
+                    'Name',
+                    left({{ contact_name('contacts') }}, 200)
+                    || ' (' || contacts.connection || ' ' || contacts.contact_id || ')'
+                )
+    end as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
     {{ contact_fields('contacts') }}
 from contacts
+left join lateral (
+    select bool_or(orders.numbers_names) as numbers_names
+    from {{ ref('int_contacts_needed') }} as orders
+    where
+        orders.connection = contacts.connection
+        and orders.customer_id = contacts.contact_id
+        and orders.to_connection = contacts.to_connection
+        and orders.contact_key = contacts.contact_key
+) as needed on true
 left join {{ source('engine', 'links') }} as link
     on
         contacts.to_connection = link.connection

@@ -7,7 +7,7 @@ first_orders as (
     select
         orders.*,
         row_number() over (
-            partition by orders.connection, orders.customer_email, orders.to_connection
+            partition by orders.connection, orders.customer_email, orders.to_connection, orders.contact_key
             order by length(orders.order_id), orders.order_id
         ) as nth
     from orders
@@ -18,6 +18,7 @@ contacts as (
         first_orders.connection,
         first_orders.to_connection,
         first_orders.contact_key,
+        first_orders.numbers_names,
         first_orders.first_name,
         first_orders.last_name,
         first_orders.company_name,
@@ -48,8 +49,13 @@ select
     null::numeric as _total,
     null::text as _currency,
     null::date as _date,
-    jsonb_build_object('Name', left({{ contact_name('contacts') }}, 200) || ' (' || left(contacts.email, 50) || ')')
-        as _if_taken,
+    case
+        when contacts.numbers_names
+            then
+                jsonb_build_object(
+                    'Name', left({{ contact_name('contacts') }}, 200) || ' (' || left(contacts.email, 50) || ')'
+                )
+    end as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
     {{ contact_fields('contacts') }}
