@@ -5,7 +5,7 @@ Nothing here changes anything, but for `newly_dead`, which notes that a dead let
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -189,17 +189,44 @@ def show(
     entity: str | None = None,
     writers: Writers = open_writers,
 ) -> list[Shown]:
-    """Records of that key (or target id, or end of a key), each side by side. Empty when there is none."""
-    values = {"text": key, "pattern": f"%/{escaped(key)}", "limit": SHOWN_MATCHES}
-    found = connection.execute(query("report", "keys_like"), values).fetchall()
+    """Records of that key (or end of a key, target id or number at the target), side by side. Empty when there is none."""
+    models = {model.name: model for model in models_in_force(connection)}
+    found = _keys(connection, key) or [
+        row
+        for number in _numbered(connection, key, models.values(), writers)
+        for row in _keys(connection, number)
+    ]
     exact = [row for row in found if row["key"] == key]
     chosen = [
         row
         for row in exact or found
         if (target is None or row["connection"] == target) and (entity is None or row["entity"] == entity)
     ]
-    models = {model.name: model for model in models_in_force(connection)}
     return [_show(connection, row, models.get(row["model"]), writers) for row in chosen]
+
+
+def _keys(connection: Session, text: str) -> list[Row]:
+    values = {"text": text, "pattern": f"%/{escaped(text)}", "limit": SHOWN_MATCHES}
+    return connection.execute(query("report", "keys_like"), values).fetchall()
+
+
+def _numbered(connection: Session, text: str, models: Iterable[OutboundModel], writers: Writers) -> list[str]:
+    """Ids of the targets' records that a number names: what an accountant reads on an invoice there."""
+    streams = {(model.system, writers(model.system)[model.entity].stream) for model in models}
+    found: list[str] = []
+    for name in sorted(f"{system}__{stream}" for system, stream in streams if stream is not None):
+        statement = by_number(connection, name)
+        rows = connection.execute(statement, {"text": text, "limit": SHOWN_MATCHES}).fetchall()
+        found += [row["id"] for row in rows]
+    return found
+
+
+def by_number(connection: Session, table: str) -> sql.Composed:
+    """The statement that finds records of a staging table by id or by any key column."""
+    names = connection.execute(query("stage", "generated_columns"), {"table": f"staging.{table}"}).fetchall()
+    columns = [sql.SQL("{}::text").format(sql.Identifier(row["name"])) for row in names]
+    listed = sql.SQL(", ").join(columns)
+    return compose("report", "drivers_by_number", table=sql.Identifier("staging", table), columns=listed)
 
 
 def _show(connection: Session, place: Row, model: OutboundModel | None, writers: Writers) -> Shown:
@@ -213,6 +240,8 @@ def _show(connection: Session, place: Row, model: OutboundModel | None, writers:
         outbound = next(
             (one for one in rows if one["_key"] == place["key"] and one["_to"] == place["connection"]), None
         )
+        if outbound is not None:
+            outbound |= _lines(connection, model, (row["source_connection"], row["source_id"]), place["key"])
         if model.driver in model.tables:
             source = _staging(connection, model.driver, row["source_connection"], row["source_id"])
             stream = model.driver.partition("__")[2]
@@ -247,13 +276,30 @@ def _show(connection: Session, place: Row, model: OutboundModel | None, writers:
 
 
 def rows_of(connection: Session, model: OutboundModel, driver: tuple[str, str]) -> list[Row]:
+    """Rows of a model for one driving record, as the view gives them now."""
     statement = compose("report", "outbound_rows", view=model.relation)
     rows = connection.execute(statement, {"source_connection": driver[0], "source_id": driver[1]}).fetchall()
     return [row["content"] for row in rows]
 
 
+def _lines(connection: Session, model: OutboundModel, driver: tuple[str, str], key: str) -> Row:
+    """The child rows of one record, by the field that they are nested into."""
+    nested: Row = {}
+    for child in model.lines:
+        statement = compose("report", "outbound_rows", view=child.relation)
+        values = {"source_connection": driver[0], "source_id": driver[1]}
+        rows = [row["content"] for row in connection.execute(statement, values)]
+        mine = sorted(
+            (row for row in rows if row["_key"] == key), key=lambda row: row.get("_line_order") or 0
+        )
+        nested[child.field] = [
+            {name: row[name] for name in ("_line", *child.fields) if row.get(name) is not None}
+            for row in mine
+        ]
+    return nested
+
+
 def _staging(connection: Session, table: str, name: str, record_id: str) -> Row | None:
-    """Rows of a model for one driving record, as the view gives them now."""
     statement = compose("report", "staging_row", table=sql.Identifier("staging", table))
     return connection.execute(statement, {"connection": name, "id": record_id}).fetchone()
 

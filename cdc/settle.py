@@ -150,7 +150,8 @@ def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
 def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
     entry, outcome = verdict.entry, verdict.outcome
     record, payload = outcome.record, entry.outgoing.payload
-    target_id = outcome.target_id or entry.outgoing.target_id
+    # Some targets name no id for what they made (Magento answers a comment with `true`): our mark in it names it.
+    target_id = outcome.target_id or entry.outgoing.target_id or entry.key
     is_removal = entry.outgoing.operation == "remove"
     differing = write.differs(entry.outgoing, record) if record is not None and not is_removal else ()
     link: Row = {
@@ -166,7 +167,7 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
     }
     steps.links.append(link)
     steps.linked.append(entry.key)
-    if record is not None and write.stream is not None and target_id is not None:
+    if record is not None and write.stream is not None:
         steps.records[outcome.full].append(RawRecord(id=target_id, raw=json_dumps(record).encode()))
     if len(verdict.twice) > 1:
         steps.kinds["differs"] += 1

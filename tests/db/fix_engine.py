@@ -324,6 +324,8 @@ class FakeWrite:
     def find_in_mirror(
         self, connection: psycopg.Connection[Record], connection_name: str, outgoing: Sequence[Outgoing]
     ) -> list[list[Found]]:
+        if self.stream is None:
+            return [[] for _ in outgoing]
         rows = connection.execute(
             f"select payload from staging.xero__{self.stream} where connection = %s",
             (connection_name,),

@@ -686,3 +686,19 @@ def test_a_poorer_answer_is_asked_for_again_and_judged_by_the_read(engine: Engin
     assert before is None
     assert engine.link(CONTACT)["returned"] == {"Name": "Jane 7", "EmailAddress": "7@example.com"}
     assert engine.states() == {}
+
+
+def test_a_record_for_which_the_target_names_no_id_is_linked_and_made_once(engine: Engine) -> None:
+    write = engine.writes["payments"]
+    outcomes: Callable[..., list[Outcome]] = write.outcomes
+    write.outcomes = lambda *arguments: [Outcome(kind="applied") for _ in outcomes(*arguments)]  # type: ignore[method-assign]
+    write.stream = None
+    engine.customer()
+    engine.order(paid=Decimal("12.00"))
+
+    engine.sync()
+    again = engine.sync()
+
+    assert again.calls == 0
+    assert len(engine.target.records["payments"]) == 1
+    assert engine.states() == {}
