@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from console import decide, demo, look, models, pipeline, playground, setup
-from console.frame import EXIT_CODES
+from console.frame import EXIT_CODES, Sections
 
-COMMANDS: tuple[click.Command, ...] = (
-    # Setting up.
-    setup.init,
-    setup.migrate,
-    setup.connect,
-    setup.check,
-    setup.pause,
-    setup.resume,
-    # The pipeline: load, diff, drain, marts. `sync` is all of them once.
-    pipeline.load,
-    models.build,
-    models.plan,
-    pipeline.diff,
-    pipeline.drain,
-    pipeline.marts,
-    pipeline.sync,
-    pipeline.prove,
-    # Looking.
-    look.status,
-    look.show,
-    look.why,
-    look.psql,
-    models.lookups,
-    # Deciding.
-    decide.dead_letters,
-    decide.holds,
-    # Trying it out.
-    playground.sandbox,
-    demo.demo,
-)
+COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
+    "Setting up": (
+        setup.init,
+        setup.migrate,
+        setup.connect,
+        setup.check,
+        setup.pause,
+        setup.resume,
+    ),
+    "The pipeline: load, diff, drain, marts (`sync` is all of them once)": (
+        pipeline.load,
+        models.build,
+        models.plan,
+        pipeline.diff,
+        pipeline.drain,
+        pipeline.marts,
+        pipeline.sync,
+        pipeline.prove,
+    ),
+    "Looking": (look.status, look.show, look.why, look.psql, models.lookups),
+    "Deciding": (decide.dead_letters, decide.holds),
+    "Trying it out": (playground.sandbox, demo.demo),
+}
 
 
 @click.group(
+    cls=Sections,
     context_settings={
         "auto_envvar_prefix": "TIEOUT",
         "help_option_names": ["-h", "--help"],
@@ -55,5 +51,6 @@ def main() -> None:
     """
 
 
-for each in COMMANDS:
-    main.add_command(each)
+assert isinstance(main, Sections)  # noqa: S101 (click types a group with a class of its own as Group)
+for title, commands in COMMANDS.items():
+    main.add_section(title, commands)

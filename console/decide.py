@@ -9,7 +9,7 @@ import click
 
 from cdc import desk, report
 from cdc.desk import Chosen
-from console.frame import App, command
+from console.frame import App, Listing, command
 from console.letters import dead_letter_groups, hold_groups
 from console.report import Report
 from console.setup import person
@@ -51,9 +51,8 @@ def _decide(
     return Report(data={"decided": count}, shown=[words])
 
 
-@click.group("dead-letters", invoke_without_command=True)
-@click.pass_context
-def dead_letters(context: click.Context) -> None:
+@click.group("dead-letters", cls=Listing)
+def dead_letters() -> None:
     """Records that need a person: what is wrong, what to do, and who can.
 
     Example: tieout dead-letters
@@ -61,8 +60,6 @@ def dead_letters(context: click.Context) -> None:
     Grouped by cause. Most cure themselves: correct the lookup, the source or the target, and the next `tieout sync`
     delivers them.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_dead)
 
 
 @command("list")
@@ -131,15 +128,12 @@ def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: 
     )
 
 
-@click.group("holds", invoke_without_command=True)
-@click.pass_context
-def holds(context: click.Context) -> None:
+@click.group("holds", cls=Listing)
+def holds() -> None:
     """Entries that wait for a yes: first runs, changes to settled documents, floods.
 
     Example: tieout holds
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_holds)
 
 
 @command("list")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import io
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +21,10 @@ import click
 import psycopg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from console.report import Report, show
+from tieout import events
 from tieout.db import Database, json_dumps, open_database
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, TieoutError
 from tieout.migrate import check_migrated
@@ -85,15 +90,23 @@ class App:
         }
         with self.database.connect() as connection:
             connection.execute(query("runs", "begin"), row)
-        code = ExitCode.BUG
+        started, code, failed = time.monotonic(), ExitCode.BUG, None
         try:
             yield run
             code = ExitCode.DONE
         except TieoutError as error:
-            code = error.exit_code
+            code, failed = error.exit_code, type(error).__name__
             raise
         finally:
             self._end(run, code)
+            seconds = round(time.monotonic() - started, 3)
+            events.emit(
+                events.Event.COMMAND_FINISHED,
+                command=command,
+                exit_code=int(code),
+                seconds=seconds,
+                error=failed,
+            )
 
     def _end(self, run: UUID, code: ExitCode) -> None:
         try:
@@ -105,19 +118,17 @@ class App:
 
 
 def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Report]], click.Command]:  # noqa: A002 (click's word)
-    """A command: adds --settings and --json, prints its report, turns errors into the promised exit codes."""
+    """A command: adds --settings, --json and --verbose, prints its report, turns errors into the promised exit codes."""
 
     def decorate(function: Callable[..., Report]) -> click.Command:
-        @click.option(
-            "--settings",
-            "settings_file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            envvar="TIEOUT_SETTINGS",
-            help="Settings file (default: ./tieout.toml).",
-        )
+        @settings_option
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+        @click.option(
+            "-v", "--verbose", is_flag=True, help="Show events on a terminal too; elsewhere they always are."
+        )
         @functools.wraps(function)
-        def wrapped(settings_file: Path | None, as_json: bool, **arguments: Any) -> None:
+        def wrapped(settings_file: Path | None, as_json: bool, verbose: bool, **arguments: Any) -> None:
+            _choose_events(verbose=verbose)
             app = App(settings_file=settings_file)
             try:
                 report = function(app, **arguments)
@@ -125,38 +136,91 @@ def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Re
                 sys.exit(fail(error, as_json=as_json))
             except psycopg.OperationalError as error:
                 lost = DatabaseDown(
-                    f"The database went away: {str(error).strip()}",
-                    cure="Start it again; nothing was lost. Then repeat the command.",
+                    f"The database failed: {str(error).strip()}",
+                    cure="Cure that or wait until it answers again, then repeat the command; nothing was lost.",
                 )
                 sys.exit(fail(lost, as_json=as_json))
             show(report, as_json=as_json)
             sys.exit(int(report.exit_code))
 
-        return click.command(name, help=help)(wrapped)
+        words = help or inspect.cleandoc(function.__doc__ or "")
+        return click.command(name, help=words, short_help=words.partition("\n")[0])(wrapped)
 
     return decorate
 
 
+settings_option = click.option(
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="TIEOUT_SETTINGS",
+    help="Settings file (default: ./tieout.toml).",
+)
+
+
+class Sections(click.Group):
+    """Commands listed under headings, in the order in which they are used."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.sections: dict[str, list[str]] = {}
+
+    def add_section(self, title: str, commands: Sequence[click.Command]) -> None:
+        """Add commands under a heading."""
+        for each in commands:
+            self.add_command(each)
+            self.sections.setdefault(title, []).append(each.name or "")
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Names in the order of the sections."""
+        return [name for names in self.sections.values() for name in names]
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The sections, each command with its first sentence."""
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, _first_sentence(self.commands[name])) for name in names])
+
+
+class Listing(click.Group):
+    """A group that lists when no command is named: `tieout holds --json` is `tieout holds list --json`."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Put `list` in front of options that are not the group's own."""
+        if not args or (args[0].startswith("-") and args[0] not in context.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(context, args)
+
+
 def fail(error: TieoutError, *, as_json: bool) -> int:
-    """Say what went wrong and what to do; returns the exit code."""
+    """Say on standard error what went wrong and what to do, and as data if asked for; returns the exit code."""
     if as_json:
-        print(
-            json_dumps(
-                {
-                    "error": type(error).__name__,
-                    "message": str(error),
-                    "cure": error.cure,
-                    "exit_code": int(error.exit_code),
-                }
-            )
-        )
-    else:
-        console = Console(stderr=True, highlight=False)
-        label = "Nothing done" if isinstance(error, LockHeld) else "Stopped"
-        console.print(f"[bold]{label}:[/bold]", str(error), soft_wrap=True)
-        if error.cure:
-            console.print("[bold]What to do:[/bold]", error.cure, soft_wrap=True)
+        told = {
+            "error": type(error).__name__,
+            "message": str(error),
+            "cure": error.cure,
+            "exit_code": int(error.exit_code),
+        }
+        print(json_dumps(told))
+    console = Console(stderr=True, highlight=False)
+    label = "Nothing done" if isinstance(error, LockHeld) else "Stopped"
+    # As text: a message may name a section such as [connections.books], which is no markup.
+    console.print(Text.assemble((f"{label}: ", "bold"), str(error)), soft_wrap=True)
+    if error.cure:
+        console.print(Text.assemble(("What to do: ", "bold"), error.cure), soft_wrap=True)
     return int(error.exit_code)
+
+
+def _first_sentence(command: click.Command) -> str:
+    return command.short_help or inspect.cleandoc(command.help or "").partition("\n")[0]
+
+
+def _choose_events(*, verbose: bool) -> None:
+    """On a terminal the report says all that a person asked for; events would break its lines apart."""
+    if sys.stderr.isatty() and not verbose:
+        events.configure(io.StringIO(), json=True)
+    else:
+        events.configure(sys.stderr)
 
 
 @contextmanager

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from psycopg.conninfo import conninfo_to_dict
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cdc import report
 from cdc.why import Reason
 from cdc.why import why as reasons_of
-from console.frame import App, command, fail
-from console.report import Report, facts, money, table, verdict
+from cdc.writing import open_writers
+from console import fields
+from console.frame import App, command, fail, settings_option
+from console.report import Report, facts, minute, money, moneys, short, table, verdict
 from tieout import embedded
 from tieout.errors import ConfigurationError, ExitCode, TieoutError
 
 STATES = ("ready", "waiting", "held", "rejected", "sending", "in_doubt")
+SHOWN_CHAINS = 10
+SHOWN_VALUE = 300
 
 
 @command("status")
@@ -34,23 +39,20 @@ def status(app: App) -> Report:
         found = report.status(database)
         letters = report.dead_letters(database)
     good = not found.dead and not found.held and not any(one.stopped_reason for one in found.connections)
-    shown: list[RenderableType] = [
-        verdict(good, found.verdict),
-        table("Connections", ("connection", "system", "target", *(f"{name.replace('_', ' ')}#" for name in STATES), "loaded from", "stopped or paused"), [
-            (one.connection, one.system, one.target_name, *(one.states.get(name, 0) for name in STATES), one.loaded_from,
-             one.stopped_reason or (f"paused by {one.paused_by}" if one.paused_by else ""))
-            for one in found.connections
-        ], empty="No connection yet: `tieout connect NAME`."),
-    ]  # fmt: skip
+    shown: list[RenderableType] = [verdict(good, found.verdict), _connections(found.connections)]
     if letters:
-        shown.append(table("Who has to do what", ("who", "what", "records#", "money#", "since"), [
-            (group.who, group.cause, group.count, _money(group.money), group.oldest) for group in letters
-        ]))  # fmt: skip
+        shown.append(
+            table(
+                "Who has to do what (`tieout dead-letters` says how)",
+                ("who", "what", "records#", "money#", "since (UTC)"),
+                [
+                    (group.who, group.cause, group.count, moneys(group.money), minute(group.oldest))
+                    for group in letters
+                ],
+            )
+        )
     if found.waiting:
-        shown.append(table("Stopped chains", ("head of the chain", "is", "why", "waiting#", "money#", "since"), [
-            (f"{one.entity} {one.key}", one.head_state, one.reason, one.entries, money(one.amount, one.currency), one.since)
-            for one in found.waiting
-        ]))  # fmt: skip
+        shown.append(_chains(found.waiting))
     work = {name.replace("_", " "): count for name, count in found.work.items() if count}
     shown.append(
         facts("Work for the next commands", work)
@@ -82,7 +84,7 @@ def show(app: App, key: str) -> Report:
         return _unknown(key)
     shown: list[RenderableType] = []
     for each in found:
-        shown += _sides(each)
+        shown += _sides(app, each)
     return Report(data={"records": [_fields(each) for each in found]}, shown=shown)
 
 
@@ -105,12 +107,14 @@ def why(app: App, text: str) -> Report:
     if not reasons:
         return _unknown(text)
     shown: list[RenderableType] = [
-        table(f"Why: {text}", ("record", "how far", "because", "what to do"), [
-            (f"{reason.entity} {reason.key or ''}", reason.stage, reason.verdict, reason.cure) for reason in reasons
-        ])
-    ]  # fmt: skip
+        table(
+            f"Why: {text}",
+            ("record", "how far", "because, and what to do (→)"),
+            [(f"{reason.entity} {reason.key or ''}", reason.stage, _because(reason)) for reason in reasons],
+        )
+    ]
     shown += [
-        table(f"What happened to {key}", ("when", "what", "detail"), rows)
+        table(f"What happened to {key}", ("when (UTC)", "what", "detail"), rows)
         for key, rows in told.items()
         if rows
     ]
@@ -124,13 +128,7 @@ def why(app: App, text: str) -> Report:
 
 
 @click.command("psql", context_settings={"ignore_unknown_options": True})
-@click.option(
-    "--settings",
-    "settings_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    envvar="TIEOUT_SETTINGS",
-    help="Settings file (default: ./tieout.toml).",
-)
+@settings_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(settings_file: Path | None, arguments: tuple[str, ...]) -> None:
     """Open psql on the database; everything after it goes to psql.
@@ -164,72 +162,149 @@ def psql(settings_file: Path | None, arguments: tuple[str, ...]) -> None:
         sys.exit(fail(missing, as_json=False))
 
 
-def _story(database: report.Session, reason: Reason) -> list[tuple[object, object, object]]:
+def _because(reason: Reason) -> RenderableType:
+    verdict_text = Text(short(reason.verdict.replace("..", "."), SHOWN_VALUE))
+    return Group(verdict_text, Text(f"→ {reason.cure}", style="green")) if reason.cure else verdict_text
+
+
+def _story(database: report.Session, reason: Reason) -> list[tuple[datetime, str, str]]:
     """Source changes, decisions, attempts and answers of one record, in the order of time."""
-    rows: list[tuple[Any, str, str]] = []
+    rows: list[tuple[datetime, str, str]] = []
     for each in report.show(database, reason.key or "", target=reason.connection, entity=reason.entity):
         rows += [_change(change) for change in each.source_history]
         rows += [
-            (
-                decision["decided_at"],
-                f"{decision['verb']} by {decision['decided_by']}",
-                decision.get("reason") or "",
-            )
-            for decision in each.decisions
+            (_time(made["decided_at"]), f"{made['verb']} by {made['decided_by']}", made.get("reason") or "")
+            for made in each.decisions
         ]
         rows += [
             (
-                call["sent_at"],
-                f"{call['method']} {call['path']}",
+                _time(call["sent_at"]),
+                f"{call['method']} {str(call['path']).partition('?')[0]}",
                 f"answer {call['status'] or 'lost'}, {call['outcome']}",
             )
             for call in each.calls
         ]
         rows += [
-            (done["finished_at"], f"{done['operation']} {done['outcome']}", done.get("reason") or "")
+            (_time(done["finished_at"]), f"{done['operation']} {done['outcome']}", done.get("reason") or "")
             for done in each.done
         ]
-    return sorted(rows, key=lambda row: str(row[0]))
+    return sorted(rows, key=lambda row: row[0])
 
 
-def _change(change: Mapping[str, Any]) -> tuple[Any, str, str]:
+def _time(told: datetime | str) -> datetime:
+    """A time from a column, or from a row that came as JSON."""
+    return told if isinstance(told, datetime) else datetime.fromisoformat(told)
+
+
+def _change(change: Mapping[str, Any]) -> tuple[datetime, str, str]:
+    at = _time(change["changed_at"])
     if change.get("before") is None:
-        return (change["changed_at"], f"source first seen ({change['told_by']})", "")
+        return (at, f"source first seen ({change['told_by']})", "")
     names = sorted({*change["before"], *(change.get("after") or {})})
-    return (change["changed_at"], f"source changed ({change['told_by']})", ", ".join(names[:8]))
+    return (at, f"source changed ({change['told_by']})", ", ".join(names[:8]))
 
 
-def _sides(each: report.Shown) -> list[RenderableType]:
+def _connections(connections: Sequence[report.ConnectionStatus]) -> RenderableType:
+    return table(
+        "Connections",
+        ("connection", "system", "who answers", "open entries", "loaded up to (UTC)", "writes"),
+        [
+            (
+                one.connection,
+                one.system,
+                one.target_name,
+                ", ".join(
+                    f"{one.states[state]} {state.replace('_', ' ')}"
+                    for state in STATES
+                    if one.states.get(state)
+                )
+                or "none",
+                minute(one.loaded_from) or "never",
+                f"stopped: {one.stopped_reason}"
+                if one.stopped_reason
+                else (f"paused by {one.paused_by}" if one.paused_by else ""),
+            )
+            for one in connections
+        ],
+        empty="No connection yet: `tieout connect NAME`.",
+    )
+
+
+def _chains(waiting: Sequence[report.Waiting]) -> RenderableType:
+    # A head that itself waits stands in the chain of its own head.
+    heads = [one for one in waiting if one.head_state != "waiting"][:SHOWN_CHAINS]
+    left = len(waiting) - len(heads)
+    return table(
+        "Stopped chains" + (f" ({len(heads)} of {len(waiting)})" if left else ""),
+        ("head of the chain", "is", "why", "waiting#", "money#"),
+        [
+            (
+                f"{one.entity} {one.key}",
+                one.head_state,
+                short(one.reason, 70),
+                one.entries,
+                money(one.amount, one.currency),
+            )
+            for one in heads
+        ],
+    )
+
+
+def _sides(app: App, each: report.Shown) -> list[RenderableType]:
+    """The record's head, and each field as the model, the agreement and the target have it."""
     outbound = {name: value for name, value in (each.outbound or {}).items() if not name.startswith("_")}
     said, returned = each.link.get("said") or {}, each.link.get("returned") or {}
     target = (each.target or {}).get("payload") or {}
-    names = [*outbound, *(name for name in said if name not in outbound)]
+    names = dict.fromkeys((*outbound, *said))
+    held = {name: returned[name] if name in returned else target.get(name) for name in names}
     head = {
         "target": f"{each.connection} {each.entity} {each.link.get('target_id') or '(not there yet)'}",
-        "source": f"{each.link.get('source_connection')} {each.model} {each.link.get('source_id')}",
+        "source": f"{each.link.get('source_connection')} {each.link.get('source_id')}, by {each.model}",
         "agreed": each.link.get("linked_at"),
     }
     if each.open:
-        head["open entry"] = (
-            f"{each.open['operation']} {each.open['state']}: {each.open.get('reason') or 'on its way'}"
-        )
+        state = f"{each.open['operation']} {each.open['state']}"
+        head["open entry"] = f"{state}: {short(each.open.get('reason'), SHOWN_VALUE) or 'on its way'}"
         head["what to do"] = each.open.get("cure")
     if each.drift:
         head["frozen"] = each.drift["frozen_because"]
+    same = _same(app, each)
     rows = [
-        (name, outbound.get(name), said.get(name), returned.get(name, target.get(name)))
-        for name in names
-        if outbound.get(name) is not None or name in said
+        (
+            path,
+            _value(model),
+            _value(fields.unlike(path, model, agreed)),
+            _value(_given(path, model, agreed, gave, same)),
+        )
+        for path, (model, agreed, gave) in fields.rows((outbound, said, held))
     ]
     return [
         facts(each.key, head),
         table(
             "",
-            ("field", "model says", "agreed", "target gave"),
+            ("field!", "model says", "agreed", "target gave"),
             rows,
             empty="The model gives no row for it now.",
         ),
     ]
+
+
+def _given(path: str, model: Any, agreed: Any, gave: Any, same: fields.Same | None) -> Any:
+    wanted = agreed if agreed is not None else model
+    if isinstance(wanted, str) and wanted.startswith("→") and gave is not None:
+        # A reference: what the target gave is its own id of the same record.
+        return "="
+    return fields.unlike(path, wanted, gave, same)
+
+
+def _value(value: Any) -> Any:
+    return short(value, SHOWN_VALUE) if isinstance(value, str) else value
+
+
+def _same(app: App, each: report.Shown) -> fields.Same | None:
+    """How the target's system compares a field; None for a connection that the settings no longer have."""
+    connection = app.settings.connections.get(each.connection)
+    return open_writers(connection.system)[each.entity].same if connection is not None else None
 
 
 def _unknown(text: str) -> Report:
@@ -246,7 +321,3 @@ def _unknown(text: str) -> Report:
 def _fields(each: object) -> dict[str, object]:
     # Slots, not a dict: dataclasses.asdict would copy payloads deeply for nothing.
     return {name: getattr(each, name) for name in each.__dataclass_fields__}  # type: ignore[attr-defined]
-
-
-def _money(by_currency: Mapping[str, Any]) -> str:
-    return ", ".join(money(amount, currency) for currency, amount in by_currency.items())

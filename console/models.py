@@ -11,8 +11,9 @@ from cdc import against
 from cdc import build as builder
 from cdc import lookups as lookup
 from cdc import plan as planner
+from console import fields
 from console.frame import App, command, progress
-from console.report import Report, money, table, verdict
+from console.report import Report, money, short, table, verdict
 
 
 @command("build")
@@ -139,7 +140,7 @@ def plan(
                     each.operation,
                     each.state,
                     each.entries,
-                    money(each.amount, each.currency),
+                    money(each.amount, each.currency) if each.currency else "",
                     each.calls,
                 )
                 for each in found.sums
@@ -216,14 +217,14 @@ lookups.add_command(missing)
 
 
 def _entry(entry: planner.PlannedEntry) -> RenderableType:
-    title = (
-        f"{entry.operation} {entry.entity} {entry.key} ({entry.state}) {money(entry.amount, entry.currency)}"
-    )
+    amount = f", {money(entry.amount, entry.currency)}" if entry.amount is not None else ""
+    title = f"{entry.operation} {entry.entity} {entry.key} ({entry.state}{amount})"
     if entry.reason:
-        title += f": {entry.reason}"
-    return table(
-        title, ("field", "before", "after"), [(each.name, each.before, each.after) for each in entry.fields]
-    )
+        title += f": {short(entry.reason)}"
+    before = {each.name: each.before for each in entry.fields}
+    after = {each.name: each.after for each in entry.fields}
+    changed = [(path, old, new) for path, (old, new) in fields.rows((before, after)) if old != new]
+    return table(title, ("field!", "before", "after"), changed, empty=f"{title}: no field changes.")
 
 
 def _plan_data(found: planner.Plan) -> dict[str, object]:

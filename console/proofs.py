@@ -23,7 +23,7 @@ def shown_proof(proof: Proof) -> Report:
         table(
             "Proof, read afresh from the target",
             (
-                "flow",
+                "flow!",
                 "currency",
                 "days#",
                 "source#",
@@ -97,7 +97,7 @@ def _named(behind: list[tuple[Total, Named]]) -> RenderableType:
     title = "Records behind the differences" + (
         f" (first {len(rows)}; {left} more with --json)" if left else ""
     )
-    return table(title, ("flow", "day", "record", "kind", "amount#", "why"), rows)
+    return table(title, ("flow!", "day!", "record", "kind", "amount#", "why"), rows)
 
 
 def _total(total: Total) -> dict[str, object]:
