@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 import psycopg
@@ -44,11 +45,17 @@ def pin(database: psycopg.Connection[dict[str, Any]], connection: Connection, id
             "base_currency": identity.base_currency,
         },
     ).fetchone()
-    if row is None:
-        pinned = database.execute(query("standing", "read"), {"connection": connection.name}).fetchone()
-        was = f"{pinned['target_name']} ({pinned['target_identity']})" if pinned else "another"
+    pinned = read(database, connection.name) if row is None else None
+    if pinned is not None:
+        refuse_other(pinned, connection, identity)
+
+
+def refuse_other(pinned: Mapping[str, Any], connection: Connection, identity: Identity) -> None:
+    """ConfigurationError when another organisation or installation answers than the one in the row `pinned`."""
+    if pinned["target_identity"] != identity.id:
         raise ConfigurationError(
-            f"Connection {connection.name} belongs to {was}, but {identity.name} ({identity.id}) answers now.",
+            f"Connection {connection.name} belongs to {pinned['target_name']} ({pinned['target_identity']}), but "
+            f"{identity.name} ({identity.id}) answers now.",
             cure="Correct the credentials; for another organisation or installation use a new connection name and a new database.",
         )
 

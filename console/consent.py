@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import webbrowser
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import click
 
-from tieout.errors import CredentialsError
+from tieout.errors import ConfigurationError, CredentialsError
 
 WAIT_SECONDS = 300
 """As long as Xero's code lives."""
@@ -39,7 +39,6 @@ def wait_for_consent(client: Consenting, *, open_browser: bool) -> None:
             if asked.path != back.path:
                 self.send_error(404)
                 return
-            heard.append(f"{back.scheme}://{back.netloc}{self.path}")
             refused = "error" in parse_qs(asked.query)
             body = (
                 b"tieout did not get access." if refused else b"tieout is connected. You can close this page."
@@ -49,11 +48,13 @@ def wait_for_consent(client: Consenting, *, open_browser: bool) -> None:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.wfile.flush()
+            heard.append(f"{back.scheme}://{back.netloc}{self.path}")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is the library's)
             """Say nothing: the address carries the code."""
 
-    with HTTPServer(("127.0.0.1", back.port or 80), Page) as server:
+    with _listening(back, Page) as server:
         server.timeout = 1
         address = client.login_url()
         if not (open_browser and webbrowser.open(address)):
@@ -67,3 +68,14 @@ def wait_for_consent(client: Consenting, *, open_browser: bool) -> None:
             cure="Run `tieout connect` again and agree within 5 minutes.",
         )
     client.finish_login(heard[0])
+
+
+def _listening(back: SplitResult, page: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    # A thread a request: browsers open connections ahead and leave them silent.
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", back.port or 80), page)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Nothing can listen at {back.netloc}, where the consent page sends the browser back to: {error.strerror}.",
+            cure="End the program that uses the port, or set another redirect_uri, here and at the vendor.",
+        ) from error

@@ -48,6 +48,8 @@ class App:
     """Settings and database of one invocation, opened when first asked for."""
 
     settings_file: Path | None = None
+    outcome: ExitCode = ExitCode.DONE
+    """How a run that raised nothing ended; its record and event tell it."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -93,7 +95,7 @@ class App:
         started, code, failed = time.monotonic(), ExitCode.BUG, None
         try:
             yield run
-            code = ExitCode.DONE
+            code = self.outcome
         except TieoutError as error:
             code, failed = error.exit_code, type(error).__name__
             raise
@@ -141,6 +143,8 @@ def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Re
                 )
                 sys.exit(fail(lost, as_json=as_json))
             show(report, as_json=as_json)
+            for each in report.errors:
+                tell(each)
             sys.exit(int(report.exit_code))
 
         words = help or inspect.cleandoc(function.__doc__ or "")
@@ -202,13 +206,18 @@ def fail(error: TieoutError, *, as_json: bool) -> int:
             "exit_code": int(error.exit_code),
         }
         print(json_dumps(told))
+    tell(error)
+    return int(error.exit_code)
+
+
+def tell(error: TieoutError) -> None:
+    """What went wrong and what to do, on standard error."""
     console = Console(stderr=True, highlight=False)
     label = "Nothing done" if isinstance(error, LockHeld) else "Stopped"
     # As text: a message may name a section such as [connections.books], which is no markup.
     console.print(Text.assemble((f"{label}: ", "bold"), str(error)), soft_wrap=True)
     if error.cure:
         console.print(Text.assemble(("What to do: ", "bold"), error.cure), soft_wrap=True)
-    return int(error.exit_code)
 
 
 def _first_sentence(command: click.Command) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from cdc import marts as mart
 from cdc import proof, report
 from console.frame import App, command, progress
 from console.proofs import shown_proof
-from console.report import Report, table, verdict
+from console.report import Report, table, verdict, worst
 from loaders import poll
-from tieout.errors import ExitCode, LockHeld
+from tieout.errors import DatabaseDown, ExitCode, LockHeld, MigrationMismatch, TieoutError, UsageError
 
 FailOn = Literal["new", "any", "none"]
 
@@ -61,10 +61,10 @@ def load(
         app.run("load", {"connection": connection, "streams": streams, "full": full}) as run,
         progress("load") as tell,
     ):
-        loaded = load_all(
+        loaded, errors = _load_each(
             app, run, connection, streams, tell=tell, full=full, swept=swept, accept_shrink=accept_shrink
         )
-    return with_exit_code(app, load_report(loaded), fail_on)
+        return with_exit_code(app, load_report(loaded, errors), fail_on, run)
 
 
 def load_all(
@@ -78,7 +78,7 @@ def load_all(
     swept: bool = False,
     accept_shrink: bool = False,
 ) -> list[poll.Loaded]:
-    """Load one or all connections, stream by stream."""
+    """Load one or all connections, stream by stream; raises what stops a connection."""
     loaded: list[poll.Loaded] = []
     for chosen in app.connections(connection):
         loaded += poll.load_connection(
@@ -97,14 +97,26 @@ def load_all(
     return loaded
 
 
-def load_report(loaded: Sequence[poll.Loaded]) -> Report:
-    """What was read and what had changed, a row a stream; streams that stopped, with the cure."""
+def _load_each(
+    app: App, run: UUID, connection: str | None, streams: tuple[str, ...], **how: Any
+) -> tuple[list[poll.Loaded], list[TieoutError]]:
+    """Load one or all connections; what stops one of them (credentials, a vendor that is down) does not stop the others."""
+    loaded: list[poll.Loaded] = []
+    errors: list[TieoutError] = []
+    for chosen in app.connections(connection):
+        try:
+            loaded += load_all(app, run, chosen.name, streams, **how)
+        except (UsageError, DatabaseDown, MigrationMismatch):
+            raise
+        except TieoutError as error:
+            errors.append(error)
+    return loaded, errors
+
+
+def load_report(loaded: Sequence[poll.Loaded], errors: Sequence[TieoutError] = ()) -> Report:
+    """What was read and what had changed, a row a stream; streams that stopped; `errors` stopped whole connections."""
     told = [each for each in loaded if each.rows or each.bad or each.deleted]
-    failed = [
-        (each, each.error)
-        for each in loaded
-        if each.error is not None and not isinstance(each.error, LockHeld)
-    ]
+    failed = [each for each in loaded if each.error is not None]
     shown = [
         table(
             "Loaded",
@@ -117,13 +129,12 @@ def load_report(loaded: Sequence[poll.Loaded]) -> Report:
         )
     ]
     if failed:
-        shown.append(
-            table(
-                "Streams that stopped",
-                ("connection", "stream", "why", "what to do"),
-                [(each.connection, each.stream, str(error), error.cure) for each, error in failed],
-            )
-        )
+        rows = [(each.connection, each.stream, str(each.error)) for each in failed]
+        shown.append(table("Streams that were not loaded", ("connection", "stream", "why"), rows))
+    # Another run that is at it is no error: it does the work.
+    stopped = [
+        each.error for each in failed if each.error is not None and not isinstance(each.error, LockHeld)
+    ]
     return Report(
         data={
             "streams": [
@@ -140,9 +151,11 @@ def load_report(loaded: Sequence[poll.Loaded]) -> Report:
             ],
             "rows": sum(each.rows for each in loaded),
             "changed": sum(each.changed for each in loaded),
+            "errors": [_error(error) for error in (*errors, *stopped)],
         },
         shown=shown,
-        exit_code=max((error.exit_code for _, error in failed), default=ExitCode.DONE),
+        exit_code=worst((*errors, *stopped)),
+        errors=(*errors, *stopped),
     )
 
 
@@ -159,7 +172,7 @@ def diff(app: App, models: tuple[str, ...], full: bool, fail_on: FailOn) -> Repo
     """
     with app.run("diff", {"models": models, "full": full}) as run, progress("diff"):
         found = differ.diff(app.database, app.settings, run=run, full=full, models=models or None)
-    return with_exit_code(app, diff_report(found), fail_on)
+        return with_exit_code(app, diff_report(found), fail_on, run)
 
 
 def diff_report(found: Any) -> Report:
@@ -197,7 +210,7 @@ def drain(app: App, connection: str | None, fail_on: FailOn) -> Report:
             connections=[connection] if connection else None,
             progress=tell,
         )
-    return with_exit_code(app, drain_report(drained), fail_on)
+        return with_exit_code(app, drain_report(drained), fail_on, run)
 
 
 def drain_report(drained: drainer.Drained) -> Report:
@@ -212,18 +225,15 @@ def drain_report(drained: drainer.Drained) -> Report:
     ]
     if drained.not_written:
         shown.append(table("Not written to", ("target", "why"), sorted(drained.not_written.items())))
-    if drained.errors:
-        shown.append(
-            table("Stopped", ("why", "what to do"), [(str(error), error.cure) for error in drained.errors])
-        )
     return Report(
         data={
             **data,
             "not_written": dict(drained.not_written),
-            "errors": [str(error) for error in drained.errors],
+            "errors": [_error(error) for error in drained.errors],
         },
         shown=shown,
-        exit_code=drained.errors[0].exit_code if drained.errors else ExitCode.DONE,
+        exit_code=worst(drained.errors),
+        errors=drained.errors,
     )
 
 
@@ -266,7 +276,7 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
     """
     reports: dict[str, Report] = {}
     with app.run("sync") as run, progress("sync") as tell:
-        reports["load"] = load_report(load_all(app, run, None, (), tell=tell))
+        reports["load"] = load_report(*_load_each(app, run, None, (), tell=tell))
         tell("diff")
         reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run))
         reports["drain"] = drain_report(drainer.drain(app.database, app.settings, run=run, progress=tell))
@@ -275,11 +285,13 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
         if with_proof:
             tell("prove")
             reports["prove"] = shown_proof(proof.prove(app.database, app.settings, run=run))
-    joined = Report(
-        data={name: each.data for name, each in reports.items()},
-        shown=[part for each in reports.values() for part in each.shown],
-    )
-    return with_exit_code(app, joined, fail_on)
+        joined = Report(
+            data={name: each.data for name, each in reports.items()},
+            shown=[part for each in reports.values() for part in each.shown],
+            exit_code=next((each.exit_code for each in _by_urgency(reports.values())), ExitCode.DONE),
+            errors=[error for each in reports.values() for error in each.errors],
+        )
+        return with_exit_code(app, joined, fail_on, run)
 
 
 @command("prove")
@@ -303,21 +315,30 @@ def prove(app: App, connection: str | None) -> Report:
     )
 
 
-def with_exit_code(app: App, made: Report, fail_on: FailOn) -> Report:
-    """The same report with exit code 5 when records need a person, as `--fail-on` asks."""
+def with_exit_code(app: App, made: Report, fail_on: FailOn, run: UUID) -> Report:
+    """The same report with exit code 5 when records need a person, as `--fail-on` asks.
+
+    A run that was stopped keeps its own code, and what is newly dead stays new for the next one.
+    """
+    is_done = made.exit_code is ExitCode.DONE
     with app.database.connect() as database:
-        newly = report.newly_dead(database)
+        newly = report.newly_dead(database, run=run) if is_done else 0
         total = report.dead_total(database)
-    needs = {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
+    needs = is_done and {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
+    app.outcome = ExitCode.NEWLY_DEAD if needs else made.exit_code
     shown = list(made.shown)
     if newly:
-        shown.append(
-            verdict(
-                False, f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."
-            )
-        )
-    return Report(
-        data={**made.data, "newly_dead": newly, "dead_letters": total},
-        shown=shown,
-        exit_code=ExitCode.NEWLY_DEAD if needs else made.exit_code,
-    )
+        words = f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."
+        shown.append(verdict(False, words))
+    data = {**made.data, "newly_dead": newly, "dead_letters": total}
+    return Report(data=data, shown=shown, exit_code=app.outcome, errors=made.errors)
+
+
+def _by_urgency(reports: Iterable[Report]) -> list[Report]:
+    """Reports that did not simply end well: what stopped the work before what it found (5)."""
+    left = [each for each in reports if each.exit_code is not ExitCode.DONE]
+    return sorted(left, key=lambda each: each.exit_code is ExitCode.NEWLY_DEAD)
+
+
+def _error(error: TieoutError) -> dict[str, object]:
+    return {"error": type(error).__name__, "message": str(error), "cure": error.cure}

@@ -20,7 +20,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tieout.errors import ExitCode
+from tieout.errors import ExitCode, TieoutError
 
 PIPE_COLUMNS = 160
 """A pipe has no width: a table cut at 80 columns would hide keys that scripts look for."""
@@ -35,6 +35,15 @@ class Report:
     shown: Sequence[RenderableType] = field(default_factory=tuple)
     """What a terminal shows."""
     exit_code: ExitCode = ExitCode.DONE
+    errors: Sequence[TieoutError] = ()
+    """What stopped a part of the work while the rest went on; told on standard error."""
+
+
+def worst(errors: Iterable[TieoutError]) -> ExitCode:
+    """The exit code of several errors: a person's task before one that time solves; DONE without any."""
+    codes = {error.exit_code for error in errors}
+    order = (ExitCode.BUG, ExitCode.MIGRATION, ExitCode.PERSON, ExitCode.USAGE, ExitCode.LATER)
+    return next((code for code in order if code in codes), ExitCode.DONE)
 
 
 def show(report: Report, *, as_json: bool) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from typing import Any
 
 import click
+import psycopg
 
-from cdc.standing import pause as pause_connection
-from cdc.standing import pin
-from cdc.standing import resume as resume_connection
+from cdc import standing
 from console.consent import wait_for_consent
 from console.frame import App, command
-from console.report import Report, facts, table, verdict
-from tieout.errors import ConfigurationError, ExitCode, TieoutError, UsageError
+from console.report import Report, facts, table, verdict, worst
+from tieout.errors import TieoutError, UsageError
 from tieout.migrate import migrate as run_migrations
-from tieout.settings import package_root
+from tieout.settings import Connection, package_root
 from tieout.systems import client_module
 
+Session = psycopg.Connection[dict[str, Any]]
 _EXAMPLE = "console/tieout.example.toml"
 
 
@@ -83,7 +84,7 @@ def connect(app: App, connection: str, no_browser: bool) -> Report:
     finally:
         client.close()
     with app.database.connect() as database:
-        pin(database, chosen, identity)
+        standing.pin(database, chosen, identity)
     shown = facts(
         f"{chosen.name} is connected",
         {
@@ -112,33 +113,49 @@ def check(app: App, connection: str | None) -> Report:
 
     Example: tieout check
     """
-    rows: list[tuple[str, bool, str, str]] = []
     with app.database.connect() as database:
-        database.execute("select 1")
-    rows.append(("database", True, "answers, migrated", ""))
-    for chosen in app.connections(connection):
-        try:
-            client = client_module(chosen.system).open_client(chosen, app.database, app.vault)
-            try:
-                identity = client.identity()
-            finally:
-                client.close()
-            rows.append((chosen.name, True, f"{identity.name} ({chosen.system}), writes {chosen.writes}", ""))
-        except TieoutError as error:
-            rows.append((chosen.name, False, str(error), error.cure))
-    good = all(row[1] for row in rows)
+        found = [
+            ("database", "answers, migrated", None),
+            *(_checked(app, each, database) for each in app.connections(connection)),
+        ]
+    errors = [error for _, _, error in found if error is not None]
+    checks = [
+        {"what": what, "ok": error is None, "found": words, "cure": error.cure if error else ""}
+        for what, words, error in found
+    ]
     return Report(
-        data={
-            "ok": good,
-            "checks": [
-                {"what": what, "ok": fine, "found": found, "cure": cure} for what, fine, found, cure in rows
-            ],
-        },
+        data={"ok": not errors, "checks": checks},
         shown=[
-            table("Checks", ("what", "ok", "found", "what to do"), rows),
-            verdict(good, "All well." if good else "Something needs a person."),
+            table(
+                "Checks",
+                ("what!", "ok", "found"),
+                [(each["what"], each["ok"], each["found"]) for each in checks],
+            ),
+            verdict(not errors, "All well." if not errors else "Not all is well."),
         ],
-        exit_code=ExitCode.DONE if good else ExitCode.PERSON,
+        exit_code=worst(errors),
+        errors=errors,
+    )
+
+
+def _checked(app: App, chosen: Connection, database: Session) -> tuple[str, str, TieoutError | None]:
+    """A connection's name, what was found, and what is wrong with it."""
+    try:
+        client = client_module(chosen.system).open_client(chosen, app.database, app.vault)
+        try:
+            identity = client.identity()
+        finally:
+            client.close()
+        pinned = standing.read(database, chosen.name)
+        if pinned is not None:
+            standing.refuse_other(pinned, chosen, identity)
+    except TieoutError as error:
+        return chosen.name, str(error), error
+    state = f"{identity.name} ({chosen.system}), writes {chosen.writes}"
+    return (
+        chosen.name,
+        state if pinned is not None else f"{state}; not connected yet: `tieout connect {chosen.name}`",
+        None,
     )
 
 
@@ -152,7 +169,7 @@ def pause(app: App, connection: str, reason: str) -> Report:
     """
     chosen = app.settings.connection(connection)
     with app.database.connect() as database:
-        pause_connection(database, chosen.name, by=person(), reason=reason)
+        standing.pause(database, chosen.name, by=person(), reason=reason)
     return Report(
         data={"connection": chosen.name, "paused": True},
         shown=[f"{chosen.name} is paused: nothing is written to it."],
@@ -168,15 +185,13 @@ def resume(app: App, connection: str) -> Report:
     """
     chosen = app.settings.connection(connection)
     with app.database.connect() as database:
-        was = resume_connection(database, chosen.name, by=person())
-    if was is None:
-        raise ConfigurationError(
-            f"{chosen.name} was neither paused nor stopped.", cure="Nothing needs to be done."
-        )
-    return Report(
-        data={"connection": chosen.name, "was": was},
-        shown=[f"{chosen.name} may be written to again (it was stopped: {was})."],
+        was = standing.resume(database, chosen.name, by=person())
+    words = (
+        f"{chosen.name} was neither paused nor stopped."
+        if was is None
+        else f"{chosen.name} may be written to again; it was {was}."
     )
+    return Report(data={"connection": chosen.name, "was": was}, shown=[words])
 
 
 def person() -> str:
