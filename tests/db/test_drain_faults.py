@@ -702,3 +702,23 @@ def test_a_record_for_which_the_target_names_no_id_is_linked_and_made_once(engin
     assert again.calls == 0
     assert len(engine.target.records["payments"]) == 1
     assert engine.states() == {}
+
+
+def test_a_change_while_sending_is_not_lost_where_the_target_is_not_mirrored(engine: Engine) -> None:
+    """No answer is merged, so nothing but the settlement itself can put the key back."""
+    engine.writes["contacts"].stream = None
+    engine.customer()
+    engine.diff()
+
+    def change_and_diff() -> None:
+        engine.target.during_answer = None
+        engine.customer(name="Changed meanwhile")
+        engine.diff()
+
+    engine.target.during_answer = change_and_diff
+    engine.drain()
+    engine.diff()
+
+    entry = engine.entry(CONTACT)
+    assert entry is not None
+    assert (entry["operation"], entry["payload"]["Name"]) == ("update", "Changed meanwhile")
