@@ -229,7 +229,7 @@ def _choose_events(*, verbose: bool) -> None:
     if sys.stderr.isatty() and not verbose:
         events.configure(io.StringIO(), json=True)
     else:
-        events.configure(sys.stderr)
+        events.configure()
 
 
 @contextmanager

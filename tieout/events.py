@@ -247,7 +247,8 @@ def configure(stream: TextIO | None = None, *, json: bool | None = None) -> None
             scrub,
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=target),
+        # Standard error as it is when an event happens: a runner of commands may have put another in its place.
+        logger_factory=lambda *_: structlog.PrintLogger(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
 
