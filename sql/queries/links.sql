@@ -200,6 +200,7 @@ set
     if_taken = coalesce(given.if_taken, links.if_taken),
     rejected_hash = given.rejected_hash,
     rejected_on = given.rejected_on,
+    told_as = case when given.said is null then links.told_as end,
     linked_at = case when given.target_id is not null then coalesce(links.linked_at, now()) else links.linked_at end,
     updated_at = now()
 from jsonb_to_recordset(%(rows)s) as given (

@@ -86,7 +86,8 @@ select
     ) + (select count(*) from cdc.bad_records) as count;
 
 -- name: tell
--- Dead letters that no run has reported yet; from now on they are told.
+-- Dead letters that no run has reported yet; from now on they are told. One that comes back with the same cause and the
+-- same payload, after a retry, is not new.
 with told as (
     update cdc.outbox
     set told_at = now()
@@ -96,11 +97,23 @@ with told as (
             state = 'rejected'
             or held_for in ('problems', 'conflict', 'answer differs', 'vanished', 'target changed')
         )
-    returning entry
+    returning connection, entity, key, concat_ws(' ', coalesce(held_for, state), cause, payload_hash) as letter
+),
+
+fresh as (
+    update cdc.links
+    set told_as = told.letter
+    from told
+    where
+        links.connection = told.connection
+        and links.entity = told.entity
+        and links.key = told.key
+        and links.told_as is distinct from told.letter
+    returning links.key
 )
 
 select count(*) as count
-from told;
+from fresh;
 
 -- name: bad_since
 -- Records that newly could not be stored.

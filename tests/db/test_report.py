@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cdc import report, why
+from cdc import desk, report, why
+from cdc.desk import Chosen
 from tests.db.fix_engine import Engine, engine
 
 __all__ = ["engine"]
@@ -36,6 +37,20 @@ def test_a_record_that_dies_again_is_told_again(engine: Engine) -> None:
     engine.sync()
 
     assert report.newly_dead(engine.connection) == 1
+
+
+def test_a_retry_that_ends_the_same_way_is_not_told_again(engine: Engine) -> None:
+    """A scheduler must not be woken for the same letter each time that the target gets another chance."""
+    engine.customer()
+    engine.order(lines=[{"text": "Bag", "account": "999", "amount": Decimal("12.00")}])
+    engine.sync()
+    report.newly_dead(engine.connection)
+
+    desk.retry(engine.connection, Chosen(keys=(INVOICE,)), by="ann")
+    engine.sync()
+
+    assert report.dead_total(engine.connection) == 1
+    assert report.newly_dead(engine.connection) == 0
 
 
 def test_holds_name_the_model_and_why(engine: Engine) -> None:
