@@ -179,12 +179,14 @@ def _report(app: App, played: Sequence[trade.Played], proved: Any, seconds: floa
 
 def _how_to_go_on(app: App) -> Iterator[RenderableType]:
     file = app.settings.source
+    with app.database.connect() as database:
+        example = database.execute(query("runs", "example")).fetchone()
     yield Text("Look further", style="bold")
     commands = {
         f"export TIEOUT_SETTINGS={file}": "",
         "tieout status": "is all well, and what waits for whom",
         "tieout dead-letters": "each with its cure",
-        "tieout why WEB-000000010": "why a document says what it says",
+        f"tieout why {example['number'] if example else 'RECORD'}": "why a document says what it says",
         "tieout sync": "again: nothing changed, so nothing is written",
         'tieout psql -c "table marts.receivables"': "what BI reads",
         "tieout demo --stop": "stop the stand-ins and the database",

@@ -23,3 +23,14 @@ where
     and not is_gone
 group by entity
 order by entity;
+
+-- name: example
+-- The number of one invoice that was made, to show what can be asked of it.
+select said ->> 'InvoiceNumber' as number
+from cdc.links
+where
+    entity = 'invoices'
+    and target_id is not null
+    and not is_gone
+order by linked_at, key
+limit 1;
