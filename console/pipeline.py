@@ -15,7 +15,7 @@ from cdc import marts as mart
 from cdc import proof, report
 from console.frame import App, command, progress
 from console.proofs import shown_proof
-from console.report import Report, table, verdict, worst
+from console.report import Report, about, table, verdict, worst
 from loaders import poll
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, MigrationMismatch, TieoutError, UsageError
 
@@ -109,7 +109,7 @@ def _load_each(
         except (UsageError, DatabaseDown, MigrationMismatch):
             raise
         except TieoutError as error:
-            errors.append(error)
+            errors.append(about(chosen.name, error))
     return loaded, errors
 
 

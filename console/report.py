@@ -46,6 +46,13 @@ def worst(errors: Iterable[TieoutError]) -> ExitCode:
     return next((code for code in order if code in codes), ExitCode.DONE)
 
 
+def about(connection: str, error: TieoutError) -> TieoutError:
+    """The error, its message beginning with the connection that it is about."""
+    if connection not in str(error):
+        error.args = (f"{connection}: {error}",)
+    return error
+
+
 def show(report: Report, *, as_json: bool) -> None:
     """Print the answer to standard output."""
     if as_json:

@@ -12,7 +12,7 @@ import psycopg
 from cdc import standing
 from console.consent import wait_for_consent
 from console.frame import App, command
-from console.report import Report, facts, table, verdict, worst
+from console.report import Report, about, facts, table, verdict, worst
 from tieout.errors import TieoutError, UsageError
 from tieout.migrate import migrate as run_migrations
 from tieout.settings import Connection, package_root
@@ -80,6 +80,8 @@ def connect(app: App, connection: str, no_browser: bool) -> Report:
     try:
         if getattr(client, "needs_consent", False):
             wait_for_consent(client, open_browser=not no_browser)
+        elif hasattr(client, "forget_login"):
+            client.forget_login()
         identity = client.identity()
     finally:
         client.close()
@@ -150,7 +152,7 @@ def _checked(app: App, chosen: Connection, database: Session) -> tuple[str, str,
         if pinned is not None:
             standing.refuse_other(pinned, chosen, identity)
     except TieoutError as error:
-        return chosen.name, str(error), error
+        return chosen.name, str(error), about(chosen.name, error)
     state = f"{identity.name} ({chosen.system}), writes {chosen.writes}"
     return (
         chosen.name,

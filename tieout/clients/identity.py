@@ -33,7 +33,8 @@ class Identity:
 def parse_options(model: type[OptionsModel], connection: Connection) -> OptionsModel:
     """The connection's options as the system's model; ConfigurationError naming each wrong one."""
     try:
-        return model(**connection.options)
+        # Empty text is "not set", as in the file that `tieout init` writes.
+        return model(**{name: value for name, value in connection.options.items() if value != ""})
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         named = "; ".join(_words(problem["loc"], problem["msg"]) for problem in problems)

@@ -167,6 +167,10 @@ class Client:
         """
         self.tokens.finish_login(answer)
 
+    def forget_login(self) -> None:
+        """Let the next request log in afresh; for a login without a person."""
+        self.tokens.forget()
+
     def identity(self) -> Identity:
         """The organisation."""
         body = self.http.read("Organisation").json()

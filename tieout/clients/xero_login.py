@@ -84,6 +84,12 @@ class Tokens:
             self._renew(spent=spent)
             return True
 
+    def forget(self) -> None:
+        """Drop the stored tokens: Xero may have ended them before their time."""
+        with self._mutex:
+            self._vault.remove(self._secret_name)
+            self._stored = None
+
     def tenant(self) -> str | None:
         """The organisation that calls are for; None where the token belongs to one organisation alone
         (custom).
