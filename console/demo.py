@@ -201,9 +201,11 @@ def _prepare(place: Path) -> None:
             raise UsageError(
                 f"{place} is not empty and not a demo's folder.", cure="Name an empty folder with --folder."
             )
-        _halt(place)
+        stands.stop(place)
         shutil.rmtree(place)
     place.mkdir(parents=True, exist_ok=True)
+    # Started by root, the data lie outside this folder: they are the last demo's, whatever became of it.
+    embedded.remove(place / "data")
     (place / MARK).touch()
 
 

@@ -105,6 +105,21 @@ def stop(data_dir: Path) -> bool:
     return True
 
 
+def remove(data_dir: Path) -> None:
+    """Stop the server and delete its data for ever, wherever they lie: what the demo does before it starts afresh.
+
+    Also where the folder itself was deleted by hand: started by root, the data may lie elsewhere (see `place`).
+    """
+    home = _home(data_dir)
+    with _start_lock(home):
+        if (home.data / "postmaster.pid").exists():
+            # Not by way of a login: the password may have gone with the folder.
+            _run(home, "pg_ctl", "stop", "-D", str(home.data), "-m", "immediate", "-w", "-s", check=False)
+        if home.cluster.exists():
+            shutil.rmtree(home.cluster)
+        (home.notes / "password").unlink(missing_ok=True)
+
+
 def status(data_dir: Path) -> Status:
     """Whether the server runs, and where; starts nothing."""
     home = _home(data_dir)

@@ -268,6 +268,23 @@ def test_as_root_no_folder_of_roots_is_opened_for_the_server(data_dir, monkeypat
     assert embedded.stop(private / "data")
 
 
+def test_a_removed_database_is_gone_wherever_it_lay_and_can_be_made_again(data_dir, monkeypatch):
+    """The demo empties its folder: as root, the data lie elsewhere, and the password that was deleted opens nothing."""
+    monkeypatch.setattr(embedded_files, "SYSTEM_FOLDER", data_dir.parent / "system")
+    private = data_dir / "private"
+    private.mkdir(parents=True)
+    private.chmod(0o700)
+    (data_dir.parent / "system").mkdir()
+    tell(start(private / "data"), "create table kept (id int)")
+    shutil.rmtree(private / "data")
+
+    embedded.remove(private / "data")
+    url = start(private / "data")
+
+    assert ask(url, "select to_regclass('kept') is null")
+    assert embedded.stop(private / "data")
+
+
 @needs_root
 def test_as_an_ordinary_user_everything_is_that_users(data_dir):
     nobody = pwd.getpwnam("nobody").pw_uid
