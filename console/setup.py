@@ -14,6 +14,7 @@ from console.consent import wait_for_consent
 from console.frame import App, command
 from console.report import Report, about, facts, table, verdict, worst
 from tieout.errors import TieoutError, UsageError
+from tieout.events import Event, emit
 from tieout.migrate import migrate as run_migrations
 from tieout.settings import Connection, package_root
 from tieout.systems import client_module
@@ -87,6 +88,7 @@ def connect(app: App, connection: str, no_browser: bool) -> Report:
         client.close()
     with app.database.connect() as database:
         standing.pin(database, chosen, identity)
+    emit(Event.CONNECTION_PINNED, connection=chosen.name, identity=identity.id, title=identity.name)
     shown = facts(
         f"{chosen.name} is connected",
         {

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from tieout.errors import ConfigurationError, RetryLater
+from tieout.events import Event, emit
 
 SYSTEMS = ("magento", "xero")
 START_SECONDS = 30
@@ -112,6 +113,7 @@ def _start_one(folder: Path, system: str, options: Mapping[str, object]) -> Stan
         if line.endswith(b"\n"):
             told = json.loads(line)
             ready.unlink()
+            emit(Event.SANDBOX_STARTED, system=system, address=told["address"])
             return Standing(
                 system=system,
                 address=told["address"],

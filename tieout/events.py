@@ -50,7 +50,6 @@ class Event(StrEnum):
     BUILD_SWITCHED = "build.switched"
     DIFF_MODEL_FINISHED = "diff.model.finished"
     DIFF_HELD = "diff.held"
-    PLAN_FINISHED = "plan.finished"
     DRAIN_CALL_FINISHED = "drain.call.finished"
     DRAIN_ENTRY_REJECTED = "drain.entry.rejected"
     DRAIN_DOUBT_SETTLED = "drain.doubt.settled"
@@ -58,7 +57,6 @@ class Event(StrEnum):
     MARTS_REFRESHED = "marts.refreshed"
     PROOF_FINISHED = "proof.finished"
     DECISION_MADE = "decision.made"
-    RECOVERY_NEEDED = "recovery.needed"
     SANDBOX_STARTED = "sandbox.started"
 
 
@@ -165,12 +163,6 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "entries": "count",
         "reason": "text",
     },
-    Event.PLAN_FINISHED: {
-        "plan": "id",
-        "entries": "count",
-        "calls": "estimated count",
-        "seconds": "duration",
-    },
     Event.DRAIN_CALL_FINISHED: {
         "connection": "target",
         "entity": "name",
@@ -224,7 +216,6 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "by": "who",
         "reason": "text",
     },
-    Event.RECOVERY_NEEDED: {"reason": "what does not fit", "expected": "value", "found": "value"},
     Event.SANDBOX_STARTED: {"system": "name", "address": "URL"},
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import psycopg
 
 from tieout.db import Database, lock_key, unlock
 from tieout.errors import ConfigurationError, LockHeld, MigrationMismatch, RetryLater
+from tieout.events import Event, emit
 from tieout.queries import query
 from tieout.settings import package_root
 
@@ -58,7 +60,11 @@ def migrate(database: Database, *, root: Path | None = None) -> list[str]:
             connection.execute(query("migrate", "prepare"))
             applied = _applied(connection)
             _refuse_mismatch(files, applied)
-            return [file.name for file in files if _apply(connection, file, applied)]
+            started = time.monotonic()
+            done = [file.name for file in files if _apply(connection, file, applied)]
+            if done:
+                emit(Event.MIGRATION_APPLIED, files=done, seconds=round(time.monotonic() - started, 3))
+            return done
         finally:
             if not connection.closed:
                 unlock(connection, LOCK)

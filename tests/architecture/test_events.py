@@ -39,3 +39,9 @@ def test_every_call_names_an_event_and_sends_described_fields():
             violations.append(f"{where} sends {sorted(unknown)} with {name}")
 
     assert not violations, "tieout/events.py lists every event and its fields:\n" + "\n".join(violations)
+
+
+def test_every_event_happens_somewhere():
+    sent = {ast.unparse(call.args[0]).rpartition(".")[2] for _, call in calls() if call.args}
+
+    assert set(Event.__members__) - sent == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -16,10 +17,10 @@ from console.cli import main
 from tieout.errors import ConfigurationError
 
 
-def answer(*words: str, folder: Path) -> dict[str, dict[str, object]]:
+def answer(*words: str, folder: Path) -> dict[str, Any]:
     done = CliRunner().invoke(main, ["sandbox", *words, "--folder", str(folder), "--json"])
     assert done.exit_code == 0, done.output
-    data: dict[str, dict[str, object]] = json.loads(done.stdout)
+    data: dict[str, Any] = json.loads(done.stdout)
     return data
 
 
@@ -37,7 +38,7 @@ def test_stand_ins_are_started_once_found_again_and_stopped(tmp_path: Path) -> N
     assert organisation.status_code == 401
     assert stopped == {"stopped": ["magento", "xero"]}
     assert answer("status", folder=tmp_path) == {}
-    assert not any(psutil.pid_exists(int(str(each["process_id"]))) for each in started.values())
+    assert not any(psutil.pid_exists(each["process_id"]) for each in started.values())
 
 
 def test_the_file_with_the_credentials_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
