@@ -6,8 +6,8 @@ memory: stopping it forgets the trade.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -24,6 +24,7 @@ from tieout.events import Event, emit
 
 SYSTEMS = ("magento", "xero")
 START_SECONDS = 30
+STOP_SECONDS = 5
 _FILE = "sandbox.json"
 
 
@@ -40,12 +41,7 @@ class Standing:
     @property
     def is_alive(self) -> bool:
         """Whether that very process still runs."""
-        try:
-            process = psutil.Process(self.process_id)
-            is_zombie = process.status() == psutil.STATUS_ZOMBIE
-            return not is_zombie and bool(abs(process.create_time() - self.started) < 1)
-        except psutil.NoSuchProcess:
-            return False
+        return _process(self) is not None
 
 
 def start(folder: Path, *, options: Mapping[str, Mapping[str, object]] | None = None) -> list[Standing]:
@@ -75,11 +71,30 @@ def status(folder: Path) -> list[Standing]:
 def stop(folder: Path) -> list[Standing]:
     """Stop them; returns those that ran."""
     running = status(folder)
-    for standing in running:
-        os.kill(standing.process_id, signal.SIGTERM)
-    psutil.wait_procs([psutil.Process(each.process_id) for each in running if each.is_alive], timeout=5)
+    processes = [found for found in (_process(standing) for standing in running) if found is not None]
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    for process in stubborn:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=STOP_SECONDS)
     (folder / _FILE).unlink(missing_ok=True)
     return running
+
+
+def _process(standing: Standing) -> Any:
+    """The running process (psutil's, which has no types), None when it has ended or its number is somebody else's."""
+    try:
+        process = psutil.Process(standing.process_id)
+        is_ours = abs(process.create_time() - standing.started) < 1
+        return process if is_ours and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _signal(process: Any, number: signal.Signals) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
 
 
 def _check_installed() -> None:

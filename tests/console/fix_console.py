@@ -133,6 +133,7 @@ def traded_template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
                 # Tokens of stand-ins that are gone; and nobody has told the dead letters yet.
                 session.execute("delete from cdc.vault")
                 session.execute("update cdc.outbox set told_at = null")
+                session.execute("update cdc.links set told_as = null")
             (run / TRADED).touch()
     return TRADED
 

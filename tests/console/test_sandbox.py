@@ -38,7 +38,7 @@ def test_stand_ins_are_started_once_found_again_and_stopped(tmp_path: Path) -> N
     assert organisation.status_code == 401
     assert stopped == {"stopped": ["magento", "xero"]}
     assert answer("status", folder=tmp_path) == {}
-    assert not any(psutil.pid_exists(each["process_id"]) for each in started.values())
+    assert [each["process_id"] for each in started.values() if psutil.pid_exists(each["process_id"])] == []
 
 
 def test_the_file_with_the_credentials_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
