@@ -21,6 +21,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cdc.proof_match import compare
+from cdc.proof_orders import orders
 from cdc.proof_records import ControlRecord, Proof, SourceDocument, Total
 from cdc.writing import TargetClient
 from tieout.db import Database
@@ -67,7 +68,14 @@ def prove(
             documents = _documents(session, target)
             ours = _ours(session, target)
         records = _read(target, database, settings, documents)
-        made = compare(documents, records, ours, target=target.connection.name, sources=target.sources)
+        by_order, of_orders = orders(documents, records)
+        made = compare(
+            [*by_order, *documents],
+            [*of_orders, *records],
+            ours,
+            target=target.connection.name,
+            sources=target.sources,
+        )
         skipped += sum(1 for document in documents if document.skip is not None)
         totals += made
         with database.connect() as session, unit_of_work(session), session.transaction():

@@ -46,7 +46,11 @@ class SourceDocument:
     flow: str
     key: str
     source_connection: str
+    source_id: str
+    """The source's record that drives it: of an invoice, its order."""
     number: str
+    reference: str
+    """Of an invoice or credit note the order's number, else empty."""
     currency: str
     day: date
     amount: Decimal
@@ -65,7 +69,9 @@ class SourceDocument:
             flow=row["flow"],
             key=row["key"],
             source_connection=row["source_connection"],
+            source_id=row["source_id"],
             number=row["number"] or "",
+            reference=row["reference"] or "",
             currency=row["currency"],
             day=row["day"],
             amount=row["amount"],
@@ -152,9 +158,14 @@ class Proof:
 
     @property
     def unexplained(self) -> tuple[Named, ...]:
-        """Records that nothing explains, each once."""
-        found = (named for total in self.totals for named in total.named if not named.is_explained)
-        return tuple({(named.kind, named.key, named.target_id): named for named in found}.values())
+        """Records that nothing explains, each once; an order only where none of its invoices is among them."""
+        found = [
+            (total.flow, named) for total in self.totals for named in total.named if not named.is_explained
+        ]
+        found.sort(key=lambda pair: pair[0] == "orders")
+        wrong = {named.key.rpartition("/")[0] for flow, named in found if flow != "orders"}
+        kept = (named for flow, named in found if flow != "orders" or named.key not in wrong)
+        return tuple({(named.kind, named.key, named.target_id): named for named in kept}.values())
 
 
 def _counts(named: Named) -> bool:

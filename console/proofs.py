@@ -37,7 +37,8 @@ def shown_proof(proof: Proof) -> Report:
             empty="Nothing to prove: no documents on either side.",
         )
     ]
-    behind = [(total, named) for total in gross for named in total.named]
+    # An order differs by its invoices: those are named.
+    behind = [(total, named) for total in gross for named in total.named if total.flow != "orders"]
     if behind:
         shown.append(_named(behind))
     left = proof.unexplained

@@ -12,6 +12,7 @@ select
     documents.entity,
     documents.key,
     documents.source_connection,
+    documents.source_id,
     documents.target_connection,
     documents.number,
     documents.reference,

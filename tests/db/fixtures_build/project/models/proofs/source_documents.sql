@@ -3,6 +3,7 @@ select
     'invoices'::text as entity,
     orders.connection || '/order/' || orders.order_id || '/1' as key,
     orders.connection as source_connection,
+    orders.order_id as source_id,
     'books'::text as target_connection,
     'W-' || orders.increment_id as number,
     orders.increment_id as reference,
