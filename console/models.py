@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from cdc import against
 from cdc import build as builder
@@ -188,29 +190,23 @@ def missing(app: App) -> Report:
             ]
         },
         shown=[
-            table(
-                "Rows to add",
-                ("file", "row to paste", "documents#", "money that waits#", "why", "for example"),
-                [
-                    (
-                        row.file,
-                        row.row,
-                        row.documents,
-                        money(row.amount, row.currency),
-                        row.reason,
-                        row.example,
-                    )
-                    for row in rows
-                ],
-                empty="No lookup lacks a row.",
-            ),
-            *(
-                ["Add the rows, then `tieout build`; the next `tieout sync` delivers what waited."]
-                if rows
-                else []
-            ),
-        ],
+            *_to_paste(rows),
+            "Add the rows, then `tieout build`; the next `tieout sync` delivers what waited.",
+        ]
+        if rows
+        else ["No lookup lacks a row."],
     )
+
+
+def _to_paste(rows: Sequence[lookup.MissingRow]) -> Iterator[RenderableType]:
+    """Each missing row on a line of its own, whole, under the file that it belongs into."""
+    for file in dict.fromkeys(row.file for row in rows):
+        parts = [Text(file or "No file is named", style="bold")]
+        for row in rows:
+            if row.file == file:
+                waits = f"  {row.documents} document(s), {money(row.amount, row.currency)}, such as {row.example}: {row.reason}"
+                parts += [Text(row.row, no_wrap=True, overflow="ignore"), Text(waits, style="dim")]
+        yield Group(*parts)
 
 
 lookups.add_command(missing)
