@@ -101,8 +101,8 @@ class Status:
         stopped = [one.connection for one in self.connections if one.stopped_reason]
         if stopped:
             return f"{', '.join(stopped)} stopped: {next(one.stopped_reason for one in self.connections if one.stopped_reason)}"
-        if any(one.states.get("in_doubt") for one in self.connections):
-            return "A call is in doubt; the next drain asks the target. Running again is safe."
+        if any(one.states.get("in_doubt") or one.states.get("sending") for one in self.connections):
+            return "A call is on its way or in doubt; the next drain settles it. Running again is safe."
         if self.dead or self.held:
             return f"{self.dead} records need a person, {self.held} wait for approval. Running again is safe."
         return "All is well. Running again is safe."

@@ -33,12 +33,18 @@ from typing import Any
 Json = dict[str, Any]
 
 DEBTORS, VAT, SHIPPING, ADJUSTMENTS = "610", "820", "202", "203"
-SALES = {"Services": "200"}
+SALES = {"Services": "200", "Gadgets": "209"}
 OTHER_SALES = "201"
-CLEARING = {"cardpay": "611", "cardauth": "611", "paypal_express": "612"}
-TAX_TYPES = {("GB-20", "20"): "OUTPUT2", ("GB-5", "5"): "RROUTPUT", ("IE-23", "23"): "TAX001"}
+CLEARING = {"cardpay": "611", "cardauth": "611", "paypal_express": "612", "cryptopay": "613"}
+TAX_TYPES = {
+    ("GB-20", "20"): "OUTPUT2",
+    ("GB-LUXURY", "20"): "OUTPUT2",
+    ("GB-5", "5"): "RROUTPUT",
+    ("IE-23", "23"): "TAX001",
+}
 NO_TAX = {"sale": "ZERORATEDOUTPUT", "adjustment": "NONE"}
 CUT_OVER = "2026-01-01"
+ACCOUNTS = frozenset({DEBTORS, VAT, SHIPPING, ADJUSTMENTS, OTHER_SALES, *SALES.values(), *CLEARING.values()})
 
 
 @dataclass
@@ -294,8 +300,7 @@ def main() -> int:
     wanted = expected(
         *read_shop(chosen.magento, token), without=frozenset(chosen.without), unpaid=frozenset(chosen.unpaid)
     ).plain()
-    codes = {DEBTORS, VAT, SHIPPING, ADJUSTMENTS, OTHER_SALES, *SALES.values(), *CLEARING.values()}
-    found = read_books(chosen.xero, codes, frozenset(chosen.not_ours)).plain()
+    found = read_books(chosen.xero, ACCOUNTS, frozenset(chosen.not_ours)).plain()
     print(json.dumps({"expected": wanted, "found": found, "equal": wanted == found}, default=str, indent=2))
     return 0 if wanted == found else 1
 

@@ -1,0 +1,23 @@
+"""One world a module: the tests of a module are one story, told in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.fix_setup import build_once, new_world
+from tests.acceptance.fix_world import World
+
+
+@pytest.fixture(scope="session")
+def built(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The database with the models in force, made once a run."""
+    return build_once(server_url, tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="module")
+def world(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A shop without orders and books without documents, connected."""
+    with new_world(server_url, built, tmp_path_factory.mktemp("world")) as world:
+        yield world

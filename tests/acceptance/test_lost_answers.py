@@ -1,0 +1,73 @@
+"""Answers that get lost: whatever the network does while documents are written, each exists exactly once afterwards."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from sandbox.people import shopper
+from sandbox.stand import item, place
+from tests.acceptance.fix_world import World, now
+
+LOST = (
+    ("books", "reset_after", "PUT", "/Contacts$"),
+    ("books", "reset_after", "PUT", "/Invoices$"),
+    ("books", "500_after", "PUT", "/Invoices$"),
+    ("books", "not_json", "PUT", "/Invoices$"),
+    ("books", "500_after", "PUT", "/Payments$"),
+    ("books", "reset_after", "PUT", "/CreditNotes$"),
+    ("books", "reset_after", "PUT", "/Allocations$"),
+    ("shop", "reset_after", "POST", "/comments$"),
+    ("shop", "500_after", "POST", "/comments$"),
+    ("books", "reset_before", "PUT", "/Invoices$"),
+    ("books", "503", "PUT", "/Payments$"),
+    ("books", "429", "PUT", "/Invoices$"),
+    ("books", "expired_token", "PUT", "/Invoices$"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traded(world: World) -> None:
+    """A short trade, delivered."""
+    world.play(20)
+    world.first_run()
+
+
+@pytest.mark.parametrize(("where", "kind", "method", "path"), LOST)
+def test_each_document_exists_once_whatever_became_of_the_answer(
+    world: World, where: str, kind: str, method: str, path: str
+) -> None:
+    who = shopper(random.Random(0)).renamed(
+        "Lost", f"{kind} {path}"[:40], f"{kind}.{path.strip('/$').lower()}@example.com"
+    )
+    paid = int(place(world.stand, who, now(), [item("MUG-01")])["entity_id"])
+    owed = int(place(world.stand, who, now(), [item("LAMP-01")], pay="checkmo")["entity_id"])
+    world.stand.shop("invoice", order_id=owed)
+    world.stand.shop("refund", order_id=owed)
+    world.fault(getattr(world, where), kind, method, path)
+
+    for _ in range(3):
+        world.sync(codes=(0, 4))
+
+    assert world.unstruck() == [], "the fault struck"
+    assert world.dead() == {}
+    assert world.not_sent() == (frozenset(), frozenset())
+    assert world.invoice(paid)["Status"] == "PAID"
+    assert len(world.payments(paid)) == 1
+    (note,) = world.credit_notes(owed)
+    assert (world.invoice(owed)["AmountDue"], len(note["Allocations"])) == (0, 1)
+    assert len(world.comments(paid)) == 1
+    emails = Counter(each["EmailAddress"] for each in world.xero("Contacts"))
+    assert emails[who.email] == 1
+
+
+def test_afterwards_nothing_is_open_and_the_books_equal_the_separate_ledger(world: World) -> None:
+    with world.watched() as calls:
+        world.sync()
+    wanted, found = world.ledgers()
+
+    assert calls == []
+    assert found == wanted
+    assert all(total["equal"] for total in world.proof()["totals"])
