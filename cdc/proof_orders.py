@@ -37,7 +37,7 @@ def _order(
 ) -> tuple[SourceDocument, ControlRecord | None]:
     due = [invoice for invoice in invoices if invoice.skip is None]
     first = min(due or invoices, key=lambda invoice: (invoice.day, invoice.key))
-    found = [held[invoice.target_id] for invoice in due if invoice.target_id in held]
+    found = [held[target_id] for invoice in due if (target_id := invoice.target_id) and target_id in held]
     key = first.key.rpartition("/")[0]
     # Of an order whose invoices are all in the target, a reason would explain away a difference.
     reasons = dict.fromkeys(invoice.pending for invoice in due if invoice.pending)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,19 @@ from tieout.systems import client_module
 MARK = ".tieout-demo"
 """A file that says: this folder is the demo's and may be emptied."""
 
+_MADE_BY = {
+    "out_xero__contacts": "contacts",
+    "out_xero__guest_contacts": "contacts",
+    "out_xero__items": "items",
+    "out_xero__invoices": "invoices",
+    "out_xero__payments": "payments",
+    "out_xero__credit_notes": "credit_notes",
+    "out_xero__allocations": "allocations",
+    "out_xero__refunds": "refunds",
+    "out_magento__order_statuses": "status_updates",
+}
+"""What the demo counts, by the outbound model that makes it."""
+
 RAPID = {"xero": {"minute": None, "day": None}}
 """Xero lifts its limits a minute and a day for a new connection's first 30 minutes ("Rapid Sync", vendor's pricing page)."""
 
@@ -67,7 +81,7 @@ def demo(app: App, orders: int, seed: int, folder: Path | None, stop: bool) -> R
     Real database, real dbt, real HTTP; only the vendors' APIs are stand-ins. The trade has every ordinary case and one
     record of each kind of bad input, which end as dead letters with their cures.
     """
-    place = (folder or app.settings.data_dir / "demo").resolve()
+    place = (folder or _place_of(app)).resolve()
     if stop:
         _halt(place)
         return Report(data={"stopped": str(place)}, shown=[f"Stopped the demo in {place}."])
@@ -76,7 +90,7 @@ def demo(app: App, orders: int, seed: int, folder: Path | None, stop: bool) -> R
         _prepare(place)
         standing = stands.start(place, options=RAPID)
         settings_file = _write_settings(place, standing)
-        shown = App(settings_file=settings_file)
+        shown = App(settings_file=settings_file, is_alone=True)
         migrate(shown.unchecked_database)
     addresses = {each.system: each.address for each in standing}
     stand = Stand(magento=addresses["magento"], xero=addresses["xero"])
@@ -123,20 +137,16 @@ def _main_job(app: App, run: UUID, steps: _Steps) -> Any:
 
 def _report(app: App, played: Sequence[trade.Played], proved: Any, seconds: float, steps: _Steps) -> Report:
     with app.database.connect() as database:
-        made = {row["entity"]: row["made"] for row in database.execute(query("runs", "made"))}
+        made: Counter[str] = Counter()
+        for row in database.execute(query("runs", "made")):
+            made[_MADE_BY[row["model"]]] += row["made"]
         groups = report.dead_letters(database)
         dead = report.dead_total(database)
         report.newly_dead(database)
     shown_totals = shown_proof(proved)
     data = {
         "orders": len(played),
-        "contacts": made.get("contacts", 0),
-        "items": made.get("items", 0),
-        "invoices": made.get("invoices", 0),
-        "payments": made.get("payments", 0),
-        "credit_notes": made.get("credit_notes", 0),
-        "allocations": made.get("allocations", 0),
-        "status_updates": made.get("order_comments", 0),
+        **{name: made[name] for name in dict.fromkeys(_MADE_BY.values())},
         "dead_letters": dead,
         "skipped": proved.skipped,
         "proved": shown_totals.data["proved"],
@@ -148,18 +158,7 @@ def _report(app: App, played: Sequence[trade.Played], proved: Any, seconds: floa
         table(
             "Made in the targets",
             ("what", "count#"),
-            [
-                (name.replace("_", " "), data[name])
-                for name in (
-                    "contacts",
-                    "items",
-                    "invoices",
-                    "payments",
-                    "credit_notes",
-                    "allocations",
-                    "status_updates",
-                )
-            ],
+            [(name.replace("_", " "), made[name]) for name in dict.fromkeys(_MADE_BY.values())],
         ),
         *shown_totals.shown,
         *dead_letter_groups(groups),
@@ -192,6 +191,14 @@ def _how_to_go_on(app: App) -> Iterator[RenderableType]:
         "tieout demo --stop": "stop the stand-ins and the database",
     }
     yield table("", ("command", "what it shows"), commands.items())
+
+
+def _place_of(app: App) -> Path:
+    """The demo that the settings in use belong to, else the one in the data folder."""
+    source = app.settings.source
+    if source is not None and (source.parent / MARK).exists():
+        return source.parent
+    return app.settings.data_dir / "demo"
 
 
 def _prepare(place: Path) -> None:

@@ -48,13 +48,15 @@ class App:
     """Settings and database of one invocation, opened when first asked for."""
 
     settings_file: Path | None = None
+    is_alone: bool = False
+    """Only the settings file counts, not the environment: the demo's own."""
     outcome: ExitCode = ExitCode.DONE
     """How a run that raised nothing ended; its record and event tell it."""
 
     @cached_property
     def settings(self) -> Settings:
         """The settings file and the environment."""
-        return Settings.load(self.settings_file)
+        return Settings.load(self.settings_file, environment=not self.is_alone)
 
     @cached_property
     def unchecked_database(self) -> Database:

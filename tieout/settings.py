@@ -85,9 +85,10 @@ class Settings:
     """The file that was read."""
 
     @staticmethod
-    def load(path: Path | None = None) -> Settings:
+    def load(path: Path | None = None, *, environment: bool = True) -> Settings:
         """Read a file (`path`, else TIEOUT_SETTINGS, else ./tieout.toml where present) and the environment.
 
+        `environment=False`: the file alone, as the demo wants it, whose database must never be the user's own.
         Relative folders in the file are relative to the file. Raises ConfigurationError naming line, field
         and cure.
         """
@@ -96,7 +97,7 @@ class Settings:
         text = _read(file, required=named is not None)
         content = _parse(text or "", file)
         try:
-            parsed = _File.from_sources(content)
+            parsed = (_File if environment else _FileAlone).from_sources(content)
         except ValidationError as error:
             raise _explain(error, text, file) from error
         return _settings(parsed, file if text is not None else None)
@@ -188,6 +189,21 @@ class _File(BaseSettings):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"the name {name!r} must be lower-case letters, digits and _, at most 40")
         return connections
+
+
+class _FileAlone(_File):
+    """The same, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 class _Environment(PydanticBaseSettingsSource):

@@ -12,17 +12,17 @@ set
 where run = %(run)s;
 
 -- name: made
--- Records that targets hold because of us, by entity, adopted ones apart.
+-- Records that targets hold because of us, by outbound model, adopted ones apart.
 select
-    entity,
+    model,
     count(*) filter (where not is_adopted) as made,
     count(*) filter (where is_adopted) as adopted
 from cdc.links
 where
     target_id is not null
     and not is_gone
-group by entity
-order by entity;
+group by model
+order by model;
 
 -- name: example
 -- The number of one invoice that was made, to show what can be asked of it.

@@ -163,3 +163,13 @@ def test_a_named_file_that_is_not_there_is_an_error(tmp_path):
 def test_an_unknown_connection_is_answered_with_the_known_ones(tmp_path):
     with pytest.raises(ConfigurationError, match=r"have: books, shop"):
         load(tmp_path, GOOD).connection("bank")
+
+
+def test_the_file_alone_counts_where_that_is_asked_for(tmp_path, monkeypatch):
+    """The demo must never run in the database that a user's environment names."""
+    file = tmp_path / "tieout.toml"
+    file.write_text('data_dir = "mine"\n')
+    monkeypatch.setenv("TIEOUT_DATABASE__URL", "postgresql://books.example/real")
+
+    assert Settings.load(file).database_url == "postgresql://books.example/real"
+    assert Settings.load(file, environment=False).database_url is None

@@ -1,7 +1,6 @@
 """Each message that Xero is known to say becomes a cause, plain words, a cure and somebody who can do it."""
 
 # The vendor's sentences stand whole, one row a message.
-# ruff: noqa: E501
 from __future__ import annotations
 
 import pytest
