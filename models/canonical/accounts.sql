@@ -1,7 +1,3 @@
-with xero_accounts as (
-    select * from {{ ref('stg_xero__accounts') }}
-)
-
 select
     'xero'::text as system,
     xero_accounts.connection,
@@ -14,4 +10,4 @@ select
     coalesce(xero_accounts.takes_payments or xero_accounts.account_type = 'BANK', false) as takes_payments,
     xero_accounts.tax_type,
     xero_accounts._problems
-from xero_accounts
+from {{ ref('stg_xero__accounts') }} as xero_accounts

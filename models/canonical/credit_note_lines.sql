@@ -1,27 +1,11 @@
-with order_lines as (
-    select * from {{ ref('order_lines') }}
-),
-
-document_lines as (
-    select * from {{ ref('stg_magento__credit_memo_lines') }}
-),
-
-documents as (
-    select * from {{ ref('stg_magento__credit_memos') }}
-),
-
-xero_lines as (
-    select * from {{ ref('stg_xero__credit_note_lines') }}
-),
-
-billed_lines as not materialized (
+with billed_lines as not materialized (
     select
         document_lines.*,
         order_lines.tax_code,
         order_lines.tax_percent,
         order_lines._problems as order_line_problems
-    from document_lines
-    left join order_lines
+    from {{ ref('stg_magento__credit_memo_lines') }} as document_lines
+    left join {{ ref('order_lines') }} as order_lines
         on
             document_lines.connection = order_lines.connection
             and document_lines.order_id = order_lines.order_id
@@ -42,7 +26,7 @@ line_totals as (
     group by billed_lines.connection, billed_lines.order_id, billed_lines.credit_memo_id
 ),
 
-extras as not materialized (
+extras as (
     select
         documents.connection,
         documents.order_id,
@@ -67,7 +51,7 @@ extras as not materialized (
         orders.shipping_tax_percent,
         round(documents.adjustment, 2) as adjustment_amount,
         round(documents.base_adjustment, 2) as base_adjustment_amount
-    from documents
+    from {{ ref('stg_magento__credit_memos') }} as documents
     left join line_totals
         on
             documents.connection = line_totals.connection
@@ -119,58 +103,42 @@ select
     extras.connection,
     extras.credit_memo_id as credit_note_id,
     extras.order_id,
-    'shipping'::text as line_id,
-    'shipping'::text as line_kind,
-    100000 as line_number,
+    line.line_kind as line_id,
+    line.line_kind,
+    line.line_number,
     null::text as product_id,
     null::text as sku,
-    'Shipping'::text as description,
+    initcap(line.line_kind) as description,
     1::numeric as quantity,
-    extras.shipping_net_amount as price,
-    extras.base_shipping_net_amount as base_price,
+    line.net_amount as price,
+    line.base_net_amount as base_price,
     0::numeric as discount_amount,
     0::numeric as base_discount_amount,
-    extras.shipping_net_amount as net_amount,
-    extras.base_shipping_net_amount as base_net_amount,
-    extras.shipping_tax_amount as tax_amount,
-    extras.base_shipping_tax_amount as base_tax_amount,
-    extras.shipping_tax_code as tax_code,
-    extras.shipping_tax_percent as tax_percent,
+    line.net_amount,
+    line.base_net_amount,
+    line.tax_amount,
+    line.base_tax_amount,
+    line.tax_code,
+    line.tax_percent,
     null::text as account_code,
     null::text as tax_type,
     {{ problems([]) }} as _problems
 from extras
-where extras.shipping_net_amount <> 0 or extras.shipping_tax_amount <> 0
-
-union all
-
-select
-    'magento'::text as system,
-    extras.connection,
-    extras.credit_memo_id as credit_note_id,
-    extras.order_id,
-    'adjustment'::text as line_id,
-    'adjustment'::text as line_kind,
-    100001 as line_number,
-    null::text as product_id,
-    null::text as sku,
-    'Adjustment'::text as description,
-    1::numeric as quantity,
-    extras.adjustment_amount as price,
-    extras.base_adjustment_amount as base_price,
-    0::numeric as discount_amount,
-    0::numeric as base_discount_amount,
-    extras.adjustment_amount as net_amount,
-    extras.base_adjustment_amount as base_net_amount,
-    0::numeric as tax_amount,
-    0::numeric as base_tax_amount,
-    null::text as tax_code,
-    null::numeric as tax_percent,
-    null::text as account_code,
-    null::text as tax_type,
-    {{ problems([]) }} as _problems
-from extras
-where extras.adjustment_amount <> 0
+cross join lateral (
+    values
+    (
+        'shipping',
+        100000,
+        extras.shipping_net_amount,
+        extras.base_shipping_net_amount,
+        extras.shipping_tax_amount,
+        extras.base_shipping_tax_amount,
+        extras.shipping_tax_code,
+        extras.shipping_tax_percent
+    ),
+    ('adjustment', 100001, extras.adjustment_amount, extras.base_adjustment_amount, 0, 0, null, null)
+) as line (line_kind, line_number, net_amount, base_net_amount, tax_amount, base_tax_amount, tax_code, tax_percent)
+where line.net_amount <> 0 or line.tax_amount <> 0
 
 union all
 
@@ -202,4 +170,4 @@ select
     xero_lines.account_code,
     xero_lines.tax_type,
     xero_lines._problems
-from xero_lines
+from {{ ref('stg_xero__credit_note_lines') }} as xero_lines

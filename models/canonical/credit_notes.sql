@@ -1,15 +1,3 @@
-with credit_memos as (
-    select * from {{ ref('stg_magento__credit_memos') }}
-),
-
-store_configs as (
-    select * from {{ ref('stg_magento__store_configs') }}
-),
-
-xero_credit_notes as (
-    select * from {{ ref('stg_xero__credit_notes') }}
-)
-
 select
     'magento'::text as system,
     credit_memos.connection,
@@ -39,8 +27,8 @@ select
     round(credit_memos.base_grand_total, 2) as base_total_amount,
     null::numeric as open_amount,
     credit_memos._problems
-from credit_memos
-left join store_configs
+from {{ ref('stg_magento__credit_memos') }} as credit_memos
+left join {{ ref('stg_magento__store_configs') }} as store_configs
     on
         credit_memos.connection = store_configs.connection
         and credit_memos.store_id = store_configs.store_id
@@ -79,4 +67,4 @@ select
         as base_total_amount,
     xero_credit_notes.remaining_amount as open_amount,
     xero_credit_notes._problems
-from xero_credit_notes
+from {{ ref('stg_xero__credit_notes') }} as xero_credit_notes

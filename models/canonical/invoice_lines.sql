@@ -1,27 +1,11 @@
-with order_lines as (
-    select * from {{ ref('order_lines') }}
-),
-
-document_lines as (
-    select * from {{ ref('stg_magento__invoice_lines') }}
-),
-
-documents as (
-    select * from {{ ref('stg_magento__invoices') }}
-),
-
-xero_lines as (
-    select * from {{ ref('stg_xero__invoice_lines') }}
-),
-
-billed_lines as not materialized (
+with billed_lines as not materialized (
     select
         document_lines.*,
         order_lines.tax_code,
         order_lines.tax_percent,
         order_lines._problems as order_line_problems
-    from document_lines
-    left join order_lines
+    from {{ ref('stg_magento__invoice_lines') }} as document_lines
+    left join {{ ref('order_lines') }} as order_lines
         on
             document_lines.connection = order_lines.connection
             and document_lines.order_id = order_lines.order_id
@@ -61,7 +45,7 @@ extras as (
         round(documents.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
         orders.shipping_tax_code,
         orders.shipping_tax_percent
-    from documents
+    from {{ ref('stg_magento__invoices') }} as documents
     left join line_totals
         on
             documents.connection = line_totals.connection
@@ -166,4 +150,4 @@ select
     xero_lines.account_code,
     xero_lines.tax_type,
     xero_lines._problems
-from xero_lines
+from {{ ref('stg_xero__invoice_lines') }} as xero_lines

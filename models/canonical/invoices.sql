@@ -1,15 +1,3 @@
-with magento_invoices as (
-    select * from {{ ref('stg_magento__invoices') }}
-),
-
-store_configs as (
-    select * from {{ ref('stg_magento__store_configs') }}
-),
-
-xero_invoices as (
-    select * from {{ ref('stg_xero__invoices') }}
-)
-
 select
     'magento'::text as system,
     magento_invoices.connection,
@@ -36,8 +24,8 @@ select
     round(magento_invoices.base_grand_total, 2) as base_total_amount,
     null::numeric as open_amount,
     magento_invoices._problems
-from magento_invoices
-left join store_configs
+from {{ ref('stg_magento__invoices') }} as magento_invoices
+left join {{ ref('stg_magento__store_configs') }} as store_configs
     on
         magento_invoices.connection = store_configs.connection
         and magento_invoices.store_id = store_configs.store_id
@@ -70,4 +58,4 @@ select
     round(xero_invoices.total_amount / nullif(coalesce(xero_invoices.currency_rate, 1), 0), 2) as base_total_amount,
     xero_invoices.due_amount as open_amount,
     xero_invoices._problems
-from xero_invoices
+from {{ ref('stg_xero__invoices') }} as xero_invoices

@@ -1,11 +1,3 @@
-with products as (
-    select * from {{ ref('stg_magento__products') }}
-),
-
-xero_items as (
-    select * from {{ ref('stg_xero__items') }}
-)
-
 select
     'magento'::text as system,
     products.connection,
@@ -16,7 +8,7 @@ select
     products.price as sales_price,
     products.deleted_at is not null as is_deleted,
     products._problems
-from products
+from {{ ref('stg_magento__products') }} as products
 
 union all
 
@@ -30,4 +22,4 @@ select
     xero_items.sales_price,
     xero_items.deleted_at is not null as is_deleted,
     xero_items._problems
-from xero_items
+from {{ ref('stg_xero__items') }} as xero_items

@@ -1,8 +1,4 @@
-with order_lines as (
-    select * from {{ ref('stg_magento__order_lines') }}
-),
-
-families as (
+with families as (
     select
         order_lines.*,
         max(order_lines.product_type) filter (where order_lines.parent_order_line_id is null) over family as family_type,
@@ -11,7 +7,7 @@ families as (
                 filter (where order_lines.parent_order_line_id is not null) over family,
             0
         ) > 0 as children_carry_money
-    from order_lines
+    from {{ ref('stg_magento__order_lines') }} as order_lines
     window
         family as (
             partition by

@@ -1,15 +1,3 @@
-with orders as (
-    select * from {{ ref('stg_magento__orders') }}
-),
-
-store_views as (
-    select * from {{ ref('stg_magento__store_views') }}
-),
-
-store_configs as (
-    select * from {{ ref('stg_magento__store_configs') }}
-)
-
 select
     'magento'::text as system,
     orders.connection,
@@ -60,9 +48,11 @@ select
     orders.ordered_at,
     {{ business_date('orders.ordered_at', 'store_configs.time_zone') }} as order_date,
     orders._problems
-from orders
-left join store_views on orders.connection = store_views.connection and orders.store_id = store_views.store_id
-left join store_configs on orders.connection = store_configs.connection and orders.store_id = store_configs.store_id
+from {{ ref('stg_magento__orders') }} as orders
+left join {{ ref('stg_magento__store_views') }} as store_views
+    on orders.connection = store_views.connection and orders.store_id = store_views.store_id
+left join {{ ref('stg_magento__store_configs') }} as store_configs
+    on orders.connection = store_configs.connection and orders.store_id = store_configs.store_id
 left join lateral (
     select
         coalesce(sum(order_lines.discount_amount), 0) as discount_amount,

@@ -1,15 +1,3 @@
-with magento_invoices as (
-    select * from {{ ref('stg_magento__invoices') }}
-),
-
-magento_orders as (
-    select * from {{ ref('stg_magento__orders') }}
-),
-
-xero_payments as (
-    select * from {{ ref('stg_xero__payments') }}
-)
-
 -- Magento calls an invoice paid whatever the method: whether money moved, the lookup of methods says.
 select
     'magento'::text as system,
@@ -29,8 +17,8 @@ select
     round(magento_invoices.base_grand_total, 2) as base_amount,
     magento_invoices.deleted_at is not null as is_void,
     magento_invoices._problems
-from magento_invoices
-left join magento_orders
+from {{ ref('stg_magento__invoices') }} as magento_invoices
+left join {{ ref('stg_magento__orders') }} as magento_orders
     on
         magento_invoices.connection = magento_orders.connection
         and magento_invoices.order_id = magento_orders.order_id
@@ -56,4 +44,4 @@ select
     round(xero_payments.amount / nullif(coalesce(xero_payments.currency_rate, 1), 0), 2) as base_amount,
     coalesce(xero_payments.status = 'DELETED', false) or xero_payments.deleted_at is not null as is_void,
     xero_payments._problems
-from xero_payments
+from {{ ref('stg_xero__payments') }} as xero_payments

@@ -1,7 +1,3 @@
-with stock_items as (
-    select * from {{ ref('stg_magento__stock_items') }}
-)
-
 select
     'magento'::text as system,
     stock_items.connection,
@@ -11,5 +7,5 @@ select
     stock_items.quantity,
     stock_items.is_in_stock,
     stock_items._problems
-from stock_items
+from {{ ref('stg_magento__stock_items') }} as stock_items
 where stock_items.deleted_at is null

@@ -1,11 +1,3 @@
-with magento_tax_rates as (
-    select * from {{ ref('stg_magento__tax_rates') }}
-),
-
-xero_tax_rates as (
-    select * from {{ ref('stg_xero__tax_rates') }}
-)
-
 select
     'magento'::text as system,
     magento_tax_rates.connection,
@@ -16,7 +8,7 @@ select
     magento_tax_rates.percent,
     magento_tax_rates.deleted_at is null as is_active,
     magento_tax_rates._problems
-from magento_tax_rates
+from {{ ref('stg_magento__tax_rates') }} as magento_tax_rates
 
 union all
 
@@ -30,4 +22,4 @@ select
     xero_tax_rates.effective_rate as percent,
     coalesce(xero_tax_rates.status = 'ACTIVE', true) and xero_tax_rates.deleted_at is null as is_active,
     xero_tax_rates._problems
-from xero_tax_rates
+from {{ ref('stg_xero__tax_rates') }} as xero_tax_rates

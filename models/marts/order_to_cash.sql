@@ -1,57 +1,3 @@
-with orders as (
-    select * from {{ ref('int_orders_routed') }}
-),
-
-links as (
-    select * from {{ source('engine', 'links') }}
-),
-
-invoices as (
-    select
-        documents.connection,
-        documents.order_id,
-        count(*)::integer as invoice_count,
-        min(documents.document_date) as first_invoice_date,
-        max(documents.document_date) as last_invoice_date,
-        sum(documents.total_amount) as invoiced_amount,
-        sum(documents.base_total_amount) as base_invoiced_amount,
-        count(ledger_invoices.invoice_id)::integer as ledger_invoice_count,
-        string_agg(ledger_invoices.invoice_number, ', ' order by documents.position) as ledger_invoice_numbers,
-        string_agg(distinct ledger_invoices.status, ', ') as ledger_status,
-        sum(ledger_invoices.total_amount) as ledger_amount,
-        sum(ledger_invoices.paid_amount) as paid_amount,
-        sum(ledger_invoices.credited_amount) as allocated_amount,
-        sum(ledger_invoices.due_amount) as due_amount,
-        max(ledger_invoices.fully_paid_date) as paid_date,
-        string_agg(distinct documents.skip, ', ') as skipped_because
-    from {{ ref('int_documents') }} as documents
-    left join links
-        on
-            documents.to_connection = links.connection
-            and links.entity = 'invoices'
-            and documents.key = links.key
-    left join lateral (
-        select mirrored.*
-        from {{ ref('stg_xero__invoices') }} as mirrored
-        where mirrored.connection = links.connection and mirrored.invoice_id = links.target_id
-        limit 1
-    ) as ledger_invoices on true
-    where documents.document = 'invoice' and not documents.is_draft and not documents.is_void
-    group by documents.connection, documents.order_id
-),
-
-credit_notes as (
-    select
-        credit_notes.connection,
-        credit_notes.order_id,
-        count(*)::integer as credit_note_count,
-        sum(credit_notes.total_amount) as credited_amount,
-        sum(credit_notes.base_total_amount) as base_credited_amount
-    from {{ ref('credit_notes') }} as credit_notes
-    where credit_notes.system = 'magento' and not credit_notes.is_void
-    group by credit_notes.connection, credit_notes.order_id
-)
-
 select
     orders.connection as source_connection,
     orders.order_id,
@@ -85,6 +31,51 @@ select
     invoices.due_amount,
     invoices.paid_date,
     invoices.skipped_because
-from orders
-left join invoices on orders.connection = invoices.connection and orders.order_id = invoices.order_id
-left join credit_notes on orders.connection = credit_notes.connection and orders.order_id = credit_notes.order_id
+from {{ ref('int_orders_routed') }} as orders
+left join lateral (
+    select
+        count(*)::integer as invoice_count,
+        min(documents.document_date) as first_invoice_date,
+        max(documents.document_date) as last_invoice_date,
+        sum(documents.total_amount) as invoiced_amount,
+        sum(documents.base_total_amount) as base_invoiced_amount,
+        count(ledger_invoices.invoice_id)::integer as ledger_invoice_count,
+        string_agg(ledger_invoices.invoice_number, ', ' order by documents.position) as ledger_invoice_numbers,
+        string_agg(distinct ledger_invoices.status, ', ') as ledger_status,
+        sum(ledger_invoices.total_amount) as ledger_amount,
+        sum(ledger_invoices.paid_amount) as paid_amount,
+        sum(ledger_invoices.credited_amount) as allocated_amount,
+        sum(ledger_invoices.due_amount) as due_amount,
+        max(ledger_invoices.fully_paid_date) as paid_date,
+        string_agg(distinct documents.skip, ', ') as skipped_because
+    from {{ ref('int_documents') }} as documents
+    left join {{ source('engine', 'links') }} as links
+        on
+            documents.to_connection = links.connection
+            and links.entity = 'invoices'
+            and documents.key = links.key
+    left join lateral (
+        select mirrored.*
+        from {{ ref('stg_xero__invoices') }} as mirrored
+        where mirrored.connection = links.connection and mirrored.invoice_id = links.target_id
+        limit 1
+    ) as ledger_invoices on true
+    where
+        documents.connection = orders.connection
+        and documents.order_id = orders.order_id
+        and documents.document = 'invoice'
+        and not documents.is_draft
+        and not documents.is_void
+) as invoices on true
+left join lateral (
+    select
+        count(*)::integer as credit_note_count,
+        sum(credit_notes.total_amount) as credited_amount,
+        sum(credit_notes.base_total_amount) as base_credited_amount
+    from {{ ref('credit_notes') }} as credit_notes
+    where
+        credit_notes.system = 'magento'
+        and credit_notes.connection = orders.connection
+        and credit_notes.order_id = orders.order_id
+        and not credit_notes.is_void
+) as credit_notes on true

@@ -1,16 +1,4 @@
-with invoices as (
-    select * from {{ ref('invoices') }}
-),
-
-credit_notes as (
-    select * from {{ ref('credit_notes') }}
-),
-
-contacts as (
-    select * from {{ ref('contacts') }}
-),
-
-documents as (
+with documents as (
     select
         invoices.connection,
         invoices.invoice_id as document_id,
@@ -27,7 +15,7 @@ documents as (
         invoices.total_amount,
         invoices.open_amount,
         invoices.base_total_amount
-    from invoices
+    from {{ ref('invoices') }} as invoices
     where invoices.system = 'xero' and invoices.invoice_type = 'sale'
 
     union all
@@ -48,7 +36,7 @@ documents as (
         -credit_notes.total_amount as total_amount,
         -credit_notes.open_amount as open_amount,
         -credit_notes.base_total_amount as base_total_amount
-    from credit_notes
+    from {{ ref('credit_notes') }} as credit_notes
     where credit_notes.system = 'xero' and credit_notes.credit_note_type = 'sale'
 )
 
@@ -73,7 +61,7 @@ select
 from documents
 left join lateral (
     select contacts.name
-    from contacts
+    from {{ ref('contacts') }} as contacts
     where
         contacts.connection = documents.connection
         and contacts.contact_id = documents.contact_id

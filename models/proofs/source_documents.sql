@@ -1,15 +1,3 @@
-with documents as (
-    select * from {{ ref('int_documents_checked') }}
-),
-
-payments as (
-    select * from {{ ref('out_xero__payments') }}
-),
-
-refunds as (
-    select * from {{ ref('out_xero__refunds') }}
-)
-
 -- What is due in the target, by the source's own documents. Drafts and what the source says is void are not due.
 select
     case documents.document when 'credit' then 'credit_notes' else 'invoices' end as flow,
@@ -30,7 +18,7 @@ select
     end as skip,
     null::text as hold,
     documents._problems as problems
-from documents
+from {{ ref('int_documents_checked') }} as documents
 where
     not documents.is_draft
     and documents.to_connection is not null
@@ -56,7 +44,7 @@ select
     payments._skip as skip,
     payments._hold as hold,
     payments._problems as problems
-from payments
+from {{ ref('out_xero__payments') }} as payments
 where
     payments._gone is null
     and payments._to is not null
@@ -81,7 +69,7 @@ select
     refunds._skip as skip,
     refunds._hold as hold,
     refunds._problems as problems
-from refunds
+from {{ ref('out_xero__refunds') }} as refunds
 where
     refunds._gone is null
     and refunds._to is not null

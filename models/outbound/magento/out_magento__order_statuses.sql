@@ -1,75 +1,4 @@
-with orders as (
-    select * from {{ ref('int_orders_routed') }}
-),
-
-order_status as (
-    select * from {{ ref('order_status') }}
-),
-
-invoices as (
-    select
-        documents.connection,
-        documents.order_id,
-        count(*) filter (where documents.skip is null) as expected_count,
-        count(*) filter (where documents.skip is not null) as skipped_count,
-        -- Only what every invoice has reached counts: one that is open keeps the order open.
-        case
-            when
-                bool_and(xero_invoices.status is not distinct from 'PAID' and xero_invoices.paid_amount >= 0)
-                    filter (where documents.skip is null)
-                then 'PAID'
-        end as xero_status,
-        bool_or(coalesce(xero_invoices.paid_amount, 0) > 0 or documents.total_amount = 0)
-            filter (where documents.skip is null) as has_money,
-        string_agg(xero_invoices.invoice_number, ', ' order by documents.position) as numbers
-    from {{ ref('int_documents') }} as documents
-    left join {{ source('engine', 'links') }} as link
-        on
-            documents.to_connection = link.connection
-            and link.entity = 'invoices'
-            and documents.key = link.key
-    left join lateral (
-        select mirrored.*
-        from {{ ref('stg_xero__invoices') }} as mirrored
-        where mirrored.connection = link.connection and mirrored.invoice_id = link.target_id
-        limit 1
-    ) as xero_invoices on true
-    where documents.document = 'invoice' and not documents.is_void
-    group by documents.connection, documents.order_id
-),
-
-shipped_lines as (
-    select
-        shipment_lines.connection,
-        shipment_lines.order_id,
-        shipment_lines.order_line_id,
-        sum(shipment_lines.quantity) as quantity
-    from {{ ref('stg_magento__shipment_lines') }} as shipment_lines
-    where shipment_lines.deleted_at is null
-    group by shipment_lines.connection, shipment_lines.order_id, shipment_lines.order_line_id
-),
-
-shipping as (
-    select
-        order_lines.connection,
-        order_lines.order_id,
-        -- Shipments name the parent, or for parts that are shipped apart the child.
-        bool_and(
-            order_lines.is_virtual
-            or greatest(order_lines.shipped_quantity, coalesce(shipped_lines.quantity, 0))
-            >= order_lines.ordered_quantity - order_lines.cancelled_quantity - order_lines.refunded_quantity
-        ) as is_shipped
-    from {{ ref('order_lines') }} as order_lines
-    left join shipped_lines
-        on
-            order_lines.connection = shipped_lines.connection
-            and order_lines.order_id = shipped_lines.order_id
-            and order_lines.order_line_id = shipped_lines.order_line_id
-    where order_lines.parent_order_line_id is null
-    group by order_lines.connection, order_lines.order_id
-),
-
-events as (
+with events as (
     select
         orders.connection,
         orders.order_id,
@@ -82,9 +11,64 @@ events as (
         invoices.numbers,
         invoices.has_money,
         event.event
-    from orders
-    inner join invoices on orders.connection = invoices.connection and orders.order_id = invoices.order_id
-    left join shipping on orders.connection = shipping.connection and orders.order_id = shipping.order_id
+    from {{ ref('int_orders_routed') }} as orders
+    cross join lateral (
+        select
+            count(*) filter (where documents.skip is null) as expected_count,
+            count(*) filter (where documents.skip is not null) as skipped_count,
+            -- Only what every invoice has reached counts: one that is open keeps the order open.
+            case
+                when
+                    bool_and(xero_invoices.status is not distinct from 'PAID' and xero_invoices.paid_amount >= 0)
+                        filter (where documents.skip is null)
+                    then 'PAID'
+            end as xero_status,
+            bool_or(coalesce(xero_invoices.paid_amount, 0) > 0 or documents.total_amount = 0)
+                filter (where documents.skip is null) as has_money,
+            string_agg(xero_invoices.invoice_number, ', ' order by documents.position) as numbers
+        from {{ ref('int_documents') }} as documents
+        left join {{ source('engine', 'links') }} as link
+            on
+                documents.to_connection = link.connection
+                and link.entity = 'invoices'
+                and documents.key = link.key
+        left join lateral (
+            select mirrored.*
+            from {{ ref('stg_xero__invoices') }} as mirrored
+            where mirrored.connection = link.connection and mirrored.invoice_id = link.target_id
+            limit 1
+        ) as xero_invoices on true
+        where
+            documents.connection = orders.connection
+            and documents.order_id = orders.order_id
+            and documents.document = 'invoice'
+            and not documents.is_void
+    ) as invoices
+    left join lateral (
+        select
+            -- Shipments name the parent, or for parts that are shipped apart the child.
+            bool_and(
+                order_lines.is_virtual
+                or greatest(order_lines.shipped_quantity, coalesce(shipped_lines.quantity, 0))
+                >= order_lines.ordered_quantity - order_lines.cancelled_quantity - order_lines.refunded_quantity
+            ) as is_shipped
+        from {{ ref('order_lines') }} as order_lines
+        left join (
+            select
+                shipment_lines.order_line_id,
+                sum(shipment_lines.quantity) as quantity
+            from {{ ref('stg_magento__shipment_lines') }} as shipment_lines
+            where
+                shipment_lines.connection = orders.connection
+                and shipment_lines.order_id = orders.order_id
+                and shipment_lines.deleted_at is null
+            group by shipment_lines.order_line_id
+        ) as shipped_lines on order_lines.order_line_id = shipped_lines.order_line_id
+        where
+            order_lines.connection = orders.connection
+            and order_lines.order_id = orders.order_id
+            and order_lines.parent_order_line_id is null
+    ) as shipping on true
     cross join (values ('paid'), ('complete')) as event (event)
     where invoices.expected_count > 0 and invoices.xero_status is not null
 ),
@@ -98,7 +82,7 @@ ruled as (
     from events
     inner join lateral (
         select order_status.status
-        from order_status
+        from {{ ref('order_status') }} as order_status
         where
             order_status.connection = events.connection
             and lower(order_status.event) = events.event

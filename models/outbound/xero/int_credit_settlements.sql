@@ -16,7 +16,20 @@ select
 from orders
 cross join lateral (
     with recursive documents as (
-        select documents.*
+        select
+            documents.document,
+            documents.document_id,
+            documents.position,
+            documents.key,
+            documents.to_connection,
+            documents.currency_code,
+            documents.document_at,
+            documents.document_date,
+            documents.status,
+            documents.credited_invoice_id,
+            documents.has_method,
+            documents.settlement,
+            documents.total_amount
         from {{ ref('int_documents') }} as documents
         where
             documents.connection = orders.connection

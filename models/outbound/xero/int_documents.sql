@@ -1,210 +1,3 @@
-with orders as not materialized (
-    select * from {{ ref('int_orders_routed') }}
-),
-
-invoices as not materialized (
-    select
-        invoices.*,
-        -- The slot: numbers never move, because no invoice is ever put before another.
-        row_number() over (
-            partition by invoices.connection, invoices.order_id
-            order by length(invoices.invoice_id), invoices.invoice_id
-        )::integer as position
-    from {{ ref('invoices') }} as invoices
-    where invoices.system = 'magento'
-),
-
-credit_notes as (
-    select
-        credit_notes.*,
-        row_number() over (
-            partition by credit_notes.connection, credit_notes.order_id
-            order by length(credit_notes.credit_note_id), credit_notes.credit_note_id
-        )::integer as position
-    from {{ ref('credit_notes') }} as credit_notes
-    where credit_notes.system = 'magento'
-),
-
-left_to_invoice as (
-    select
-        order_lines.connection,
-        order_lines.order_id,
-        sum(order_lines.left_quantity) as left_quantity,
-        sum(order_lines.cancelled_quantity) as cancelled_quantity,
-        sum(order_lines.left_net_amount + order_lines.left_tax_amount) as left_amount,
-        sum(order_lines.left_base_net_amount + order_lines.left_base_tax_amount) as left_base_amount
-    from {{ ref('int_order_lines_left') }} as order_lines
-    group by order_lines.connection, order_lines.order_id
-),
-
-invoiced as (
-    select
-        invoices.connection,
-        invoices.order_id,
-        max(invoices.position) as position,
-        count(*) filter (where not invoices.is_void) as live_count
-    from invoices
-    group by invoices.connection, invoices.order_id
-),
-
-documents as (
-    select
-        invoices.connection,
-        invoices.order_id,
-        'invoice'::text as document,
-        invoices.position,
-        invoices.invoice_id as document_id,
-        invoices.invoice_number as document_number,
-        false as is_draft,
-        invoices.status,
-        invoices.is_void,
-        invoices.is_deleted,
-        null::text as credited_invoice_id,
-        false as is_refunded_online,
-        invoices.invoiced_at as document_at,
-        invoices.invoice_date as document_date,
-        invoices.currency_code,
-        invoices.base_currency_code,
-        invoices.currency_rate,
-        invoices.total_amount,
-        invoices.base_total_amount,
-        invoices._problems
-    from invoices
-
-    union all
-
-    -- What is not invoiced yet takes the next free slot as a draft and becomes the next invoice.
-    select
-        orders.connection,
-        orders.order_id,
-        'invoice'::text as document,
-        coalesce(invoiced.position, 0) + 1 as position,
-        null::text as document_id,
-        orders.order_number as document_number,
-        true as is_draft,
-        'draft'::text as status,
-        left_to_invoice.left_quantity <= 0 or orders.is_cancelled as is_void,
-        orders.is_deleted,
-        null::text as credited_invoice_id,
-        false as is_refunded_online,
-        orders.ordered_at as document_at,
-        orders.order_date as document_date,
-        orders.currency_code,
-        orders.base_currency_code,
-        orders.base_to_order_rate as currency_rate,
-        left_to_invoice.left_amount
-        + case
-            when coalesce(invoiced.live_count, 0) = 0 then orders.shipping_amount + orders.shipping_tax_amount else 0
-        end as total_amount,
-        left_to_invoice.left_base_amount
-        + case
-            when coalesce(invoiced.live_count, 0) = 0
-                then orders.base_shipping_amount + orders.base_shipping_tax_amount
-            else 0
-        end as base_total_amount,
-        {{ problems([]) }} as _problems
-    from orders
-    left join left_to_invoice
-        on orders.connection = left_to_invoice.connection and orders.order_id = left_to_invoice.order_id
-    left join invoiced
-        on orders.connection = invoiced.connection and orders.order_id = invoiced.order_id
-    where
-        orders.has_drafts
-        and (left_to_invoice.left_quantity > 0 or left_to_invoice.cancelled_quantity > 0)
-
-    union all
-
-    select
-        credit_notes.connection,
-        credit_notes.order_id,
-        'credit'::text as document,
-        credit_notes.position,
-        credit_notes.credit_note_id as document_id,
-        credit_notes.credit_note_number as document_number,
-        false as is_draft,
-        credit_notes.status,
-        credit_notes.is_void,
-        credit_notes.is_deleted,
-        credit_notes.invoice_id as credited_invoice_id,
-        credit_notes.is_refunded_online,
-        credit_notes.credited_at as document_at,
-        credit_notes.credit_note_date as document_date,
-        credit_notes.currency_code,
-        credit_notes.base_currency_code,
-        credit_notes.currency_rate,
-        credit_notes.total_amount,
-        credit_notes.base_total_amount,
-        credit_notes._problems
-    from credit_notes
-),
-
-currencies as (
-    select * from {{ ref('stg_xero__currencies') }}
-),
-
-payment_methods as (
-    select * from {{ ref('payment_methods') }}
-),
-
-routed as (
-    select
-        orders.connection,
-        orders.order_id,
-        orders.order_number,
-        orders.store_code,
-        orders.to_connection,
-        orders.has_route,
-        orders.billing,
-        orders.cut_over,
-        orders.is_cancelled,
-        orders.tax_zone,
-        orders.ship_to_country_code,
-        orders.is_business,
-        orders.tracking,
-        orders.contact_key,
-        orders.payment_method,
-        orders.document_currency,
-        orders.ledger_base_currency_code,
-        orders._problems as order_problems,
-        documents.document,
-        documents.position,
-        documents.document_id,
-        documents.is_draft,
-        documents.status,
-        documents.is_void,
-        documents.is_deleted,
-        documents.credited_invoice_id,
-        documents.is_refunded_online,
-        documents.document_at,
-        documents.document_date,
-        documents._problems as document_problems,
-        orders.connection || '/order/' || orders.order_id
-        || case documents.document when 'credit' then '/credit/' else '/' end || documents.position as key,
-        case
-            when documents.is_draft then orders.number_prefix || 'DRAFT-' || orders.order_number || '-' || documents.position
-            when documents.document = 'credit' then orders.credit_prefix || documents.document_number
-            else orders.number_prefix || documents.document_number
-        end as number,
-        {{ business_date('documents.document_at', 'orders.ledger_time_zone') }} as ledger_date,
-        case orders.document_currency when 'base' then documents.base_currency_code else documents.currency_code end
-            as currency_code,
-        documents.base_currency_code as shop_base_currency_code,
-        case orders.document_currency when 'base' then documents.base_total_amount else documents.total_amount end
-            as total_amount,
-        documents.base_total_amount,
-        -- Units of the document's currency for one unit of the ledger's base currency.
-        case
-            when orders.document_currency = 'base' or orders.rate_source = 'xero' then null
-            when documents.currency_code = documents.base_currency_code then null
-            when orders.rate_source = 'order' or documents.base_total_amount = 0 then documents.currency_rate
-            else round(documents.total_amount / documents.base_total_amount, 6)
-        end as currency_rate,
-        orders.rate_source
-    from orders
-    inner join documents
-        on orders.connection = documents.connection and orders.order_id = documents.order_id
-)
-
 select
     routed.*,
     method.method is not null as has_method,
@@ -237,10 +30,189 @@ select
                   "'Set rate_source to xero on the route of store ' || coalesce(routed.store_code, '?')",
                   "'accountant'", "'no exchange rate'") ~ " end",
     ]) }} as _problems
-from routed
+from (
+    select
+        driver.connection,
+        driver.order_id,
+        orders.order_number,
+        orders.store_code,
+        orders.to_connection,
+        orders.has_route,
+        orders.billing,
+        orders.cut_over,
+        orders.is_cancelled,
+        orders.tax_zone,
+        orders.ship_to_country_code,
+        orders.is_business,
+        orders.tracking,
+        orders.contact_key,
+        orders.payment_method,
+        orders.document_currency,
+        orders.ledger_base_currency_code,
+        orders._problems as order_problems,
+        documents.document,
+        documents.position,
+        documents.document_id,
+        documents.is_draft,
+        documents.status,
+        documents.is_void,
+        documents.is_deleted,
+        documents.credited_invoice_id,
+        documents.is_refunded_online,
+        documents.document_at,
+        documents.document_date,
+        documents._problems as document_problems,
+        driver.connection || '/order/' || driver.order_id
+        || case documents.document when 'credit' then '/credit/' else '/' end || documents.position as key,
+        case
+            when documents.is_draft then orders.number_prefix || 'DRAFT-' || orders.order_number || '-' || documents.position
+            when documents.document = 'credit' then orders.credit_prefix || documents.document_number
+            else orders.number_prefix || documents.document_number
+        end as number,
+        {{ business_date('documents.document_at', 'orders.ledger_time_zone') }} as ledger_date,
+        case orders.document_currency when 'base' then documents.base_currency_code else documents.currency_code end
+            as currency_code,
+        documents.base_currency_code as shop_base_currency_code,
+        case orders.document_currency when 'base' then documents.base_total_amount else documents.total_amount end
+            as total_amount,
+        documents.base_total_amount,
+        -- Units of the document's currency for one unit of the ledger's base currency.
+        case
+            when orders.document_currency = 'base' or orders.rate_source = 'xero' then null
+            when documents.currency_code = documents.base_currency_code then null
+            when orders.rate_source = 'order' or documents.base_total_amount = 0 then documents.currency_rate
+            else round(documents.total_amount / documents.base_total_amount, 6)
+        end as currency_rate,
+        orders.rate_source
+    from {{ ref('stg_magento__order_keys') }} as driver
+    cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
+    -- Each kind is fenced by itself, so that who asks for one kind does not pay for the others.
+    cross join lateral (
+        select
+            'invoice'::text as document,
+            false as is_draft,
+            null::text as credited_invoice_id,
+            false as is_refunded_online,
+            fenced.*
+        from (
+            select
+                -- The slot: numbers never move, because no invoice is ever put before another.
+                row_number() over (order by length(invoices.invoice_id), invoices.invoice_id)::integer as position,
+                invoices.invoice_id as document_id,
+                invoices.invoice_number as document_number,
+                invoices.status,
+                invoices.is_void,
+                invoices.is_deleted,
+                invoices.invoiced_at as document_at,
+                invoices.invoice_date as document_date,
+                invoices.currency_code,
+                invoices.base_currency_code,
+                invoices.currency_rate,
+                invoices.total_amount,
+                invoices.base_total_amount,
+                invoices._problems
+            from {{ ref('invoices') }} as invoices
+            where
+                invoices.system = 'magento'
+                and invoices.connection = driver.connection
+                and invoices.order_id = driver.order_id
+            offset 0
+        ) as fenced
+
+        union all
+
+        -- What is not invoiced yet takes the next free slot as a draft and becomes the next invoice.
+        select
+            'invoice'::text as document,
+            true as is_draft,
+            null::text as credited_invoice_id,
+            false as is_refunded_online,
+            fenced.*
+        from (
+            select
+                invoiced.position + 1 as position,
+                null::text as document_id,
+                orders.order_number as document_number,
+                'draft'::text as status,
+                left_to_invoice.left_quantity <= 0 or orders.is_cancelled as is_void,
+                orders.is_deleted,
+                orders.ordered_at as document_at,
+                orders.order_date as document_date,
+                orders.currency_code,
+                orders.base_currency_code,
+                orders.base_to_order_rate as currency_rate,
+                left_to_invoice.left_amount
+                + case when invoiced.live_count = 0 then orders.shipping_amount + orders.shipping_tax_amount else 0 end
+                    as total_amount,
+                left_to_invoice.left_base_amount
+                + case
+                    when invoiced.live_count = 0 then orders.base_shipping_amount + orders.base_shipping_tax_amount
+                    else 0
+                end as base_total_amount,
+                {{ problems([]) }} as _problems
+            from (
+                select
+                    sum(order_lines.left_quantity) as left_quantity,
+                    sum(order_lines.cancelled_quantity) as cancelled_quantity,
+                    sum(order_lines.left_net_amount + order_lines.left_tax_amount) as left_amount,
+                    sum(order_lines.left_base_net_amount + order_lines.left_base_tax_amount) as left_base_amount
+                from {{ ref('int_order_lines_left') }} as order_lines
+                where order_lines.connection = driver.connection and order_lines.order_id = driver.order_id
+            ) as left_to_invoice
+            cross join (
+                select
+                    count(*)::integer as position,
+                    count(*) filter (where not invoices.is_void) as live_count
+                from {{ ref('invoices') }} as invoices
+                where
+                    invoices.system = 'magento'
+                    and invoices.connection = driver.connection
+                    and invoices.order_id = driver.order_id
+            ) as invoiced
+            where
+                orders.has_drafts
+                and (left_to_invoice.left_quantity > 0 or left_to_invoice.cancelled_quantity > 0)
+            offset 0
+        ) as fenced
+
+        union all
+
+        select
+            'credit'::text as document,
+            false as is_draft,
+            fenced.*
+        from (
+            select
+                credit_notes.invoice_id as credited_invoice_id,
+                credit_notes.is_refunded_online,
+                row_number() over (
+                    order by length(credit_notes.credit_note_id), credit_notes.credit_note_id
+                )::integer as position,
+                credit_notes.credit_note_id as document_id,
+                credit_notes.credit_note_number as document_number,
+                credit_notes.status,
+                credit_notes.is_void,
+                credit_notes.is_deleted,
+                credit_notes.credited_at as document_at,
+                credit_notes.credit_note_date as document_date,
+                credit_notes.currency_code,
+                credit_notes.base_currency_code,
+                credit_notes.currency_rate,
+                credit_notes.total_amount,
+                credit_notes.base_total_amount,
+                credit_notes._problems
+            from {{ ref('credit_notes') }} as credit_notes
+            where
+                credit_notes.system = 'magento'
+                and credit_notes.connection = driver.connection
+                and credit_notes.order_id = driver.order_id
+            offset 0
+        ) as fenced
+    ) as documents
+) as routed
 left join lateral (
     select payment_methods.*
-    from payment_methods
+    from {{ ref('payment_methods') }} as payment_methods
     where
         payment_methods.connection = routed.connection
         and lower(payment_methods.method) = lower(routed.payment_method)
@@ -252,6 +224,6 @@ left join lateral (
     select
         count(*) > 0 as has_currencies,
         bool_or(currencies.currency_code = routed.currency_code) as has_currency
-    from currencies
+    from {{ ref('stg_xero__currencies') }} as currencies
     where currencies.connection = routed.to_connection and currencies.deleted_at is null
 ) as ledger on true

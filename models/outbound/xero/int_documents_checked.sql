@@ -1,32 +1,3 @@
-with documents as (
-    select * from {{ ref('int_documents') }}
-),
-
-totals as (
-    select * from {{ ref('int_document_totals') }}
-),
-
-rounding_accounts as (
-    select * from {{ ref('line_accounts') }}
-),
-
-
-explained as (
-    select
-        documents.*,
-        coalesce(totals.net_amount, 0) as lines_net_amount,
-        coalesce(totals.tax_amount, 0) as lines_tax_amount,
-        documents.total_amount - coalesce(totals.net_amount, 0) - coalesce(totals.tax_amount, 0) as unexplained_amount,
-        coalesce(totals.line_count, 0) as line_count
-    from documents
-    left join totals
-        on
-            documents.connection = totals.connection
-            and documents.order_id = totals.order_id
-            and documents.document = totals.document
-            and documents.position = totals.position
-)
-
 select
     explained.connection,
     explained.order_id,
@@ -35,6 +6,10 @@ select
     explained.to_connection,
     explained.contact_key,
     explained.tracking,
+    explained.tax_zone,
+    explained.ship_to_country_code,
+    explained.is_business,
+    explained.document_currency,
     explained.document,
     explained.position,
     explained.key,
@@ -55,6 +30,7 @@ select
     explained.base_total_amount,
     explained.lines_net_amount,
     explained.lines_tax_amount,
+    explained.lines,
     explained.payment_method,
     explained.has_method,
     explained.settlement,
@@ -81,10 +57,38 @@ select
                   "'Add to line_accounts.csv: ' || concat_ws(',', explained.connection, 'rounding', '<account>', '', '')",
                   "'accountant'", "'lookup line_accounts: rounding'") ~ " end",
     ]) }} as _problems
-from explained
+from (
+    select
+        documents.*,
+        lines.net_amount as lines_net_amount,
+        lines.tax_amount as lines_tax_amount,
+        documents.total_amount - lines.net_amount - lines.tax_amount as unexplained_amount,
+        coalesce(totals.line_count, 0) as line_count,
+        totals.lines
+    from {{ ref('int_documents') }} as documents
+    left join lateral (
+        select totals.*
+        from {{ ref('int_document_totals') }} as totals
+        where
+            totals.connection = documents.connection
+            and totals.order_id = documents.order_id
+            and totals.document = documents.document
+            and totals.is_draft = documents.is_draft
+            and (documents.is_draft or totals.document_id = documents.document_id)
+        offset 0
+    ) as totals on true
+    cross join lateral (
+        select
+            {% for amount in ['net_amount', 'tax_amount'] -%}
+            coalesce(
+                case documents.document_currency when 'base' then totals.base_{{ amount }} else totals.{{ amount }} end, 0
+            ) as {{ amount }}{{ "," if not loop.last }}
+            {% endfor -%}
+    ) as lines
+) as explained
 left join lateral (
     select rounding_accounts.account
-    from rounding_accounts
+    from {{ ref('line_accounts') }} as rounding_accounts
     where
         rounding_accounts.connection = explained.connection
         and rounding_accounts.line_kind = 'rounding'

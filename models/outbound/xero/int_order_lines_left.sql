@@ -1,50 +1,3 @@
-with order_lines as (
-    select * from {{ ref('order_lines') }}
-),
-
-invoiced as (
-    select
-        invoice_lines.connection,
-        invoice_lines.order_id,
-        invoice_lines.line_id as order_line_id,
-        sum(invoice_lines.quantity) as quantity,
-        sum(invoice_lines.net_amount) as net_amount,
-        sum(invoice_lines.base_net_amount) as base_net_amount,
-        sum(invoice_lines.tax_amount) as tax_amount,
-        sum(invoice_lines.base_tax_amount) as base_tax_amount
-    from {{ ref('invoice_lines') }} as invoice_lines
-    inner join {{ ref('invoices') }} as invoices
-        on
-            invoice_lines.connection = invoices.connection
-            and invoice_lines.order_id = invoices.order_id
-            and invoice_lines.invoice_id = invoices.invoice_id
-    where
-        invoice_lines.system = 'magento'
-        and invoices.system = 'magento'
-        and invoice_lines.line_kind = 'product'
-        and not invoices.is_void
-    group by invoice_lines.connection, invoice_lines.order_id, invoice_lines.line_id
-),
-
-quantities as (
-    select
-        order_lines.*,
-        order_lines.ordered_quantity - coalesce(invoiced.quantity, 0) as open_quantity,
-        order_lines.ordered_quantity - coalesce(invoiced.quantity, 0) - order_lines.cancelled_quantity as left_quantity,
-        order_lines.net_amount - coalesce(invoiced.net_amount, 0) as open_net_amount,
-        order_lines.base_net_amount - coalesce(invoiced.base_net_amount, 0) as open_base_net_amount,
-        order_lines.tax_amount - coalesce(invoiced.tax_amount, 0) as open_tax_amount,
-        order_lines.base_tax_amount - coalesce(invoiced.base_tax_amount, 0) as open_base_tax_amount,
-        coalesce(invoiced.quantity, 0) = 0 and order_lines.cancelled_quantity = 0 as is_untouched
-    from order_lines
-    left join invoiced
-        on
-            order_lines.connection = invoiced.connection
-            and order_lines.order_id = invoiced.order_id
-            and order_lines.order_line_id = invoiced.order_line_id
-    where order_lines.is_billed
-)
-
 select
     quantities.connection,
     quantities.order_id,
@@ -69,4 +22,64 @@ select
     quantities.tax_code,
     quantities.tax_percent,
     quantities._problems
-from quantities
+from (
+    select
+        driver.connection,
+        driver.order_id,
+        order_lines.order_line_id,
+        order_lines.line_number,
+        order_lines.product_id,
+        order_lines.sku,
+        order_lines.name,
+        order_lines.cancelled_quantity,
+        order_lines.price,
+        order_lines.base_price,
+        order_lines.discount_amount,
+        order_lines.base_discount_amount,
+        order_lines.tax_code,
+        order_lines.tax_percent,
+        order_lines._problems,
+        order_lines.open_quantity,
+        order_lines.open_quantity - order_lines.cancelled_quantity as left_quantity,
+        {% for amount in ['net', 'base_net', 'tax', 'base_tax'] -%}
+        order_lines.open_{{ amount }}_amount,
+        {% endfor -%}
+        order_lines.is_untouched
+    from {{ ref('stg_magento__order_keys') }} as driver
+    cross join lateral (
+        select
+            order_lines.*,
+            order_lines.ordered_quantity - coalesce(invoiced.quantity, 0) as open_quantity,
+            {% for amount in ['net', 'base_net', 'tax', 'base_tax'] -%}
+            order_lines.{{ amount }}_amount - coalesce(invoiced.{{ amount }}_amount, 0) as open_{{ amount }}_amount,
+            {% endfor -%}
+            coalesce(invoiced.quantity, 0) = 0 and order_lines.cancelled_quantity = 0 as is_untouched
+        from {{ ref('order_lines') }} as order_lines
+        left join (
+            select
+                invoice_lines.line_id as order_line_id,
+                sum(invoice_lines.quantity) as quantity,
+                sum(invoice_lines.net_amount) as net_amount,
+                sum(invoice_lines.base_net_amount) as base_net_amount,
+                sum(invoice_lines.tax_amount) as tax_amount,
+                sum(invoice_lines.base_tax_amount) as base_tax_amount
+            from {{ ref('invoice_lines') }} as invoice_lines
+            inner join {{ ref('invoices') }} as invoices on invoice_lines.invoice_id = invoices.invoice_id
+            where
+                invoice_lines.system = 'magento'
+                and invoice_lines.connection = driver.connection
+                and invoice_lines.order_id = driver.order_id
+                and invoice_lines.line_kind = 'product'
+                and invoices.system = 'magento'
+                and invoices.connection = driver.connection
+                and invoices.order_id = driver.order_id
+                and not invoices.is_void
+            group by invoice_lines.line_id
+        ) as invoiced on order_lines.order_line_id = invoiced.order_line_id
+        where
+            order_lines.connection = driver.connection
+            and order_lines.order_id = driver.order_id
+            and order_lines.is_billed
+        offset 0
+    ) as order_lines
+) as quantities

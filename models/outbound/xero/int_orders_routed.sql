@@ -1,30 +1,6 @@
-with orders as (
-    select * from {{ ref('orders') }}
-),
-
-same_email as (
-    select * from {{ ref('stg_magento__order_keys') }}
-),
-
-routes as (
-    select * from {{ ref('routes') }}
-),
-
-tracking as (
-    select * from {{ ref('tracking') }}
-),
-
-tax_zones as (
-    select * from {{ ref('tax_zones') }}
-),
-
-organisations as (
-    select * from {{ ref('stg_xero__organisations') }}
-)
-
 select
-    orders.connection,
-    orders.order_id,
+    driver.connection,
+    driver.order_id,
     orders.order_number,
     orders.store_code,
     orders.state,
@@ -32,8 +8,8 @@ select
     orders.is_deleted,
     orders.is_virtual,
     orders.status,
-    orders.customer_id,
-    orders.customer_email,
+    driver.customer_id,
+    driver.customer_email,
     orders.first_name,
     orders.last_name,
     orders.company_name,
@@ -112,17 +88,18 @@ select
         ~ problem("'customer_email'", "null::text", "'The order has no e-mail, so its customer cannot be told from others'",
                   "'Enter the customer''s e-mail on the order in Magento'", "'shop'", "'e-mail missing'") ~ " end",
     ]) }} as _problems
-from orders
+from {{ ref('stg_magento__order_keys') }} as driver
+cross join {{ of_order(ref('orders'), 'driver', 'orders') }}
 left join lateral (
     select same_email.customer_id
-    from same_email
+    from {{ ref('stg_magento__order_keys') }} as same_email
     where same_email.connection = orders.connection and same_email.customer_email = orders.customer_email
     order by length(same_email.order_id), same_email.order_id
     limit 1
 ) as first_order on true
 left join lateral (
     select routes.*
-    from routes
+    from {{ ref('routes') }} as routes
     where
         routes.connection = orders.connection
         and lower(routes.store_code) = lower(orders.store_code)
@@ -132,14 +109,14 @@ left join lateral (
 ) as route on true
 left join lateral (
     select min(routes.to_connection) as to_connection
-    from routes
+    from {{ ref('routes') }} as routes
     where routes.connection = orders.connection
 ) as fallback on true
 left join lateral (
     select
         tracking.category,
         tracking.option
-    from tracking
+    from {{ ref('tracking') }} as tracking
     where
         tracking.connection = orders.connection
         and lower(tracking.store_code) = lower(orders.store_code)
@@ -149,7 +126,7 @@ left join lateral (
 ) as tracked on true
 left join lateral (
     select tax_zones.zone
-    from tax_zones
+    from {{ ref('tax_zones') }} as tax_zones
     where
         upper(tax_zones.country) = orders.ship_to_country_code
         and {{ in_force('tax_zones', 'orders.order_date') }}
@@ -158,7 +135,7 @@ left join lateral (
 ) as zone on true
 left join lateral (
     select organisations.base_currency_code
-    from organisations
+    from {{ ref('stg_xero__organisations') }} as organisations
     where organisations.connection = coalesce(route.to_connection, fallback.to_connection)
     order by organisations.organisation_id
     limit 1

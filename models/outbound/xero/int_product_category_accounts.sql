@@ -1,22 +1,10 @@
-with products as not materialized (
-    select * from {{ ref('stg_magento__products') }}
-),
-
-categories as not materialized (
-    select * from {{ ref('stg_magento__categories') }}
-),
-
-category_accounts as (
-    select * from {{ ref('category_accounts') }}
-),
-
 -- Lists of products name the categories in one place, single products and other versions in the other.
-links as (
+with links as (
     select distinct
         products.connection,
         products.product_id,
         category.category_id
-    from products
+    from {{ ref('stg_magento__products') }} as products
     cross join lateral (
         select link.category ->> 'category_id' as category_id
         from jsonb_array_elements({{ list_of('products.category_links') }}) as link (category)
@@ -38,11 +26,11 @@ lineage as (
         ancestors.name as ancestor_name,
         ancestors.level as depth
     from links
-    inner join categories
+    inner join {{ ref('stg_magento__categories') }} as categories
         on links.connection = categories.connection and links.category_id = categories.category_id
     cross join lateral regexp_split_to_table(coalesce(nullif(categories.path, ''), categories.category_id), '/')
         as step (category_id)
-    inner join categories as ancestors
+    inner join {{ ref('stg_magento__categories') }} as ancestors
         on links.connection = ancestors.connection and step.category_id = ancestors.category_id
 )
 
@@ -55,7 +43,7 @@ select
     category_accounts.valid_from,
     category_accounts.valid_to
 from lineage
-left join category_accounts
+left join {{ ref('category_accounts') }} as category_accounts
     on
         lineage.connection = category_accounts.connection
         and lower(lineage.ancestor_name) = lower(category_accounts.category)
@@ -71,6 +59,6 @@ select
     category_accounts.account,
     category_accounts.valid_from,
     category_accounts.valid_to
-from products
-inner join category_accounts
+from {{ ref('stg_magento__products') }} as products
+inner join {{ ref('category_accounts') }} as category_accounts
     on products.connection = category_accounts.connection and category_accounts.category = '*'

@@ -1,11 +1,3 @@
-with lines as (
-    select * from {{ ref('int_document_lines') }}
-),
-
-documents as (
-    select * from {{ ref('int_documents_checked') }}
-)
-
 select
     lines.connection as _source_connection,
     lines.order_id as _source_id,
@@ -27,25 +19,5 @@ select
     lines.tax_type as "TaxType",
     lines.tax_amount as "TaxAmount",
     lines.tracking as "Tracking"
-from lines
+from {{ ref('int_document_lines') }} as lines
 where lines.document = 'credit'
-
-union all
-
-select
-    documents.connection as _source_connection,
-    documents.order_id as _source_id,
-    documents.key as _key,
-    'rounding'::text as _line,
-    100002 as _line_order,
-    {{ problems([]) }} as _problems,
-    'Rounding'::text as "Description",
-    1::numeric as "Quantity",
-    documents.rounding_amount as "UnitAmount",
-    null::jsonb as "ItemCode",
-    documents.rounding_account_code as "AccountCode",
-    'NONE'::text as "TaxType",
-    0::numeric as "TaxAmount",
-    documents.tracking as "Tracking"
-from documents
-where documents.document = 'credit' and documents.rounding_amount <> 0

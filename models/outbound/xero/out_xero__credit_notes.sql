@@ -1,46 +1,8 @@
-with documents as (
-    select * from {{ ref('int_documents_checked') }}
-),
-
-invoices as not materialized (
-    select
-        invoices.connection,
-        invoices.order_id,
-        sum(invoices.total_amount) filter (where not invoices.is_void) as total_amount,
-        count(*) filter (where not invoices.is_void and invoices.skip is null) as expected_count,
-        jsonb_agg({{ after('invoices', 'invoices.key') }} order by invoices.position)
-            filter (where not invoices.is_void and invoices.skip is null) as references_to_invoices,
-        jsonb_agg(
-            {{ after('payments', "invoices.connection || '/order/' || invoices.order_id || '/payment/' || invoices.position") }}
-            order by invoices.position
-        ) filter (
-            where not invoices.is_void
-            and invoices.skip is null
-            and invoices.status = 'paid'
-            and invoices.total_amount <> 0
-            and (not invoices.has_method or invoices.settlement in ('gateway', 'liability'))
-        ) as references_to_payments
-    from {{ ref('int_documents') }} as invoices
-    where invoices.document = 'invoice' and not invoices.is_draft
-    group by invoices.connection, invoices.order_id
-),
-
-credit_notes as (
-    select
-        documents.*,
-        sum(case when documents.is_void then 0 else documents.total_amount end) over (
-            partition by documents.connection, documents.order_id
-            order by documents.position
-        ) as credited_so_far
-    from documents
-    where documents.document = 'credit'
-)
-
 select
     credit_notes.to_connection as _to,
     credit_notes.key as _key,
-    credit_notes.connection as _source_connection,
-    credit_notes.order_id as _source_id,
+    driver.connection as _source_connection,
+    driver.order_id as _source_id,
     case
         when credit_notes.skip is not null then credit_notes.skip
         when credit_notes.total_amount = 0 then 'nothing to credit'
@@ -77,6 +39,40 @@ select
     credit_notes.currency_code as "CurrencyCode",
     credit_notes.currency_rate as "CurrencyRate",
     'AUTHORISED'::text as "Status"
-from credit_notes
-left join invoices
-    on credit_notes.connection = invoices.connection and credit_notes.order_id = invoices.order_id
+from {{ ref('stg_magento__order_keys') }} as driver
+cross join lateral (
+    select
+        credit_notes.*,
+        sum(case when credit_notes.is_void then 0 else credit_notes.total_amount end) over (
+            order by credit_notes.position
+        ) as credited_so_far
+    from {{ ref('int_documents_checked') }} as credit_notes
+    where
+        credit_notes.connection = driver.connection
+        and credit_notes.order_id = driver.order_id
+        and credit_notes.document = 'credit'
+    offset 0
+) as credit_notes
+left join lateral (
+    select
+        sum(invoices.total_amount) as total_amount,
+        count(*) filter (where invoices.skip is null) as expected_count,
+        jsonb_agg({{ after('invoices', 'invoices.key') }} order by invoices.position)
+            filter (where invoices.skip is null) as references_to_invoices,
+        jsonb_agg(
+            {{ after('payments', "invoices.connection || '/order/' || invoices.order_id || '/payment/' || invoices.position") }}
+            order by invoices.position
+        ) filter (
+            where invoices.skip is null
+            and invoices.status = 'paid'
+            and invoices.total_amount <> 0
+            and (not invoices.has_method or invoices.settlement in ('gateway', 'liability'))
+        ) as references_to_payments
+    from {{ ref('int_documents') }} as invoices
+    where
+        invoices.connection = driver.connection
+        and invoices.order_id = driver.order_id
+        and invoices.document = 'invoice'
+        and not invoices.is_draft
+        and not invoices.is_void
+) as invoices on true

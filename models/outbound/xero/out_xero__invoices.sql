@@ -1,15 +1,3 @@
-with documents as (
-    select * from {{ ref('int_documents_checked') }}
-),
-
-links as not materialized (
-    select * from {{ source('engine', 'links') }}
-),
-
-contacts as (
-    select * from {{ ref('stg_xero__contacts') }}
-)
-
 select
     documents.to_connection as _to,
     documents.key as _key,
@@ -46,19 +34,19 @@ select
     documents.currency_code as "CurrencyCode",
     documents.currency_rate as "CurrencyRate",
     case when documents.is_draft then 'DRAFT' else 'AUTHORISED' end as "Status"
-from documents
-left join links as contact_link
+from {{ ref('int_documents_checked') }} as documents
+left join {{ source('engine', 'links') }} as contact_link
     on
         documents.to_connection = contact_link.connection
         and contact_link.entity = 'contacts'
         and documents.contact_key = contact_link.key
 left join lateral (
     select contacts.*
-    from contacts
+    from {{ ref('stg_xero__contacts') }} as contacts
     where contacts.connection = contact_link.connection and contacts.contact_id = contact_link.target_id
     limit 1
 ) as contact on true
-left join links as invoice_link
+left join {{ source('engine', 'links') }} as invoice_link
     on
         documents.to_connection = invoice_link.connection
         and invoice_link.entity = 'invoices'

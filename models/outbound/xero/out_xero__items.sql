@@ -1,8 +1,4 @@
-with products as (
-    select * from {{ ref('items') }}
-),
-
-targets as (
+with targets as (
     select
         routes.connection,
         routes.to_connection
@@ -43,6 +39,6 @@ select
     left(coalesce(nullif(trim(products.name), ''), products.code), 4000) as "Description",
     true as "IsSold",
     jsonb_build_object('UnitPrice', trim_scale(round(products.sales_price, 4))) as "SalesDetails"
-from products
+from {{ ref('items') }} as products
 inner join targets on products.connection = targets.connection
 where products.system = 'magento'

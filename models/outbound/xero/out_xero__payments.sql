@@ -1,11 +1,3 @@
-with documents as (
-    select * from {{ ref('int_documents') }}
-),
-
-accounts as (
-    select * from {{ ref('accounts') }}
-)
-
 select
     documents.to_connection as _to,
     documents.connection || '/order/' || documents.order_id || '/payment/' || documents.position as _key,
@@ -35,13 +27,19 @@ select
     -- The rate of the invoice, so that no gain or loss is invented before the payout tells what arrived.
     documents.currency_rate as "CurrencyRate",
     documents.connection || '/order/' || documents.order_id || '/payment/' || documents.position as "Reference"
-from documents
-left join lateral (
+from {{ ref('int_documents') }} as documents
+cross join lateral (
     select
-        count(*) > 0 as has_accounts,
-        bool_or(accounts.is_active and accounts.takes_payments)
-            filter (where accounts.code = documents.settlement_account_code) as takes_payments
-    from accounts
-    where accounts.connection = documents.to_connection
-) as ledger on true
+        exists (
+            select 1
+            from {{ ref('accounts') }} as accounts
+            where accounts.connection = documents.to_connection
+        ) as has_accounts,
+        (
+            select bool_or(accounts.is_active and accounts.takes_payments)
+            from {{ ref('accounts') }} as accounts
+            where accounts.connection = documents.to_connection and accounts.code = documents.settlement_account_code
+        ) as takes_payments
+    offset 0
+) as ledger
 where documents.document = 'invoice' and not documents.is_draft and documents.status in ('paid', 'cancelled')

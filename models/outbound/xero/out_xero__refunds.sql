@@ -1,39 +1,8 @@
-with credit_notes as (
-    select * from {{ ref('int_documents') }}
-),
-
-accounts as (
-    select * from {{ ref('accounts') }}
-),
-
-allocated as (
-    select
-        settlements.connection,
-        settlements.order_id,
-        settlements.credit_position,
-        sum(settlements.amount) as amount
-    from {{ ref('int_credit_settlements') }} as settlements
-    group by settlements.connection, settlements.order_id, settlements.credit_position
-),
-
-refunds as (
-    select
-        credit_notes.*,
-        credit_notes.total_amount - coalesce(allocated.amount, 0) as refund_amount
-    from credit_notes
-    left join allocated
-        on
-            credit_notes.connection = allocated.connection
-            and credit_notes.order_id = allocated.order_id
-            and credit_notes.position = allocated.credit_position
-    where credit_notes.document = 'credit'
-)
-
 select
     refunds.to_connection as _to,
     refunds.key || '/refund/1' as _key,
-    refunds.connection as _source_connection,
-    refunds.order_id as _source_id,
+    driver.connection as _source_connection,
+    driver.order_id as _source_id,
     case
         when refunds.skip is not null then refunds.skip
         when refunds.settlement = 'none' then 'no gateway: ' || refunds.payment_method || ' is paid outside the shop'
@@ -62,13 +31,38 @@ select
     refunds.refund_amount as "Amount",
     refunds.currency_rate as "CurrencyRate",
     refunds.key || '/refund/1' as "Reference"
-from refunds
-left join lateral (
+from {{ ref('stg_magento__order_keys') }} as driver
+cross join lateral (
     select
-        count(*) > 0 as has_accounts,
-        bool_or(accounts.is_active and accounts.takes_payments)
-            filter (where accounts.code = refunds.settlement_account_code) as takes_payments
-    from accounts
-    where accounts.connection = refunds.to_connection
-) as ledger on true
+        credit_notes.*,
+        credit_notes.total_amount - coalesce(allocated.amount, 0) as refund_amount
+    from {{ ref('int_documents') }} as credit_notes
+    left join (
+        select
+            settlements.credit_position,
+            sum(settlements.amount) as amount
+        from {{ ref('int_credit_settlements') }} as settlements
+        where settlements.connection = driver.connection and settlements.order_id = driver.order_id
+        group by settlements.credit_position
+    ) as allocated on credit_notes.position = allocated.credit_position
+    where
+        credit_notes.connection = driver.connection
+        and credit_notes.order_id = driver.order_id
+        and credit_notes.document = 'credit'
+    offset 0
+) as refunds
+cross join lateral (
+    select
+        exists (
+            select 1
+            from {{ ref('accounts') }} as accounts
+            where accounts.connection = refunds.to_connection
+        ) as has_accounts,
+        (
+            select bool_or(accounts.is_active and accounts.takes_payments)
+            from {{ ref('accounts') }} as accounts
+            where accounts.connection = refunds.to_connection and accounts.code = refunds.settlement_account_code
+        ) as takes_payments
+    offset 0
+) as ledger
 where refunds.refund_amount > 0

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__categories') }}
-)
-
 select
     source.connection,
     source.id as category_id,
@@ -16,7 +12,7 @@ select
     {{ problems([
         bad_whole_numbers('record', ['level']),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__categories') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     parent_id text,
     name text,

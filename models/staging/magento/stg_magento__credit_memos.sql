@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__credit_memos') }}
-)
-
 select
     source.connection,
     source.id as credit_memo_id,
@@ -48,7 +44,7 @@ select
         bad_time('created_at', 'record.created_at', utc('record.created_at')),
         bad_list('items', 'record.items'),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__credit_memos') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     transaction_id text,
     invoice_id text,

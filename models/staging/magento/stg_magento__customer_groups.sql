@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__customer_groups') }}
-)
-
 select
     source.connection,
     source.id as customer_group_id,
@@ -11,7 +7,7 @@ select
     record.code,
     record.tax_class_id,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__customer_groups') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     code text,
     tax_class_id text

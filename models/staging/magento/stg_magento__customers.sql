@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__customers') }}
-)
-
 select
     source.connection,
     source.id as customer_id,
@@ -20,7 +16,7 @@ select
     {{ utc('record.created_at') }} as registered_at,
     record.addresses,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__customers') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     email text,
     firstname text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__invoices') }}
-)
-
 select
     source.connection,
     source.order_id,
@@ -30,7 +26,7 @@ select
         ]),
         bad_whole_numbers('record', ['order_item_id', 'product_id']),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__invoices') }} as source
 cross join lateral jsonb_to_record(source.payload) as header (items jsonb)
 cross join lateral jsonb_array_elements({{ list_of('header.items') }}) with ordinality as line (item, line_number)
 cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (

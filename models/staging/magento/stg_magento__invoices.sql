@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__invoices') }}
-)
-
 select
     source.connection,
     source.id as invoice_id,
@@ -49,7 +45,7 @@ select
         bad_time('created_at', 'record.created_at', utc('record.created_at')),
         bad_list('items', 'record.items'),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__invoices') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     transaction_id text,
     state text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__orders') }}
-)
-
 select
     source.connection,
     source.id as order_id,
@@ -39,7 +35,7 @@ select
         ]),
         bad_whole_numbers('record', ['item_id', 'parent_item_id', 'product_id']),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__orders') }} as source
 cross join lateral jsonb_to_record(source.payload) as header (items jsonb, extension_attributes jsonb)
 cross join lateral jsonb_array_elements({{ list_of('header.items') }}) with ordinality as line (item, line_number)
 cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__orders') }}
-)
-
 select
     source.connection,
     source.id as order_id,
@@ -66,7 +62,7 @@ select
         bad_time('created_at', 'record.created_at', utc('record.created_at')),
         bad_list('items', 'record.items'),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__orders') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     state text,
     status text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__products') }}
-)
-
 select
     source.connection,
     source.id as product_id,
@@ -21,7 +17,7 @@ select
             'price',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__products') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     name text,
     type_id text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__shipments') }}
-)
-
 select
     source.connection,
     source.order_id,
@@ -15,7 +11,7 @@ select
         bad_numbers('record', ['qty']),
         bad_whole_numbers('record', ['order_item_id']),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__shipments') }} as source
 cross join lateral jsonb_to_record(source.payload) as header (items jsonb)
 cross join lateral jsonb_array_elements({{ list_of('header.items') }}) with ordinality as line (item, line_number)
 cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (

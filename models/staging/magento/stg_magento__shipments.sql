@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__shipments') }}
-)
-
 select
     source.connection,
     source.id as shipment_id,
@@ -18,7 +14,7 @@ select
         ]),
         bad_list('items', 'record.items'),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__shipments') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     total_qty text,
     created_at text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__stock_items') }}
-)
-
 select
     source.connection,
     source.id as stock_item_id,
@@ -17,7 +13,7 @@ select
             'quantity',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__stock_items') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     source_code text,
     quantity text,

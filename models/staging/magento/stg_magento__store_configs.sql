@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__store_configs') }}
-)
-
 select
     source.connection,
     source.id as store_id,
@@ -14,7 +10,7 @@ select
     record.default_display_currency_code as display_currency_code,
     record.locale,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__store_configs') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     timezone text,
     base_currency_code text,

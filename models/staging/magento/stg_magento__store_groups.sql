@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__store_groups') }}
-)
-
 select
     source.connection,
     source.id as store_group_id,
@@ -12,7 +8,7 @@ select
     record.name,
     record.website_id,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__store_groups') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     code text,
     name text,

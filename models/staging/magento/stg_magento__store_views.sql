@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__store_views') }}
-)
-
 select
     source.connection,
     source.id as store_id,
@@ -13,7 +9,7 @@ select
     record.website_id,
     {{ yes_or_no('record.is_active') }} as is_active,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__store_views') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     name text,
     website_id text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__tax_classes') }}
-)
-
 select
     source.connection,
     source.id as tax_class_id,
@@ -11,7 +7,7 @@ select
     record.class_name as name,
     record.class_type,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__tax_classes') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     class_name text,
     class_type text

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__tax_rates') }}
-)
-
 select
     source.connection,
     source.id as tax_rate_id,
@@ -16,7 +12,7 @@ select
             'rate',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'magento__tax_rates') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     tax_country_id text,
     rate text

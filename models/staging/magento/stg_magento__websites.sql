@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'magento__websites') }}
-)
-
 select
     source.connection,
     source.id as website_id,
@@ -11,7 +7,7 @@ select
     source.deleted_at,
     record.name,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'magento__websites') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     name text
 )

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__accounts') }}
-)
-
 select
     source.connection,
     source.id as account_id,
@@ -19,7 +15,7 @@ select
     record."CurrencyCode" as currency_code,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'xero__accounts') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Name" text,
     "Type" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__bank_transactions') }}
-)
-
 select
     source.connection,
     source.id as bank_transaction_id,
@@ -27,7 +23,7 @@ select
             '"CurrencyRate"', '"SubTotal"', '"TotalTax"', '"Total"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__bank_transactions') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Type" text,
     "Status" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__bank_transfers') }}
-)
-
 select
     source.connection,
     source.id as bank_transfer_id,
@@ -19,7 +15,7 @@ select
             '"Amount"', '"CurrencyRate"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__bank_transfers') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Date" text,
     "Amount" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__contacts') }}
-)
-
 select
     source.connection,
     source.id as contact_id,
@@ -22,7 +18,7 @@ select
     {{ yes_or_no('record."IsSupplier"') }} as is_supplier,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'xero__contacts') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Name" text,
     "FirstName" text,

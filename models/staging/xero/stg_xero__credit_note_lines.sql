@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__credit_notes') }}
-)
-
 select
     source.connection,
     source.id as credit_note_id,
@@ -19,7 +15,7 @@ select
     {{ problems([
         bad_numbers('record', ['"Quantity"', '"UnitAmount"', '"LineAmount"', '"TaxAmount"']),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__credit_notes') }} as source
 cross join lateral jsonb_to_record(source.payload) as header ("LineItems" jsonb, "LineAmountTypes" text)
 cross join lateral jsonb_array_elements({{ list_of('header."LineItems"') }}) with ordinality as line (item, line_number)
 cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__credit_notes') }}
-)
-
 select
     source.connection,
     source.id as credit_note_id,
@@ -29,7 +25,7 @@ select
             '"CurrencyRate"', '"SubTotal"', '"TotalTax"', '"Total"', '"RemainingCredit"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__credit_notes') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Type" text,
     "Status" text,

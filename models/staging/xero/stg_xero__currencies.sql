@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__currencies') }}
-)
-
 select
     source.connection,
     source.id as currency_code,
@@ -10,7 +6,7 @@ select
     source.deleted_at,
     record."Description" as description,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'xero__currencies') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Description" text
 )

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__invoices') }}
-)
-
 select
     source.connection,
     source.id as invoice_id,
@@ -32,7 +28,7 @@ select
             '"AmountCredited"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__invoices') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Type" text,
     "Status" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__items') }}
-)
-
 select
     source.connection,
     source.id as item_id,
@@ -23,7 +19,7 @@ select
             '"QuantityOnHand"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__items') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Name" text,
     "Description" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__manual_journals') }}
-)
-
 select
     source.connection,
     source.id as manual_journal_id,
@@ -15,7 +11,7 @@ select
     record."JournalLines" as lines,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'xero__manual_journals') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Narration" text,
     "Status" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__organisations') }}
-)
-
 select
     source.connection,
     source.id as organisation_id,
@@ -21,7 +17,7 @@ select
     {{ problems([
         bad_whole_numbers('record', ['"FinancialYearEndDay"', '"FinancialYearEndMonth"']),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__organisations') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Name" text,
     "ShortCode" text,

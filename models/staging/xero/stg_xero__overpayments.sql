@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__overpayments') }}
-)
-
 select
     source.connection,
     source.id as overpayment_id,
@@ -22,7 +18,7 @@ select
             '"CurrencyRate"', '"Total"', '"RemainingCredit"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__overpayments') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Type" text,
     "Status" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__payments') }}
-)
-
 select
     source.connection,
     source.id as payment_id,
@@ -25,7 +21,7 @@ select
             '"Amount"', '"CurrencyRate"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__payments') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "PaymentType" text,
     "Status" text,

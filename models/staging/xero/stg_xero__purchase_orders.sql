@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__purchase_orders') }}
-)
-
 select
     source.connection,
     source.id as purchase_order_id,
@@ -25,7 +21,7 @@ select
             '"CurrencyRate"', '"SubTotal"', '"TotalTax"', '"Total"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__purchase_orders') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Status" text,
     "Date" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__tax_rates') }}
-)
-
 select
     source.connection,
     source.id as tax_rate_id,
@@ -22,7 +18,7 @@ select
             '"EffectiveRate"',
         ]),
     ]) }} as _problems
-from source
+from {{ source('staging', 'xero__tax_rates') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Name" text,
     "Status" text,

@@ -1,7 +1,3 @@
-with source as (
-    select * from {{ source('staging', 'xero__tracking_categories') }}
-)
-
 select
     source.connection,
     source.id as tracking_category_id,
@@ -12,7 +8,7 @@ select
     record."Status" as status,
     record."Options" as options,
     null::jsonb as _problems
-from source
+from {{ source('staging', 'xero__tracking_categories') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Name" text,
     "Status" text,
