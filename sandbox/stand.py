@@ -34,9 +34,9 @@ class Stand:
         """Perform `verb` (edit, records/Contacts …) in the accounting system, as a person would."""
         return self._post(f"{self.xero}/_sandbox/{verb}", body)
 
-    def state(self, entity: str) -> list[Json]:
-        """Raw documents of one entity of the shop."""
-        answer = self.http.get(f"{self.magento}/_sandbox/state/{entity}")
+    def state(self, entity: str, **fields: str | int) -> list[Json]:
+        """Raw documents of one entity of the shop, those whose `fields` have these values."""
+        answer = self.http.get(f"{self.magento}/_sandbox/state/{entity}", params=fields)
         answer.raise_for_status()
         documents: list[Json] = _decode(answer.content)
         return documents
@@ -106,9 +106,8 @@ def place(
 def register(stand: Stand, who: Shopper, store: str) -> int:
     """The shopper's customer number on the store's website; registers them on their first order."""
     website_id, store_id = {"default": (1, 1), "eu": (1, 2), "trade_en": (2, 3)}[store]
-    for customer in stand.state("customers"):
-        if customer["email"].lower() == who.email.lower() and customer["website_id"] == website_id:
-            return int(customer["id"])
+    for customer in stand.state("customers", email=who.email, website_id=website_id):
+        return int(customer["id"])
     made = stand.shop(
         "customers",
         email=who.email,
@@ -140,7 +139,5 @@ def edit_order(stand: Stand, order: Json, fields: Mapping[str, Any]) -> None:
 
 def invoices_of(stand: Stand, order: Json) -> list[Json]:
     """The invoices of one order, oldest first."""
-    found = [
-        invoice for invoice in stand.state("invoices") if int(invoice["order_id"]) == int(order["entity_id"])
-    ]
+    found = stand.state("invoices", order_id=int(order["entity_id"]))
     return sorted(found, key=lambda invoice: int(invoice["entity_id"]))

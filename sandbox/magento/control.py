@@ -78,9 +78,21 @@ def blueprint(shop: Shop) -> flask.Blueprint:
             return _answer(special[table])
         if table not in TABLES:
             return _answer({"error": f"tables are {', '.join([*TABLES, *special])}"}, 404)
-        return _answer(shop.all(table))
+        asked = [*flask.request.args.items()]
+        return _answer(
+            [
+                row
+                for row in shop.all(table)
+                if all(_text(row, name) == value.lower() for name, value in asked)
+            ]
+        )
 
     return routes
+
+
+def _text(row: Doc, name: str) -> str | None:
+    """A field as a question in the address asks for it (`?order_id=7`): letter case does not matter."""
+    return str(row[name]).lower() if name in row else None
 
 
 def _answer(value: Any, status: int = 200) -> flask.Response:
