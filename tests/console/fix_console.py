@@ -28,7 +28,7 @@ from psycopg import sql
 from console.cli import main
 from sandbox import magento, xero
 from sandbox.serving import Running
-from tests.acceptance.fix_world import build_once, new_world
+from tests.acceptance.fix_setup import build_once, new_world
 from tieout.db import Database
 from tieout.settings import package_root
 
