@@ -31,7 +31,7 @@ from tieout.errors import (
 )
 from tieout.events import Event, emit
 from tieout.migrate import unit_of_work
-from tieout.queries import query
+from tieout.queries import compose, query
 from tieout.settings import Connection, Settings
 from tieout.systems import client_module
 from tieout.vault import Vault
@@ -228,8 +228,19 @@ class _Load:
             self._progress(loaded)
         return loaded
 
+    def _analyze(self, changed: int) -> None:
+        """Let the planner know a table that this load filled; a load that changed little costs nothing here."""
+        stream, connection = self._asking.stream, self._asking.connection
+        if not changed:
+            return
+        values = {"table": f"staging.{stream.system}__{stream.name}", "changed": changed}
+        row = connection.execute(query("load", "misjudged"), values).fetchone()
+        if row is not None and row["is_misjudged"]:
+            connection.execute(compose("load", "analyze", table=stage.staging_table(stream)))
+
     def _finish(self, before: Cursor | None) -> Loaded:
         loaded = self._tell()
+        self._analyze(loaded.changed)
         after, _ = self._position()
         emit(
             Event.LOAD_STREAM_FINISHED,

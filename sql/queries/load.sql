@@ -121,3 +121,14 @@ where known.connection = %(connection)s and known.deleted_at is null;
 -- What this and abandoned sweeps of the stream met.
 delete from cdc.seen
 where seen.connection = %(connection)s and seen.stream = %(stream)s and seen.sweep <= %(sweep)s;
+
+-- name: misjudged
+-- Has a staging table no statistics, or did so many of its rows change that they mislead? Autovacuum comes by once a minute,
+-- and what is built on a first load is planned before that. Parameters: table, changed (rows).
+select class.reltuples < 0 or %(changed)s > 50 + 0.2 * class.reltuples as is_misjudged
+from pg_class as class
+where class.oid = to_regclass(%(table)s);
+
+-- name: analyze
+-- Tell the planner what a table holds.
+analyze {table};
