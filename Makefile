@@ -33,7 +33,7 @@ demo: setup ## Load, build, diff, drain, prove a sample trade of 200 orders
 	@$(BIN)/tieout demo
 
 test: setup ## Run the whole suite
-	@$(BIN)/python -m pytest -n auto -q
+	@$(BIN)/python -m pytest -n auto --dist loadfile -q
 
 lint: setup ## Format, lint, import contract, SQL
 	$(BIN)/ruff format --check $(PACKAGES)

@@ -1,4 +1,7 @@
-"""One world a module: the tests of a module are one story, told in order."""
+"""One world a module: the tests of a module are one story, told in order.
+
+With several workers each file belongs to one of them: `pytest -n auto --dist loadfile`, as `make test` does.
+"""
 
 from __future__ import annotations
 

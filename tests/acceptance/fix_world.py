@@ -123,12 +123,12 @@ class World:
         return self.run("prove", codes=codes).data
 
     def behind(self, *, codes: Sequence[int] = (0,)) -> dict[str, Json]:
-        """The records that a proof names behind differences, by key, else by target id; unexplained ones win."""
+        """The documents that a proof names behind differences, by key, else by target id; unexplained ones win."""
         named = [
             record
             for total in self.proof(codes=codes)["totals"]
             for record in total["records"]
-            if total["measure"] == "gross"
+            if total["measure"] == "gross" and total["flow"] != "orders"
         ]
         ordered = sorted(named, key=lambda record: not record["explained"], reverse=True)
         return {record["key"] or record["target_id"]: record for record in ordered}

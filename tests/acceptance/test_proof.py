@@ -41,12 +41,18 @@ def test_an_amount_that_a_person_changed_is_named_and_fails_the_proof(world: Wor
 
     with edited(world, "Invoices", invoice["InvoiceID"], {"LineItems": dearer}, {"LineItems": lines}):
         found = unexplained(world)
+        orders = [
+            total
+            for total in world.proof(codes=(5,))["totals"]
+            if total["flow"] == "orders" and not total["proved"]
+        ]
 
     assert set(found) == {f"shop/order/{number}/1"}
     (record,) = found.values()
     assert (record["kind"], Decimal(record["amount"])) == ("differs", Decimal("-24.00"))
     assert "114.00" in record["reason"]
     assert "138.00" in record["reason"]
+    assert {each["key"] for total in orders for each in total["records"]} == {f"shop/order/{number}"}
 
 
 def test_an_invoice_that_a_person_voided_is_named_and_fails_the_proof(world: World) -> None:
