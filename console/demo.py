@@ -54,7 +54,10 @@ _MADE_BY = {
 }
 """What the demo counts, by the outbound model that makes it."""
 
-RAPID = {"xero": {"minute": None, "day": None}, "magento": {"race_window_ms": 0}}
+RAPID: Mapping[str, Mapping[str, object]] = {
+    "xero": {"minute": None, "day": None},
+    "magento": {"race_window_ms": 0},
+}
 """Xero lifts its limits a minute and a day for a new connection's first 30 minutes ("Rapid Sync", vendor's pricing page);
 the demo's shoppers come one after another, so the shop need not linger to let them race."""
 

@@ -38,9 +38,13 @@ def shown_proof(proof: Proof) -> Report:
         )
     ]
     # An order differs by its invoices: those are named.
-    behind = [(total, named) for total in gross for named in total.named if total.flow != "orders"]
+    named = [(total, named) for total in gross for named in total.named if total.flow != "orders"]
+    behind = [pair for pair in named if pair[1].kind != "skipped"]
+    skipped = [pair for pair in named if pair[1].kind == "skipped"]
     if behind:
         shown.append(_named(behind))
+    if skipped:
+        shown.append(_skipped(skipped))
     left = proof.unexplained
     sentence = "Proved: every total is equal, or a named record explains the difference."
     shown.append(
@@ -99,6 +103,27 @@ def _named(behind: list[tuple[Total, Named]]) -> RenderableType:
         f" (first {len(rows)}; {left} more with --json)" if left else ""
     )
     return table(title, ("flow!", "day!", "record", "kind", "amount#", "why"), rows)
+
+
+def _skipped(pairs: list[tuple[Total, Named]]) -> RenderableType:
+    """What is rightly not sent, by reason: counted, with its amount, in neither total."""
+    groups: dict[tuple[str, str, str], list[Named]] = defaultdict(list)
+    for total, named in pairs:
+        groups[total.flow, named.reason, total.currency].append(named)
+    return table(
+        "Rightly not sent, in neither total",
+        ("flow!", "why", "records#", "amount#", "for example"),
+        [
+            (
+                flow.replace("_", " "),
+                reason,
+                len(each),
+                money(sum((named.amount for named in each), Decimal(0)), currency),
+                each[0].key,
+            )
+            for (flow, reason, currency), each in sorted(groups.items())
+        ],
+    )
 
 
 def _total(total: Total) -> dict[str, object]:

@@ -103,8 +103,9 @@ class Settings:
         return _settings(parsed, file if text is not None else None)
 
     def connection(self, name: str) -> Connection:
-        """The connection of that name; ConfigurationError when the settings have none."""
-        found = self.connections.get(name.lower())
+        """The connection of that name, or the only one of a system of that name; ConfigurationError otherwise."""
+        of_system = [each for each in self.connections.values() if each.system == name.lower()]
+        found = self.connections.get(name.lower()) or (of_system[0] if len(of_system) == 1 else None)
         if found is None:
             known = ", ".join(sorted(self.connections)) or "none"
             raise ConfigurationError(

@@ -173,3 +173,16 @@ def test_the_file_alone_counts_where_that_is_asked_for(tmp_path, monkeypatch):
 
     assert Settings.load(file).database_url == "postgresql://books.example/real"
     assert Settings.load(file, environment=False).database_url is None
+
+
+def test_a_connection_is_found_by_its_system_where_it_is_the_only_one(tmp_path):
+    """`tieout connect xero` is what people type first."""
+    file = tmp_path / "tieout.toml"
+    file.write_text(
+        '[connections.books]\nsystem = "xero"\n[connections.uk]\nsystem = "magento"\n[connections.eu]\nsystem = "magento"\n'
+    )
+    settings = Settings.load(file)
+
+    assert settings.connection("xero").name == "books"
+    with pytest.raises(ConfigurationError, match="no connection 'magento'"):
+        settings.connection("magento")
