@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from cdc.project import Project
 from tieout.db import Database
 from tieout.errors import BuildError
+from tieout.queries import compose
 
 Progress = Callable[[str], None]
 
-THREADS = 4
+THREADS = max(2, min(8, os.cpu_count() or 2))
+"""Postgres does the work, often on the same machine; more threads than cores only make it wait."""
 SHOWN_COMPLAINTS = 5
 
 _PASSWORD = "DBT_ENV_SECRET_TIEOUT_PASSWORD"  # noqa: S105 (a name)
@@ -93,7 +96,7 @@ def run(
     if outcome.exception is not None and outcome.result is None:
         raise _cannot_parse(outcome.exception, project, work_folder)
     results: list[Any] = list(outcome.result.results)
-    _refuse_failures(results, project, prefix)
+    _refuse_failures(results, project, database, prefix)
     if not outcome.success:
         raise BuildError(f"dbt failed: {outcome.exception}", cure=f"See {work_folder / 'logs' / 'dbt.log'}.")
     return Ran(
@@ -164,11 +167,14 @@ def _cannot_parse(error: BaseException, project: Project, work_folder: Path) -> 
     )
 
 
-def _refuse_failures(results: list[Any], project: Project, prefix: str) -> None:
+def _refuse_failures(results: list[Any], project: Project, database: Database, prefix: str) -> None:
     failed = [result for result in results if str(result.status) in {"error", "fail", "runtime error"}]
     if not failed:
         return
-    sentences = [_sentence(result, project) for result in failed[:SHOWN_COMPLAINTS]]
+    sentences = [
+        _wrong_rows(result, project, database) or _sentence(result, project)
+        for result in failed[:SHOWN_COMPLAINTS]
+    ]
     if len(failed) > SHOWN_COMPLAINTS:
         sentences.append(f"and {len(failed) - SHOWN_COMPLAINTS} more")
     tests_failed = all(str(result.status) == "fail" for result in failed)
@@ -191,6 +197,21 @@ def _sentence(result: Any, project: Project) -> str:
         rows = f"{result.failures} rows" if result.failures else message
         return f"{file}: the test {node.name} finds {rows}{shown}"
     return f"{file}: {node.name}: {message}"
+
+
+def _wrong_rows(result: Any, project: Project, database: Database) -> str | None:
+    """What a failed test of kind `sound` says of the rows it found, the most frequent first."""
+    node = result.node
+    code = str(getattr(node, "compiled_code", None) or "")
+    if str(result.status) != "fail" or not code.rstrip().endswith("judged.wrong is not null"):
+        return None
+    # The test's own SQL, of the same project and trust as the models.
+    statement = compose("builds", "wrong_rows", test=sql.SQL(code))
+    with database.connect() as session:
+        rows = session.execute(statement).fetchall()
+    wrongs = ", ".join(f"{row['wrong']} ({row['found']} rows)" for row in rows)
+    file, model = project.origin(str(node.original_file_path)), str(node.attached_node).rpartition(".")[2]
+    return f"{file}: {model}: {wrongs}; the test's SQL: {node.compiled_path}"
 
 
 def _plain(message: str) -> str:

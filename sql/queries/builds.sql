@@ -146,6 +146,16 @@ where
 -- Let a role use a schema.
 grant usage on schema {schema} to {role};
 
+-- name: wrong_rows
+-- What a test of kind `sound` finds wrong, and with how many rows.
+select
+    failed.wrong,
+    count(*) as found
+from ({test}) as failed
+group by failed.wrong
+order by found desc, failed.wrong
+limit 3;
+
 -- name: never_analyzed
 -- Staging tables of which the planner knows nothing yet, or little of what they hold now. Parameters: tables (names).
 select stat.relname as relation
