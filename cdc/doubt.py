@@ -202,7 +202,7 @@ def taken_by_another(found: Sequence[Found]) -> Outcome:
         kind="conflict",
         cause="number used by another record",
         reason=f"The target has another record with this number or name: {', '.join(one.target_id for one in found)}.",
-        cure="Give that record another number in the target, or link it; then retry.",
+        cure="Give that record another number in the target, or correct it in the source: the next sync tries again.",
         who="accountant",
     )
 
