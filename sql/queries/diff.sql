@@ -1,16 +1,34 @@
 -- name: drivers
--- Consume the oldest changed keys of a model; each driving record once.
+-- Consume the oldest changed keys of a model. Many changes often lead to one driving record (a document, its payment, its
+-- contact): it is looked at once for all that stand near the front.
 with oldest as (
-    select seq
+    select
+        seq,
+        source_connection,
+        source_id
     from cdc.changed_keys
     where model = %(model)s
     order by seq
+    limit 20 * %(limit)s
+),
+
+chosen as (
+    select
+        oldest.source_connection,
+        oldest.source_id
+    from oldest
+    group by oldest.source_connection, oldest.source_id
+    order by min(oldest.seq)
     limit %(limit)s
 ),
 
 gone as (
     delete from cdc.changed_keys
     using oldest
+    inner join chosen
+        on
+            oldest.source_connection = chosen.source_connection
+            and oldest.source_id = chosen.source_id
     where changed_keys.seq = oldest.seq
     returning changed_keys.source_connection, changed_keys.source_id
 )
