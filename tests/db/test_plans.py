@@ -1,0 +1,217 @@
+"""The views of the shipped models are read by key: one changed record reads no big table whole, and reading every
+row costs in step with the rows even where the planner knows nothing of the tables.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from cdc.build_checks import LARGE_ROWS, _read_whole
+from tests.acceptance.fix_setup import admin, build_once
+from tieout.queries import compose
+
+Session = psycopg.Connection[dict[str, Any]]
+
+BY_SOURCE = ("_source_connection", "_source_id")
+VIEWS = {
+    ("outbound", "out_xero__contacts"): BY_SOURCE,
+    ("outbound", "out_xero__guest_contacts"): BY_SOURCE,
+    ("outbound", "out_xero__items"): BY_SOURCE,
+    ("outbound", "out_xero__invoices"): BY_SOURCE,
+    ("outbound", "out_xero__invoice_lines"): BY_SOURCE,
+    ("outbound", "out_xero__payments"): BY_SOURCE,
+    ("outbound", "out_xero__credit_notes"): BY_SOURCE,
+    ("outbound", "out_xero__credit_note_lines"): BY_SOURCE,
+    ("outbound", "out_xero__allocations"): BY_SOURCE,
+    ("outbound", "out_xero__refunds"): BY_SOURCE,
+    ("outbound", "out_magento__order_statuses"): BY_SOURCE,
+    ("marts_live", "order_to_cash"): ("source_connection", "order_id"),
+    ("marts_live", "sales"): ("source_connection", "order_id"),
+    ("marts_live", "receivables"): ("source_connection", "document_id"),
+    ("proofs", "source_documents"): ("source_connection", "source_id"),
+}
+BY_ORDER = [
+    view
+    for view in VIEWS
+    if view[1] not in {"out_xero__contacts", "out_xero__guest_contacts", "out_xero__items", "receivables"}
+]
+FEW, MANY = 40, 160
+
+TRADE = """
+with made as (
+    select
+        number,
+        number::text as id,
+        jsonb_build_object(
+            'base_currency_code', 'GBP', 'order_currency_code', 'GBP', 'store_id', '1', 'base_to_order_rate', 1,
+            'created_at', '2026-02-01 10:00:00', 'grand_total', 30, 'base_grand_total', 30, 'tax_amount', 5,
+            'base_tax_amount', 5
+        ) as plain
+    from generate_series(1, %(orders)s) as number
+),
+
+orders as (
+    insert into staging.magento__orders (connection, id, payload, content_hash, version)
+    select
+        'shop',
+        id,
+        plain || jsonb_build_object(
+            'increment_id', lpad(id, 9, '0'), 'state', 'processing', 'status', 'processing',
+            'customer_email', 'guest' || number %% (%(orders)s / 4) || '@example.com', 'payment', '{"method": "cardpay"}'::jsonb,
+            'billing_address', '{"firstname": "Ann", "lastname": "Bell", "country_id": "GB"}'::jsonb,
+            'items', (
+                select jsonb_agg(jsonb_build_object(
+                    'item_id', number * 10 + line, 'product_id', line, 'sku', 'SKU-' || line, 'product_type', 'simple',
+                    'qty_ordered', 1, 'price', 12.5, 'base_price', 12.5, 'row_total_incl_tax', 15,
+                    'base_row_total_incl_tax', 15, 'tax_amount', 2.5, 'base_tax_amount', 2.5
+                ))
+                from generate_series(1, 2) as line
+            )
+        ),
+        id,
+        number
+    from made
+),
+
+documents as (
+    select
+        made.*,
+        plain || jsonb_build_object(
+            'order_id', number, 'increment_id', lpad(id, 9, '0'), 'state', 2,
+            'items', (
+                select jsonb_agg(jsonb_build_object(
+                    'order_item_id', number * 10 + line, 'product_id', line, 'sku', 'SKU-' || line, 'qty', 1,
+                    'price', 12.5, 'base_price', 12.5, 'row_total', 12.5, 'base_row_total', 12.5, 'tax_amount', 2.5,
+                    'base_tax_amount', 2.5
+                ))
+                from generate_series(1, 2) as line
+            )
+        ) as payload
+    from made
+),
+
+invoices as (
+    insert into staging.magento__invoices (connection, id, payload, content_hash, version)
+    select 'shop', id, payload, id, number from documents
+),
+
+memos as (
+    insert into staging.magento__credit_memos (connection, id, payload, content_hash, version)
+    select 'shop', id, payload || '{"invoice_id": 1}', id, number from documents
+),
+
+mirrored as (
+    insert into staging.xero__invoices (connection, id, payload, content_hash, version)
+    select 'books', 'x' || id, '{"Type": "ACCREC", "Status": "PAID", "AmountPaid": 30, "Total": 30}', id, number from made
+)
+
+insert into cdc.links (connection, entity, key, model, source_connection, source_id, target_id)
+select 'books', 'invoices', 'shop/order/' || id || '/1', 'out_xero__invoices', 'shop', id, 'x' || id from made
+"""
+
+
+@pytest.fixture(scope="module")
+def template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return build_once(server_url, tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="module")
+def large(server_url: str, template: str) -> Iterator[Session]:
+    """More orders, invoices and credit memos than may be read whole; the planner knows them."""
+    yield from _traded(server_url, template, LARGE_ROWS + 500, is_known=True)
+
+
+@pytest.fixture(scope="module")
+def few(server_url: str, template: str) -> Iterator[Session]:
+    yield from _traded(server_url, template, FEW)
+
+
+@pytest.fixture(scope="module")
+def many(server_url: str, template: str) -> Iterator[Session]:
+    yield from _traded(server_url, template, MANY)
+
+
+def _traded(server_url: str, template: str, orders: int, *, is_known: bool = False) -> Iterator[Session]:
+    name = f"plans_{uuid.uuid4().hex}"
+    admin(server_url, "create database {name} template {template} strategy file_copy", name, template)
+    url = f"{server_url.rpartition('/')[0]}/{name}"
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as session:
+        session.execute("update lookups.routes set draft_on_order = 'yes'")
+        session.execute(
+            "insert into staging.magento__store_views (connection, id, payload, content_hash, version)"
+            """ values ('shop', '1', '{"code": "default"}', '', 1)"""
+        )
+        session.execute(
+            "insert into staging.magento__store_configs (connection, id, payload, content_hash, version)"
+            """ values ('shop', '1', '{"code": "default", "timezone": "Europe/London"}', '', 1)"""
+        )
+        session.execute(TRADE, {"orders": orders})
+        if is_known:
+            session.execute("analyze")
+        yield session
+    admin(server_url, "drop database {name} with (force)", name)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view[1])
+def test_one_changed_record_reads_no_big_table_whole(large: Session, view: tuple[str, str]) -> None:
+    connection_column, id_column = VIEWS[view]
+    statement = compose(
+        "builds",
+        "explain_diff",
+        relation=sql.Identifier(*view),
+        connection_column=sql.Identifier(connection_column),
+        id_column=sql.Identifier(id_column),
+    )
+    row = large.execute(statement).fetchone()
+    assert row is not None
+    whole = set(_read_whole(row["QUERY PLAN"][0]["Plan"]))
+    counts = large.execute(
+        "select relname, reltuples from pg_class where relnamespace = 'staging'::regnamespace"
+    )
+    big = {each["relname"] for each in counts.fetchall() if each["reltuples"] > LARGE_ROWS}
+    assert {"magento__orders", "magento__invoices", "magento__credit_memos", "xero__invoices"} <= big
+    assert not whole & big
+
+
+@pytest.mark.parametrize("view", BY_ORDER, ids=lambda view: view[1])
+def test_reading_all_rows_costs_in_step_with_the_orders(
+    few: Session, many: Session, view: tuple[str, str]
+) -> None:
+    """Counted in rows that the plan's nodes gave and buffers that they touched, without statistics."""
+    for measured in (_buffers, _rows):
+        less, more = measured(_analyzed(few, view)), measured(_analyzed(many, view))
+        assert more < 1.5 * (MANY / FEW) * less
+
+
+def test_every_outbound_view_is_looked_at(large: Session) -> None:
+    rows = large.execute(
+        "select relname from pg_class where relnamespace = 'outbound'::regnamespace and relname like 'out\\_%%'"
+    )
+    assert {row["relname"] for row in rows} == {name for layer, name in VIEWS if layer == "outbound"}
+
+
+def _analyzed(session: Session, view: tuple[str, str]) -> Mapping[str, Any]:
+    statement = sql.SQL(
+        "explain (analyze, buffers, timing off, format json) select count(to_jsonb(seen)) as seen from {view} as seen"
+    )
+    row = session.execute(statement.format(view=sql.Identifier(*view))).fetchone()
+    assert row is not None
+    plan: Mapping[str, Any] = row["QUERY PLAN"][0]["Plan"]
+    return plan
+
+
+def _buffers(plan: Mapping[str, Any]) -> int:
+    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+
+
+def _rows(plan: Mapping[str, Any]) -> float:
+    return float(plan["Actual Rows"]) * float(plan["Actual Loops"]) + sum(
+        _rows(child) for child in plan.get("Plans", [])
+    )
