@@ -200,6 +200,7 @@ def test_the_lock_is_given_back_when_the_work_fails(database):
 
         held = connection.execute(
             "select count(*) as count from pg_locks where locktype = 'advisory'"
+            " and database = (select oid from pg_database where datname = current_database())"
         ).fetchone()
 
     assert held == {"count": 0}
