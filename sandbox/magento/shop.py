@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.clock import Clock
@@ -141,11 +140,6 @@ class Shop:
         window = self.options.race_window_ms * (1 if short else 3) + self.options.visibility_lag_ms
         if window:
             time.sleep(window / 1000)
-
-
-def stamp_of(at: datetime) -> str:
-    """A database stamp of a time."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _columns(row: Doc) -> Doc:

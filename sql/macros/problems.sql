@@ -62,11 +62,6 @@ dead letter; `cause` is short and stable, dead letters are grouped by it. `who` 
     end
 {%- endmacro %}
 
-{#- A row deleted in the source: null, or why. -#}
-{% macro deleted_in(system, row) -%}
-    case when {{ row }}.deleted_at is not null then 'deleted in {{ system }}' end
-{%- endmacro %}
-
 {#- What may stand in the way of a payment or refund: method not listed, account missing or not open for payments. -#}
 {% macro payment_problems(document) -%}
     {{ problems([
