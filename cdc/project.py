@@ -3,13 +3,16 @@ by file name.
 
 Without an overlay dbt runs in the project folder itself. With one, a merged copy is kept in the data folder:
 a user's file replaces ours of the same name in the same layer, everything else is ours, so an upgrade never
-touches a user's file. The fingerprint covers every file that can change what dbt makes; it tells in
+touches a user's file. A user's lookup that lacks a column of ours, because it is older, gets it empty in the copy.
+The fingerprint covers every file that can change what dbt makes; it tells in
 milliseconds that nothing is to be built.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -59,14 +62,15 @@ def assemble(settings: Settings, work_folder: Path) -> Project:
             cure="Point models.project_dir of the settings at a folder with a dbt project, or leave it "
             "empty.",
         )
-    files = {str(path.relative_to(base)): path for path in _files_of(base)}
+    shipped = {str(path.relative_to(base)): path for path in _files_of(base)}
+    files = dict(shipped)
     if not is_whole:
         files |= _overlay(settings.project_dir / "models", Path("models"), files)
     if settings.lookups_dir.resolve() != (base / LOOKUPS).resolve():
         files |= _overlay(settings.lookups_dir, LOOKUPS, files)
     ordered = dict(sorted(files.items()))
     has_overlay = any(not path.is_relative_to(base) for path in ordered.values())
-    folder = _merge(ordered, work_folder) if has_overlay else base
+    folder = _merge(ordered, shipped, work_folder) if has_overlay else base
     return Project(folder=folder, fingerprint=_fingerprint(ordered), origins=ordered)
 
 
@@ -102,12 +106,30 @@ def _fingerprint(files: Mapping[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def _merge(files: Mapping[str, Path], folder: Path) -> Path:
+def _widened(lookup: bytes, shipped: bytes) -> bytes:
+    """A user's CSV with the columns that only the shipped one has, empty, at its end."""
+    rows = [row for row in csv.reader(io.StringIO(lookup.decode("utf-8-sig"))) if row]
+    wanted = next(csv.reader(io.StringIO(shipped.decode("utf-8-sig"))), [])
+    known = {cell.strip() for cell in rows[0]} if rows else set()
+    missing = [column for column in wanted if column not in known]
+    if not rows or not missing:
+        return lookup
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(rows[0] + missing)
+    writer.writerows(row + [""] * (len(rows[0]) - len(row) + len(missing)) for row in rows[1:])
+    return written.getvalue().encode()
+
+
+def _merge(files: Mapping[str, Path], shipped: Mapping[str, Path], folder: Path) -> Path:
     """Copy what differs and remove what is no longer there: dbt parses again only the files that changed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():
         copy = folder / name
         content = path.read_bytes()
+        ours = shipped.get(name, path)
+        if path.suffix == ".csv" and ours != path:
+            content = _widened(content, ours.read_bytes())
         if not copy.is_file() or copy.read_bytes() != content:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(content)

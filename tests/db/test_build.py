@@ -272,6 +272,20 @@ def test_a_users_lookup_takes_the_place_of_ours_and_ours_stays_as_it_is(built: P
     )
 
 
+def test_a_users_older_lookup_gets_the_columns_that_it_lacks_empty(built: Place, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "accounts.csv").write_text('category\ntoys\n"a, b"\n', encoding="utf-8")
+
+    with_lookups(built, mine).build()
+
+    assert built.rows("select category, account_code from lookups.accounts order by 1") == [
+        {"category": "a, b", "account_code": None},
+        {"category": "toys", "account_code": None},
+    ]
+    assert (mine / "accounts.csv").read_text(encoding="utf-8") == 'category\ntoys\n"a, b"\n'
+
+
 def test_the_password_is_in_no_file(built: Place) -> None:
     built.build(force=True)
 

@@ -11,6 +11,11 @@ with cells as (
         'routes' as lookup,
         cut_over as cell
     from {{ ref('routes') }}
+    union all
+    select
+        'exchange_rates' as lookup,
+        day as cell
+    from {{ ref('exchange_rates') }}
 )
 
 select
