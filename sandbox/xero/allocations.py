@@ -23,7 +23,8 @@ def create(call: Call, entity: str, source_id: str, values: Record) -> str:
     tenant, target = call.tenant, _SOURCES[entity]
     source = tenant.get(entity, source_id)
     if source is None:
-        raise UnknownIdError("An existing Credit Note with the specified CreditNoteID could not be found")
+        words = "Credit Note" if target.name == "CreditNote" else target.name
+        raise UnknownIdError(f"An existing {words} with the specified {target.id} could not be found")
     # pyxero sends the amount as AppliedAmount; both names are read.
     sent = values.get("Amount") or values.get("AppliedAmount")
     amount = payments.exact(sent, "Allocation amount must be greater than zero.")

@@ -1,14 +1,16 @@
 """What a person could do in the vendor's user interface, and a look at the books: under `/_sandbox`.
 
-GET  ledger                 accounts with base balances (debit positive), journals, net and tax by tax
-type GET  state/<Entity>         every record as it is kept, own fields included POST edit
-{"entity", "id", "fields", "silent"?}: change a record past the API's rules; its lines too POST merge
-{"from", "into"}: the loser is archived and names the winner POST organisation           fields of the
-organisation, such as {"PeriodLockDate": "2026-09-30"}; null clears POST records/<Entity>       create a
-record with the API's validation, without login POST limits                 {"minute": 60, "day": 5000,
-"concurrent": 5, "appminute": 10000}; null: no limit POST options                options of the stand-in
-by name POST reconcile              {"payment_id"} or {"bank_transaction_id"}: matched to the bank
-statement POST disconnect             {"client_id"?}: the user removes the app's connections
+GET  ledger            accounts with base balances (debit positive), debtors by contact, journals, net and
+                       tax by tax type; `?date=2026-09-30` counts journals up to that day only
+GET  state/<Entity>    every record as it is kept, own fields included
+POST edit              {"entity", "id", "fields", "silent"?}: change a record past the API's rules, lines too
+POST merge             {"from", "into"}: the loser is archived and names the winner
+POST organisation      fields of the organisation, such as {"PeriodLockDate": "2026-09-30"}; null clears
+POST records/<Entity>  create a record with the API's validation, without login
+POST limits            {"minute": 60, "day": 5000, "concurrent": 5, "appminute": 10000}; null: no limit
+POST options           options of the stand-in by name
+POST reconcile         {"payment_id"} or {"bank_transaction_id"}: matched to the bank statement
+POST disconnect        {"client_id"?}: the user removes the app's connections
 
 All take `?tenant=<id>`; without it they mean the first organisation.
 """
@@ -73,8 +75,9 @@ def _answer(value: Any, status: int = 200) -> flask.Response:
 def _reads(blueprint: flask.Blueprint, site: Site) -> None:
     @blueprint.get("/ledger")
     def show_ledger() -> flask.Response:
+        day = flask.request.args.get("date")
         with site.store.lock:
-            return _answer(ledger.shown(_tenant(site)))
+            return _answer(ledger.shown(_tenant(site), date.fromisoformat(day) if day else None))
 
     @blueprint.get("/state/<entity>")
     def show_state(entity: str) -> flask.Response:

@@ -184,24 +184,55 @@ def gain_entry(tenant: Tenant, difference: Decimal) -> list[Entry]:
     return [Entry(account=system_account(tenant, "REALISEDCURRENCYGAIN"), amount=ZERO, base=difference)]
 
 
-def balances(tenant: Tenant) -> dict[str, Decimal]:
-    """The base balance of every account with a journal, debits positive, by AccountID."""
+def balances(tenant: Tenant, on: date | None = None) -> dict[str, Decimal]:
+    """The base balance of every account with a journal, debits positive, by AccountID; up to a day."""
     totals: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    for journal in tenant.all("Journals"):
+    for journal in _until(tenant, on):
         for entry in journal["_entries"]:
             totals[entry.account] += entry.base
     return dict(totals)
 
 
-def shown(tenant: Tenant) -> dict[str, Any]:
-    """The ledger as the control page shows it: accounts, journals, and net and tax by tax type.
+def debtors(tenant: Tenant, on: date | None = None) -> dict[str, Decimal]:
+    """What each contact owes in base currency, by ContactID; the sum is the balance of the debtors account.
+
+    A journal belongs to the contact that its document has now, so a merged contact's debts are the survivor's.
+    """
+    control = system_account(tenant, "DEBTORS")
+    owed: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for journal in _until(tenant, on):
+        part = sum((entry.base for entry in journal["_entries"] if entry.account == control), ZERO)
+        if part:
+            owed[_contact_of(tenant, journal["SourceID"])] += part
+    return {contact: amount for contact, amount in owed.items() if amount}
+
+
+def _until(tenant: Tenant, on: date | None) -> list[Record]:
+    return [each for each in tenant.all("Journals") if on is None or each["JournalDate"] <= on]
+
+
+def _contact_of(tenant: Tenant, source_id: str) -> str:
+    """The contact of a journal's source; empty for an allocation that was taken back, whose journals cancel."""
+    for entity in ("Invoices", "CreditNotes", "BankTransactions"):
+        document = tenant.get(entity, source_id)
+        if document is not None:
+            return str(document.get("_contact") or "")
+    payment = tenant.get("Payments", source_id)
+    if payment is not None:
+        return str(tenant.must(payment["_entity"], payment["_document"])["_contact"])
+    allocation = tenant.get("Allocations", source_id)
+    return str(tenant.must("Invoices", allocation["_invoice"])["_contact"]) if allocation is not None else ""
+
+
+def shown(tenant: Tenant, on: date | None = None) -> dict[str, Any]:
+    """The ledger as the control page shows it: accounts, debtors, journals, net and tax by tax type; up to a day.
 
     Balances are debit positive. In `tax` what was sold is positive and what was bought is negative.
     """
-    totals = balances(tenant)
+    totals = balances(tenant, on)
     taxes: dict[str, dict[str, Decimal]] = defaultdict(lambda: {"net": ZERO, "tax": ZERO})
     journals = []
-    for journal in tenant.all("Journals"):
+    for journal in _until(tenant, on):
         lines = []
         for entry in journal["_entries"]:
             account = tenant.must("Accounts", entry.account)
@@ -236,6 +267,17 @@ def shown(tenant: Tenant) -> dict[str, Any]:
             }
             for account in tenant.all("Accounts")
         ],
+        "debtors": [_debtor(tenant, contact, owed) for contact, owed in sorted(debtors(tenant, on).items())],
         "journals": journals,
         "tax": [{"tax_type": name, **sums} for name, sums in sorted(taxes.items())],
+    }
+
+
+def _debtor(tenant: Tenant, contact_id: str, owed: Decimal) -> dict[str, Any]:
+    contact = tenant.get("Contacts", contact_id) or {}
+    return {
+        "contact_id": contact_id,
+        "name": contact.get("Name"),
+        "contact_number": contact.get("ContactNumber"),
+        "base_balance": owed,
     }

@@ -49,14 +49,19 @@ CREDENTIALS = {
 # Code, name, type, and what else: the vendor's own use of it, or that payments may go to it.
 _ACCOUNTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("090", "Business Bank", "BANK", {"BankAccountNumber": "20000012345678"}),
+    # Where deposits lie until the payout: of type BANK, because only such an account may receive a prepayment.
+    ("092", "Card deposits", "BANK", {"BankAccountNumber": "00000000000092"}),
+    ("093", "Card deposits EUR", "BANK", {"BankAccountNumber": "00000000000093", "CurrencyCode": "EUR"}),
     ("200", "Services", "REVENUE", {"TaxType": "OUTPUT2"}),
     ("201", "Goods", "REVENUE", {"TaxType": "OUTPUT2"}),
     ("202", "Shipping income", "REVENUE", {"TaxType": "OUTPUT2"}),
     ("203", "Adjustments", "REVENUE", {"TaxType": "OUTPUT2"}),
+    ("204", "Gift wrapping", "REVENUE", {"TaxType": "OUTPUT2"}),
     ("260", "Other revenue", "REVENUE", {"TaxType": "OUTPUT2"}),
     ("299", "Old sales", "REVENUE", {"TaxType": "OUTPUT2", "Status": "ARCHIVED"}),
     ("310", "Cost of goods", "DIRECTCOSTS", {"TaxType": "INPUT2"}),
     ("404", "Bank fees", "EXPENSE", {}),
+    ("405", "Loyalty points", "EXPENSE", {}),
     ("497", "Bank revaluations", "EXPENSE", {"SystemAccount": "BANKCURRENCYGAIN"}),
     ("498", "Unrealised currency gains", "EXPENSE", {"SystemAccount": "UNREALISEDCURRENCYGAIN"}),
     ("499", "Realised currency gains", "EXPENSE", {"SystemAccount": "REALISEDCURRENCYGAIN"}),
@@ -67,6 +72,9 @@ _ACCOUNTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("800", "Accounts payable", "CURRLIAB", {"SystemAccount": "CREDITORS"}),
     ("820", "VAT", "CURRLIAB", {"SystemAccount": "GST"}),
     ("830", "Gift cards and store credit", "CURRLIAB", {"EnablePaymentsToAccount": True}),
+    ("831", "Reward points", "CURRLIAB", {"EnablePaymentsToAccount": True}),
+    ("832", "Customer deposits", "CURRLIAB", {}),
+    ("835", "Fixed product taxes", "CURRLIAB", {}),
     ("860", "Rounding", "CURRLIAB", {"SystemAccount": "ROUNDING"}),
     ("877", "Tracking transfers", "CURRLIAB", {"SystemAccount": "TRACKINGTRANSFERS"}),
     ("970", "Owner funds", "EQUITY", {}),
@@ -189,7 +197,7 @@ def _account(tenant: Tenant, code: str, name: str, type_: str, more: dict[str, A
         **more,
     }
     if type_ == "BANK":
-        record |= {"BankAccountType": "BANK", "CurrencyCode": tenant.base_currency}
+        record = {"BankAccountType": "BANK", "CurrencyCode": tenant.base_currency, **record}
     tenant.put("Accounts", record["AccountID"], record)
 
 

@@ -68,6 +68,7 @@ class Options:
     window: str = "fixed"  # or "rolling": how the minute and the day are counted
     number_reuse: bool = False  # whether the number of a voided or deleted invoice may be used again
     allocation_stamps_invoice: bool = False  # whether an allocation moves the invoice's UpdatedDateUTC
+    delete_credits: bool = True  # whether the API deletes the transaction of a prepayment or overpayment
     invoice_limit: int | None = None  # approved invoices that the plan allows
     journals: bool = False  # whether the app's tier includes the Journals endpoint
     high_volume: int | None = None  # documents of a type from which unfiltered queries are refused
