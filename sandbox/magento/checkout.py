@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sandbox.magento import invoices, payments, placing
+from sandbox.magento import commerce, invoices, payments, placing
 from sandbox.magento.catalog import find_product, scoped
 from sandbox.magento.documents import history, pounds
 from sandbox.magento.errors import MISSING_PRODUCT, bad_request, not_found
@@ -23,6 +23,7 @@ from sandbox.magento.stock import reserve
 from sandbox.magento.taxes import rates_for, total_percent
 
 _FLAT_RATE = Decimal(5)
+_CARD_NAMES = ("sender_name", "sender_email", "recipient_name", "recipient_email")
 
 
 def place(shop: Shop, wanted: Mapping[str, Any]) -> int:
@@ -34,7 +35,7 @@ def place(shop: Shop, wanted: Mapping[str, Any]) -> int:
     shipping_address = wanted.get("shipping_address") or wanted.get("billing_address") or placing.ADDRESS
     billing_address = wanted.get("billing_address") or shipping_address
     entries = [_entry(shop, view, item) for item in wanted["items"]]
-    virtual = all(_product(entry)["type_id"] == "virtual" for entry in entries)
+    virtual = all(placing.is_virtual(_product(entry)) for entry in entries)
     country = str((billing_address if virtual else shipping_address).get("country_id", "GB"))
     rule = _rule(wanted.get("coupon"))
     cart = _cart(shop, view, entries, country, rule, virtual)
@@ -47,9 +48,11 @@ def place(shop: Shop, wanted: Mapping[str, Any]) -> int:
     order["billing_address"] = placing.address_row(shop, order, billing_address, "billing")
     order["billing_address_id"] = order["billing_address"]["entity_id"]
     order["taxes"] = placing.applied_taxes(order, cart, base, own)
+    order["extension_attributes"] = commerce.start_fields(shop.options)
+    commerce.redeem(shop.options, order, wanted, shop.next_id("gift_cards"))
     order |= wanted.get("extra") or {}
     method = wanted.get("payment_method") or "checkmo"
-    order["payment"] = payments.payment(shop, order, "free" if not base.grand_total else method)
+    order["payment"] = payments.payment(shop, order, method if order["base_grand_total"] else "free")
     shop.put("orders", order, at)
     reserve(shop, order, "order_placed", {item["item_id"]: item["qty_ordered"] for item in order["items"]})
     _on_placed(shop, int(order["entity_id"]), at)
@@ -100,6 +103,9 @@ def _entry(shop: Shop, view: StoreView, item: Mapping[str, Any]) -> Doc:
         )
         entry["children"] = [{"product": child, "qty": qty, "each": Decimal(1), "unit": ZERO}]
         entry["unit"] = _unit(shop, view, child)
+    elif product["type_id"] == "giftcard":
+        entry["unit"] = Decimal(str(chosen["amount"]))
+        entry["card"] = {f"giftcard_{name}": chosen.get(name) or "Gus" for name in _CARD_NAMES}
     elif product["type_id"] == "bundle":
         entry["children"] = _selections(shop, view, product, qty, chosen.get("selections"))
         if product["attributes"].get("price_type") == "1":

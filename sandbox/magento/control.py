@@ -127,7 +127,10 @@ def _ship(shop: Shop, body: Doc) -> Doc:
 
 
 def _refund(shop: Shop, body: Doc) -> Doc:
-    """By order; by invoice if `invoice_id` is given or `online` is true (then the order's last one)."""
+    """By order; by invoice if `invoice_id` is given or `online` is true (then the order's last one).
+
+    By order it is the admin's form: on Commerce `to_store_credit` (true, or an amount) goes to the store credit.
+    """
     number = body.get("invoice_id")
     if number is None and body.get("online"):
         found = [row["entity_id"] for row in shop.all("invoices") if row["order_id"] == _order_id(body)]
@@ -135,7 +138,7 @@ def _refund(shop: Shop, body: Doc) -> Doc:
             raise not_found()
         number = found[-1]
     if number is None:
-        memo = creditmemos.refund_order(shop, _order_id(body), body, body.get("at"))
+        memo = creditmemos.refund_order(shop, _order_id(body), body, body.get("at"), by_person=True)
     else:
         sent = {"isOnline": bool(body.get("online")), **body}
         memo = creditmemos.refund_invoice(shop, int(number), sent, body.get("at"))

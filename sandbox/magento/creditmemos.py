@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
-from sandbox.magento import payments
+from sandbox.magento import commerce, payments
 from sandbox.magento.columns import CREDITMEMOS
 from sandbox.magento.criteria import read
-from sandbox.magento.documents import add, amount, comment_row, header, history, pounds, requested
+from sandbox.magento.documents import add, amount, comment_row, header, history, pounds, requested, shown
 from sandbox.magento.errors import bad_request, invalid_document
 from sandbox.magento.memo_totals import collect
 from sandbox.magento.render import ZERO, cents, column
@@ -41,10 +41,12 @@ _TOO_MUCH = (
 Pairs = list[tuple[Doc, Doc]]
 
 
-def refund_order(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
-    """`POST /order/:id/refund`: always offline."""
+def refund_order(
+    shop: Shop, order_id: int, body: Any, at: str | None = None, *, by_person: bool = False
+) -> int:
+    """`POST /order/:id/refund`: always offline; `by_person` is the admin's form, which also takes a memo of 0."""
     with shop.mutex(order_id) if shop.options.order_mutex else nullcontext():
-        return _refund(shop, order_id, body, None, online=False, at=at)
+        return _refund(shop, order_id, body, None, online=False, at=at, by_person=by_person)
 
 
 def refund_invoice(shop: Shop, invoice_id: int, body: Any, at: str | None = None) -> int:
@@ -58,7 +60,14 @@ def refund_invoice(shop: Shop, invoice_id: int, body: Any, at: str | None = None
 
 
 def _refund(
-    shop: Shop, order_id: int, body: Any, invoice: Doc | None, *, online: bool, at: str | None
+    shop: Shop,
+    order_id: int,
+    body: Any,
+    invoice: Doc | None,
+    *,
+    online: bool,
+    at: str | None,
+    by_person: bool = False,
 ) -> int:
     body = body if isinstance(body, dict) else {}
     at = at or shop.stamp()
@@ -68,7 +77,8 @@ def _refund(
     pairs = _pairs(shop, order, requested(body), invoice)
     memo = header(order)
     collect(order, memo, pairs, arguments, invoice)
-    _check(order, memo, pairs)
+    commerce.give_back(shop.options, order, memo)
+    _check(order, memo, pairs, by_person)
     if online:
         shop.gateway.append(
             {"call": "refund", "amount": column(memo["base_grand_total"]), "order_id": order_id}
@@ -77,6 +87,8 @@ def _refund(
     if online and len(_memos(shop, order_id)) != len(before):
         raise bad_request("Could not save a Creditmemo, see error log for details")
     _save(shop, order, memo, pairs, invoice, body, online, at)
+    if by_person and body.get("to_store_credit"):
+        commerce.to_store_credit(order, memo, body["to_store_credit"])
     settle(order, len(before) + 1)
     _note(shop, order, memo, body, online, at)
     if invoice is not None and not online:
@@ -168,20 +180,21 @@ def _line(item: Doc, qty: Decimal) -> Doc:
     return line | {"qty": qty}
 
 
-def _check(order: Doc, memo: Doc, pairs: Pairs) -> None:
+def _check(order: Doc, memo: Doc, pairs: Pairs, by_person: bool) -> None:
     messages = []
+    elsewhere = by_person and commerce.redeemed(memo) > 0
     paid, refunded = amount(order, "total_paid"), amount(order, "total_refunded")
     if order.get("state") in NOT_REFUNDABLE:
         messages.append(
             f"A creditmemo can not be created when an order has a status of {order.get('status')}"
         )
-    elif abs(cents(paid) - refunded) < Decimal("0.0001"):
+    elif abs(cents(paid) - refunded) < Decimal("0.0001") and not elsewhere:
         messages.append("The order does not allow a creditmemo to be created.")
     for _, item in pairs:
         parent = parent_of(order, item) if is_dummy(order, item) else None
         if parent is not None and to_refund(order, parent) <= 0:
             messages.append(_TOO_MUCH.format(item["sku"]))
-    if memo["grand_total"] <= 0:
+    if memo["grand_total"] <= 0 and not elsewhere:
         messages.append("The credit memo's total must be positive.")
     base_paid, base_refunded = amount(order, "base_total_paid"), amount(order, "base_total_refunded")
     if cents(base_refunded + memo["base_grand_total"]) > cents(base_paid):
@@ -294,11 +307,11 @@ def _by_invoice(shop: Shop, call: Call) -> str:
 def _search(shop: Shop, call: Call) -> Doc:
     criteria = read(call.query)
     rows, count = find(shop.all("creditmemos"), criteria, CREDITMEMOS, past_end=shop.options.past_end)
-    return listing(rows, criteria, count)
+    return listing([shown(dict(row)) for row in rows], criteria, count)
 
 
 def _get(shop: Shop, call: Call) -> Doc:
-    return shop.load("creditmemos", call.number("id"))
+    return shown(shop.load("creditmemos", call.number("id")))
 
 
 def _cancel(shop: Shop, call: Call) -> bool:

@@ -52,6 +52,11 @@ def header(order: Doc) -> Doc:
     return {"order_id": order["entity_id"]} | {key: order[key] for key in _COPIED if key in order}
 
 
+def shown(row: Doc) -> Doc:
+    """A document as REST shows it: without the columns that it keeps to itself."""
+    return {key: value for key, value in row.items() if not key.startswith("_")}
+
+
 def amount(row: Doc, name: str) -> Decimal:
     """A money column; absent is 0."""
     return Decimal(row.get(name) or 0)

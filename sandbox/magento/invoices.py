@@ -10,11 +10,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from sandbox.magento import payments
+from sandbox.magento import commerce, payments
 from sandbox.magento.columns import INVOICES
 from sandbox.magento.criteria import read
-from sandbox.magento.documents import Rounder, add, amount, comment_row, header, requested, total
+from sandbox.magento.documents import add, amount, comment_row, header, requested, shown, total
 from sandbox.magento.errors import bad_request, invalid_document
+from sandbox.magento.invoice_totals import collect
 from sandbox.magento.render import ZERO
 from sandbox.magento.routing import Call, Route, route
 from sandbox.magento.search import find, listing
@@ -43,10 +44,11 @@ def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
         previous = [row for row in shop.all("invoices") if row["order_id"] == order_id]
         invoice = header(order)
         invoice["items"] = [_line(item, qty) for item, qty in quantities]
-        _collect(order, invoice, quantities, previous)
+        collect(order, invoice, quantities, previous)
+        commerce.take(shop.options, order, invoice)
         shop.linger(short=True)
         _register(shop, order, invoice, quantities)
-        if payments.is_gateway(order) and body.get("capture"):
+        if payments.is_gateway(order) and body.get("capture") and invoice["base_grand_total"]:
             payments.capture(shop, order, invoice, at)
         else:
             invoice["can_void_flag"] = 0
@@ -115,124 +117,6 @@ def _line(item: Doc, qty: Decimal) -> Doc:
         if name in item:
             line[name] = item[name]
     return line | {"order_item_id": item["item_id"], "qty": qty}
-
-
-def _collect(order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], previous: list[Doc]) -> None:
-    """All totals of the document, in the order of Magento's collectors: subtotal, discount, shipping, tax."""
-    rounder = Rounder()
-    pairs = [
-        (line, item)
-        for line, (item, _) in zip(invoice["items"], quantities, strict=True)
-        if not is_dummy(order, item)
-    ]
-    last = all(line["qty"] == to_invoice(order, item) for line, item in pairs)
-    for prefix, kind in _PREFIXES:
-        _subtotal(order, invoice, pairs, prefix, kind, rounder, last)
-    for prefix, kind in _PREFIXES:
-        _discount(order, invoice, pairs, prefix, kind, rounder, previous)
-    carries_shipping = not any(row.get("shipping_amount") for row in previous)
-    if carries_shipping:
-        for name in ("shipping_amount", "shipping_incl_tax", "shipping_tax_amount"):
-            for prefix, _ in _PREFIXES:
-                invoice[prefix + name] = order[prefix + name]
-        for name in (
-            "shipping_discount_tax_compensation_amount",
-            "base_shipping_discount_tax_compensation_amnt",
-        ):
-            invoice[name] = order[name]
-    for prefix, kind in _PREFIXES:
-        _tax(order, invoice, pairs, prefix, kind, rounder, last, carries_shipping)
-
-
-def _part(whole: Decimal, line: Doc, item: Doc) -> Decimal:
-    available = Decimal(item["qty_ordered"] - item["qty_invoiced"])
-    return whole / available * Decimal(line["qty"])
-
-
-def _subtotal(
-    order: Doc,
-    invoice: Doc,
-    pairs: list[tuple[Doc, Doc]],
-    prefix: str,
-    kind: str,
-    rounder: Rounder,
-    last: bool,
-) -> None:
-    subtotal, gross = ZERO, ZERO
-    for line, item in pairs:
-        row = amount(item, f"{prefix}row_total") - amount(item, f"{prefix}row_invoiced")
-        if line["qty"] != to_invoice(order, item):
-            row = rounder.round(_part(row, line, item), kind)
-        incl = amount(item, f"{prefix}row_total_incl_tax") / Decimal(item["qty_ordered"]) * line["qty"]
-        line[f"{prefix}row_total"] = row
-        line[f"{prefix}row_total_incl_tax"] = rounder.round(incl, f"including{kind}")
-        subtotal += row
-        gross += line[f"{prefix}row_total_incl_tax"]
-    allowed = amount(order, f"{prefix}subtotal") - amount(order, f"{prefix}subtotal_invoiced")
-    invoice[f"{prefix}subtotal"] = allowed if last else min(allowed, subtotal)
-    invoice[f"{prefix}subtotal_incl_tax"] = gross
-
-
-def _discount(
-    order: Doc,
-    invoice: Doc,
-    pairs: list[tuple[Doc, Doc]],
-    prefix: str,
-    kind: str,
-    rounder: Rounder,
-    previous: list[Doc],
-) -> None:
-    discount = ZERO
-    if not any(amount(row, "discount_amount") for row in previous):
-        discount += amount(order, f"{prefix}shipping_discount_amount")
-    for line, item in pairs:
-        whole = amount(item, f"{prefix}discount_amount")
-        if not whole:
-            continue
-        part = whole - amount(item, f"{prefix}discount_invoiced")
-        if line["qty"] != to_invoice(order, item):
-            part = rounder.round(_part(part, line, item), kind, negative=True)
-        line[f"{prefix}discount_amount"] = part
-        discount += part
-    invoice[f"{prefix}discount_amount"] = -discount
-
-
-def _tax(
-    order: Doc,
-    invoice: Doc,
-    pairs: list[tuple[Doc, Doc]],
-    prefix: str,
-    kind: str,
-    rounder: Rounder,
-    last: bool,
-    carries_shipping: bool,
-) -> None:
-    tax, hidden = ZERO, ZERO
-    for line, item in pairs:
-        if not amount(item, f"{prefix}tax_amount") and not amount(item, f"{prefix}{_HIDDEN}amount"):
-            continue
-        one = amount(item, f"{prefix}tax_amount") - amount(item, f"{prefix}tax_invoiced")
-        two = amount(item, f"{prefix}{_HIDDEN}amount") - amount(item, f"{prefix}{_HIDDEN}invoiced")
-        if line["qty"] != to_invoice(order, item):
-            one = rounder.round(_part(one, line, item), kind)
-            two = rounder.round(_part(two, line, item), kind)
-        line[f"{prefix}tax_amount"] = one
-        line[f"{prefix}{_HIDDEN}amount"] = two
-        tax += one
-        hidden += two
-    of_shipping = ZERO
-    if carries_shipping:
-        tax += amount(order, f"{prefix}shipping_tax_amount")
-        suffix = "amnt" if prefix else "amount"
-        of_shipping = amount(order, f"{prefix}shipping_discount_tax_compensation_{suffix}")
-    allowed_tax = amount(order, f"{prefix}tax_amount") - amount(order, f"{prefix}tax_invoiced")
-    allowed_hidden = amount(order, f"{prefix}{_HIDDEN}amount") - amount(order, f"{prefix}{_HIDDEN}invoiced")
-    invoice[f"{prefix}tax_amount"] = allowed_tax if last else min(allowed_tax, tax)
-    invoice[f"{prefix}{_HIDDEN}amount"] = allowed_hidden if last else min(allowed_hidden, hidden)
-    parts = ("subtotal", "discount_amount", "shipping_amount", "tax_amount", f"{_HIDDEN}amount")
-    invoice[f"{prefix}grand_total"] = (
-        total(amount(invoice, f"{prefix}{name}") for name in parts) + of_shipping
-    )
 
 
 _HIDDEN = "discount_tax_compensation_"
@@ -312,11 +196,11 @@ def _action(shop: Shop, call: Call) -> str:
 def _search(shop: Shop, call: Call) -> Doc:
     criteria = read(call.query)
     rows, count = find(shop.all("invoices"), criteria, INVOICES, past_end=shop.options.past_end)
-    return listing(rows, criteria, count)
+    return listing([shown(dict(row)) for row in rows], criteria, count)
 
 
 def _get(shop: Shop, call: Call) -> Doc:
-    return shop.load("invoices", call.number("id"))
+    return shown(shop.load("invoices", call.number("id")))
 
 
 def _capture(shop: Shop, call: Call) -> bool:

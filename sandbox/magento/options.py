@@ -44,6 +44,10 @@ class Options:
     """A new or changed sales row becomes readable this long after the stamp it carries."""
     page_limit: int | None = None
     """`webapi/validation/maximum_page_size` when input limits are on (off by default)."""
+    edition: Literal["community", "commerce"] = "community"
+    """Adobe Commerce has gift cards, store credit, reward points and gift wrapping; Open Source has none of them."""
+    redeeming: Sequence[str] = ("giftcardaccount", "reward", "customerbalance")
+    """In which order a document is settled by redeemed means (names of the total collectors)."""
     seed: bool = True
     """Fill the catalogue, tax set-up and categories; False leaves products, rates and rules empty."""
     broker: bool = True

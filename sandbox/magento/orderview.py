@@ -33,7 +33,7 @@ def show(shop: Shop, order: Doc) -> Doc:
     row = {
         key: value
         for key, value in order.items()
-        if key not in NESTED and key not in _HIDDEN_COLUMNS and value is not None
+        if key not in NESTED and key not in _HIDDEN_COLUMNS and not key.startswith("_") and value is not None
     }
     row["items"] = items
     row["billing_address"] = order["billing_address"]

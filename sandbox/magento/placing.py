@@ -38,6 +38,11 @@ def is_dynamic(product: Doc) -> bool:
     return bool(product["type_id"] == "bundle" and product["attributes"].get("price_type") != "1")
 
 
+def is_virtual(product: Doc) -> bool:
+    """Whether nothing is shipped: services, and gift cards sent by e-mail."""
+    return product["type_id"] in ("virtual", "giftcard")
+
+
 def _both(name: str, base: Decimal, own: Decimal) -> Doc:
     return {f"base_{name}": column(base), name: column(own)}
 
@@ -169,9 +174,9 @@ def item_rows(
             row["row_weight"] = 0
             weight += Decimal(child["product"].get("weight") or 0) * child["each"]
             rows.append(row)
-        if entry["children"]:
+        if entry["children"] or product["type_id"] == "giftcard":
             parent["product_option"] = {"extension_attributes": _options(entry)}
-        if product["type_id"] != "virtual":
+        if not is_virtual(product):
             parent |= {"weight": weight, "row_weight": weight * entry["qty"]}
         order["weight"] += weight * entry["qty"]
     return rows
@@ -204,14 +209,14 @@ def _row(shop: Shop, view: StoreView, order: Doc, entry: Doc, at: str) -> Doc:
         "sku": product["sku"],
         "name": scoped(product, "name", view.id),
         "qty_ordered": entry["qty"],
-        "is_virtual": int(product["type_id"] == "virtual"),
+        "is_virtual": int(is_virtual(product)),
         "store_id": view.id,
         "created_at": at,
         "updated_at": at,
         "row_weight": 0,
     }
     row |= dict.fromkeys(_UNUSED, 0)
-    if product["type_id"] != "virtual":
+    if not is_virtual(product):
         row["weight"] = product.get("weight") or 0
     if "each" in entry:
         row["_each"] = entry["each"]
@@ -270,6 +275,9 @@ def _options(entry: Doc) -> Doc:
         child = entry["children"][0]["product"]
         value = int(child["attributes"].get("color") or 0)
         return {"configurable_item_options": [{"option_id": COLOR_ATTRIBUTE, "option_value": value}]}
+    if entry["product"]["type_id"] == "giftcard":
+        amount = f"{entry['unit']:.4f}"
+        return {"giftcard_item_option": {"giftcard_amount": amount, **entry["card"]}}
     return {
         "bundle_options": [
             {

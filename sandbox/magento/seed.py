@@ -136,6 +136,8 @@ def fill(shop: Shop, options: Options) -> None:
     if options.seed:
         _taxes(shop)
         _catalogue(shop, at)
+    if options.seed and options.edition == "commerce":
+        _product(shop, at, "GIFT-CARD", "Gift card", "giftcard", Decimal(0), 0, GOODS)
 
 
 _GROUPS = ("NOT LOGGED IN", "General", "Wholesale", "Retailer")
@@ -329,7 +331,7 @@ def _product(
         "tier_prices": [],
         "scoped": {},
     }
-    if kind != "virtual":
+    if kind not in ("virtual", "giftcard"):
         row["weight"] = weight
     shop.rows["products"][number] = row
     if kind in ("simple", "virtual"):
