@@ -10,29 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
-from cdc.decision import (
-    COUNTING,
-    GUARD_CURE,
-    IN_FLIGHT,
-    MISSING_REFERENCE,
-    Decision,
-    Desired,
-    Drift,
-    Held,
-    Link,
-    Mirror,
-    Open,
-    Rules,
-    Wanted,
-)
-from cdc.links import after, merged, references, with_path
+from cdc.decision import IN_FLIGHT, Decision, Desired, Drift, Held, Link, Mirror, Open, Rules, Wanted
+from cdc.links import after, references
 from cdc.problems import held_by
 from cdc.target_change import Judged, judge
-from cdc.writing import Operation
-from tieout.db import canonical_hash
+from cdc.wanted import (
+    approved,
+    asks_a_person,
+    effective,
+    entry_for,
+    fingerprint,
+    settle_on,
+    with_missing_lines,
+)
 
 
 def decide(
@@ -43,44 +35,18 @@ def decide(
         return Decision(verb="leave", why="on its way")
     if desired is None:
         return _vanished(link, opened, rules)
-    if desired.skip is not None:
-        return Decision(verb="drop", why=desired.skip)
     payload = effective(desired, link)
+    if desired.skip is not None:
+        return _skipped(desired, desired.skip, payload, link, rules)
     if desired.gone is not None:
         return _gone(desired, link, opened, mirror, rules)
     if not desired.problems and rules.line_fields:
-        desired = _with_missing_lines(desired, payload, rules)
+        desired = with_missing_lines(desired, payload, rules)
     if not link.is_live:
         return _create(desired, payload, link, opened, rules)
     if rules.amend == "once":
         return Decision(verb="drop", why="sent once")
     return _update(desired, payload, link, opened, mirror, rules)
-
-
-def effective(desired: Desired, link: Link) -> dict[str, Any]:
-    """The row's payload with the kept choice of `_if_taken`, what we yielded to the target, and what people edited."""
-    payload = dict(desired.payload)
-    if link.if_taken and desired.if_taken:
-        payload |= desired.if_taken
-    for path, value in link.yielded.items():
-        payload = with_path(payload, path, value)
-    for path, override in link.overrides.items():
-        payload = with_path(payload, path, override["value"])
-    return payload
-
-
-def fingerprint(operation: str, payload: Mapping[str, Any], control: Mapping[str, Any]) -> str:
-    """The hash that approvals, rejections and refusals are bound to."""
-    total, other = control.get("total"), control.get("if_taken")
-    return canonical_hash(
-        {
-            "remove": operation == "remove",
-            "payload": payload,
-            "total": None if total is None else Decimal(total),
-            # A name that was refused may be tried again once there is another to fall back on.
-            **({"if_taken": other} if other else {}),
-        }
-    )
 
 
 def _vanished(link: Link, opened: Open | None, rules: Rules) -> Decision:
@@ -95,7 +61,34 @@ def _vanished(link: Link, opened: Open | None, rules: Rules) -> Decision:
         cure="Restore the row (a join, a filter, a lookup?), or accept the record as it is; approving removes it.",
         who="analyst",
     )
-    return _settle_on(_removal(link, None, held), link, opened)
+    return settle_on(_removal(link, None, held), link, opened)
+
+
+def _skipped(desired: Desired, why: str, payload: dict[str, Any], link: Link, rules: Rules) -> Decision:
+    """Never sent. What the target has of it (from before the cut-over, say) is frozen: a difference is drift."""
+    if not link.is_live or link.said is None or desired.problems or rules.amend in ("always", "once"):
+        return Decision(verb="drop", why=why)
+    said = link.said
+    fields = tuple(sorted(name for name in payload if payload[name] != said.get(name)))
+    if not fields or any(not payload.get(name) for name in rules.line_fields):
+        return Decision(verb="drop", why=why)
+    return _drifting(desired, payload, fields, why, link)
+
+
+def _drifting(
+    desired: Desired,
+    payload: dict[str, Any],
+    fields: tuple[str, ...],
+    frozen: str,
+    link: Link,
+    patch: Mapping[str, Any] | None = None,
+) -> Decision:
+    """A difference that is shown and never sent; one that a person accepted as it is comes back when it changes."""
+    wanted = entry_for("update", desired, payload, fields)
+    if link.declined_hash == wanted.payload_hash:
+        return Decision(verb="drop", why="accepted as it is", patch=patch or {})
+    drift = Drift(frozen_because=frozen, desired=payload, fields=fields, payload_hash=wanted.payload_hash)
+    return Decision(verb="drop", why=f"frozen: {frozen}", patch=patch or {}, drift=drift)
 
 
 def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | None, rules: Rules) -> Decision:
@@ -112,8 +105,8 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
             who="accountant",
         )
         wanted = replace(wanted, held=held)
-    wanted = replace(wanted, held=wanted.held or _person(desired, link))
-    return _settle_on(_approved(wanted, link), link, opened)
+    wanted = replace(wanted, held=wanted.held or asks_a_person(desired, link))
+    return settle_on(approved(wanted, link), link, opened)
 
 
 def _removal(link: Link, desired: Desired | None, held: Held | None) -> Wanted:
@@ -139,11 +132,11 @@ def _removal(link: Link, desired: Desired | None, held: Held | None) -> Wanted:
 def _create(
     desired: Desired, payload: dict[str, Any], link: Link, opened: Open | None, rules: Rules
 ) -> Decision:
-    wanted = _wanted("create", desired, payload, None)
+    wanted = entry_for("create", desired, payload, None)
     if link.is_gone:
         wanted.control["generation"] = link.generation + 1
     patch = {"identity": desired.identity} if desired.identity and link.identity is None else {}
-    held = held_by(desired.problems) or _person(desired, link)
+    held = held_by(desired.problems) or asks_a_person(desired, link)
     if held is None and link.is_gone:
         held = Held(
             held_for="hold",
@@ -161,7 +154,7 @@ def _create(
             cure="Move the lock date in the target, or approve to try all the same.",
             who="accountant",
         )
-    return _settle_on(_approved(replace(wanted, held=held), link), link, opened, patch)
+    return settle_on(approved(replace(wanted, held=held), link), link, opened, patch)
 
 
 def _update(
@@ -195,7 +188,7 @@ def _update(
         )
     )
     if opened is not None and opened.held_for == "answer differs":
-        wanted = _wanted("update", desired, payload, fields)
+        wanted = entry_for("update", desired, payload, fields)
         if opened.payload_hash == wanted.payload_hash and (
             mirror is None or rules.still_differs(payload, mirror.payload)
         ):
@@ -204,13 +197,12 @@ def _update(
         # Fields that the model no longer names are released: ours no more, and left as they are.
         released = {"said": payload} if said.keys() - payload.keys() else {}
         return Decision(verb="drop", why="nothing differs", patch={**patch, **released})
-    wanted = _wanted("update", desired, payload, fields)
-    held = held_by(desired.problems) or _disputed(judged) or _person(desired, link)
+    wanted = entry_for("update", desired, payload, fields)
+    held = held_by(desired.problems) or _disputed(judged) or asks_a_person(desired, link)
     frozen = _frozen(judged, mirror, rules)
     if frozen is not None and (held is None or held.held_for not in ("problems", "target changed")):
         if rules.amend == "open_only":
-            drift = Drift(frozen_because=frozen, desired=payload, fields=fields)
-            return Decision(verb="drop", why=f"frozen: {frozen}", patch=patch, drift=drift)
+            return _drifting(desired, payload, fields, frozen, link, patch)
         held = Held(
             held_for="frozen",
             cause="correction of a settled document",
@@ -224,7 +216,7 @@ def _update(
         wanted.control["target_now"] = judged.now
         wanted.control["paths"] = list(judged.paths)
         wanted.control["target_version"] = mirror.version if mirror is not None else None
-    return _settle_on(_approved(replace(wanted, held=held), link), link, opened, patch)
+    return settle_on(approved(replace(wanted, held=held), link), link, opened, patch)
 
 
 def _news(link: Link, mirror: Mirror | None) -> Mirror | None:
@@ -237,40 +229,6 @@ def _frozen(judged: Judged, mirror: Mirror | None, rules: Rules) -> str | None:
     if mirror is None or mirror.is_deleted or judged.is_missing or rules.amend == "always":
         return None
     return rules.frozen(mirror.payload)
-
-
-def _wanted(
-    operation: Operation, desired: Desired, payload: dict[str, Any], fields: tuple[str, ...] | None
-) -> Wanted:
-    named: dict[str, Any] = {
-        "total": None if desired.total is None else str(desired.total),
-        "if_taken": desired.if_taken or None,
-        "expect": desired.expect or None,
-        "_problems": list(desired.problems) or None,
-    }
-    control = {name: value for name, value in named.items() if value is not None}
-    return Wanted(
-        operation=operation,
-        payload=payload,
-        payload_hash=fingerprint(operation, payload, control),
-        fields=fields,
-        control=control,
-        waits_for=merged(references(payload), after(desired.after)),
-    )
-
-
-def _with_missing_lines(desired: Desired, payload: Mapping[str, Any], rules: Rules) -> Desired:
-    missing = [name for name in rules.line_fields if not payload.get(name)]
-    if not missing:
-        return desired
-    problem = {
-        "field": missing[0],
-        "reason": f"the document has no {missing[0]}",
-        "cure": "look at the child model: absent lines are never sent as none",
-        "who": "analyst",
-        "cause": "document without lines",
-    }
-    return replace(desired, problems=(problem,))
 
 
 def _disputed(judged: Judged) -> Held | None:
@@ -291,93 +249,3 @@ def _disputed(judged: Judged) -> Held | None:
         cure="Accept the target's values, or approve to write ours again.",
         who="accountant",
     )
-
-
-def _person(desired: Desired, link: Link) -> Held | None:
-    if desired.moved_from is not None:
-        return Held(
-            held_for="moved",
-            cause="the row names another target",
-            reason=f"The record is linked in {desired.moved_from}; a linked key never changes its target.",
-            cure="Correct the route, or give the new target rows of their own key.",
-            who="analyst",
-        )
-    if link.identity and desired.identity and link.identity != desired.identity:
-        return Held(
-            held_for="hold",
-            cause="source number used again",
-            reason=f"The source's record is another one: {_changes(link.identity, desired.identity)}.",
-            cure="Find out whether the source was restored; approve only if it is the same sale.",
-            who="shop",
-        )
-    if desired.hold is not None:
-        return Held(
-            held_for="hold",
-            cause=desired.hold,
-            reason=desired.hold,
-            cure="Approve or refuse.",
-            who="accountant",
-        )
-    return None
-
-
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    names = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    return ", ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in names)
-
-
-def _approved(wanted: Wanted, link: Link) -> Wanted:
-    if link.approved_hash != wanted.payload_hash or (
-        wanted.held is not None and wanted.held.held_for == "problems"
-    ):
-        return wanted
-    return replace(wanted, held=None, is_approved=True)
-
-
-def _settle_on(
-    wanted: Wanted, link: Link, opened: Open | None, patch: Mapping[str, Any] | None = None
-) -> Decision:
-    """The last step: what was declined or rejected before stays so; an entry that is right already is kept."""
-    patch = patch or {}
-    if link.declined_hash == wanted.payload_hash:
-        return Decision(verb="drop", why="declined by a person", patch=patch)
-    is_problem = wanted.held is not None and wanted.held.held_for == "problems"
-    if link.rejected_hash == wanted.payload_hash and not is_problem:
-        return Decision(verb="keep", why="rejected before; nothing it depends on has changed", patch=patch)
-    if opened is not None and _is_same(wanted, link, opened):
-        return Decision(verb="keep", why="an entry says so already", patch=patch)
-    return Decision(verb="put", entry=_guarded(wanted, opened), patch=patch)
-
-
-def _is_same(wanted: Wanted, link: Link, opened: Open) -> bool:
-    if (
-        opened.operation != wanted.operation
-        or opened.payload_hash != wanted.payload_hash
-        or opened.fields != wanted.fields
-        or opened.link_version != link.version
-        or canonical_hash(dict(opened.control)) != canonical_hash(wanted.control)
-    ):
-        return False
-    if wanted.held is None:
-        return opened.state in ("waiting", "ready") or (not wanted.is_approved and _waits_for_guard(opened))
-    return opened.held_for == wanted.held.held_for and opened.reason == wanted.held.reason
-
-
-def _waits_for_guard(opened: Open) -> bool:
-    return opened.held_for == "guard" or (opened.held_for == "problems" and opened.cause == MISSING_REFERENCE)
-
-
-def _guarded(wanted: Wanted, opened: Open | None) -> Wanted:
-    """What the guard held stays held when its content changes: approval and release do not pass to a new payload."""
-    if wanted.held is not None or wanted.is_approved or opened is None:
-        return wanted
-    if opened.held_for != "guard" or opened.cause == COUNTING:
-        return wanted
-    held = Held(
-        held_for="guard",
-        cause=opened.cause or "",
-        reason=opened.reason or "",
-        cure=GUARD_CURE,
-        who="operator",
-    )
-    return replace(wanted, held=held)

@@ -136,6 +136,8 @@ class Drift:
     frozen_because: str
     desired: dict[str, Any]
     fields: tuple[str, ...]
+    payload_hash: str = ""
+    """What accepting it as it is holds for."""
 
 
 Verb = Literal["leave", "keep", "drop", "put"]

@@ -135,8 +135,13 @@ def retry(
 def accept_as_is(
     connection: Session, chosen: Chosen, *, by: str, reason: str, writers: Writers = open_writers
 ) -> int:
-    """The target's present state is right: it becomes what was agreed, and ours yields to it. How many entries."""
-    return _decide(connection, chosen, "accept as is", by, reason, ACCEPTABLE, _accept, writers)
+    """The target's present state is right: it becomes what was agreed, and ours yields to it. How many records.
+
+    What drifts is accepted too: it is not shown again until the model says something else.
+    """
+    with connection.transaction():
+        entries = _decide(connection, chosen, "accept as is", by, reason, ACCEPTABLE, _accept, writers)
+        return entries + _accept_drift(connection, chosen, by=by, reason=reason)
 
 
 def edit(
@@ -306,6 +311,42 @@ def _agreed(row: Row, now: Mapping[str, Any], paths: Sequence[str], version: int
         said = with_path(said, path, value)
         yielded[path] = value
     return {"said": said, "returned": dict(now), "yielded": yielded, "mirror_version": version}
+
+
+def _accept_drift(session: Session, chosen: Chosen, *, by: str, reason: str) -> int:
+    """Drift is no entry: the hash of what the model says is kept as declined, and the row is taken away."""
+    if chosen.held_for is not None and "frozen" not in chosen.held_for:
+        return 0
+    values = {
+        "keys": list(chosen.keys) if chosen.keys is not None else None,
+        "connection": chosen.connection,
+        "entity": chosen.entity,
+        "model": chosen.model,
+        "cause": chosen.cause,
+    }
+    names = [_name(row) for row in session.execute(query("drift", "chosen"), values)]
+    if not names:
+        return 0
+    outbox.lock_keys(session, names)
+    given = dict(zip(("connections", "entities", "keys"), map(list, zip(*names, strict=True)), strict=True))
+    rows = session.execute(query("drift", "take"), given).fetchall()
+    links = [{**_place(row), "declined_hash": row["payload_hash"]} for row in rows]
+    session.execute(query("desk", "decide_links"), {"rows": Jsonb(links)})
+    told = [
+        {
+            **_place(row),
+            "payload_hash": row["payload_hash"],
+            "detail": {"frozen_because": row["frozen_because"]},
+        }
+        for row in rows
+    ]
+    _record(session, "accept as is", by, reason, told)
+    outbox.put_back(session, [_name(row) for row in rows], f"accepted by {by}")
+    emit(
+        Event.DECISION_MADE, verb="accept as is", connection=", ".join(sorted({row["connection"] for row in rows})),
+        entries=len(rows), by=by, reason=reason,
+    )  # fmt: skip
+    return len(rows)
 
 
 def _value_at(row: Row, now: Mapping[str, Any], path: str) -> Any:

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from cdc import outbox
 from cdc.decide import decide
-from cdc.decision import COUNTING, Decision, Rules, Wanted
+from cdc.decision import COUNTING, Decision, Drift, Rules, Wanted
 from cdc.diff_rows import (
     CONTROL,
     Row,
@@ -33,6 +33,7 @@ from cdc.diff_rows import (
 from cdc.links import after, merged, references
 from cdc.outbound import OutboundModel
 from cdc.outbox import Closed
+from cdc.postings import Setting, effect, posts_of
 from cdc.writing import Outgoing, Write
 from tieout.errors import BuildError
 from tieout.queries import compose, query
@@ -285,6 +286,9 @@ class Round:
     def _store_drift(self, decided: Sequence[tuple[Row, Row, Decision]]) -> None:
         drifting = [
             {
+                "effects": self._effects(row, state, decision.drift),
+                "payload_hash": decision.drift.payload_hash,
+                "day": row["day"],
                 "connection": row["connection"],
                 "entity": self._model.entity,
                 "key": row["key"],
@@ -295,7 +299,7 @@ class Round:
                 "amount": Decimal(row["total"]) if row["total"] is not None else None,
                 "currency": row["currency"],
             }
-            for row, _, decision in decided
+            for row, state, decision in decided
             if decision.drift is not None
         ]
         calm = [row for row, _, decision in decided if decision.drift is None and decision.verb != "leave"]
@@ -307,3 +311,18 @@ class Round:
         self._connection.execute(query("diff", "no_drift"), values)
         if drifting:
             self._connection.execute(query("diff", "drift"), {"rows": Jsonb(drifting)})
+
+    def _effects(self, row: Row, state: Row, drift: Drift) -> list[Row]:
+        """What the difference would have done to the accounts."""
+        posts = posts_of(self._model.system, self._model.entity)
+        if posts is None:
+            return []
+        organisation = self._organisations.get(row["connection"]) or {}
+        setting = Setting(
+            currency=row["currency"],
+            day=row["day"],
+            base_currency=organisation.get("BaseCurrency"),
+            record=state.get("record"),
+        )
+        before = posts(state.get("said") or {}, setting)
+        return [one.to_json() for one in effect(before, posts(drift.desired, setting))]

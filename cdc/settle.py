@@ -18,10 +18,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
-from cdc.decide import fingerprint
 from cdc.lane import Entry, Lane
 from cdc.links import with_path
 from cdc.outbox import Closed
+from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
 from loaders.stage import RawRecord, merge
 from tieout.db import json_dumps, next_version

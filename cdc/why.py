@@ -120,6 +120,11 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
             "linked_at": known["linked_at"],
             "is_adopted": known["is_adopted"],
         }
+        accepted = next((made for made in known["decisions"] if made["verb"] == "accept as is"), None)
+        if accepted is not None:
+            told = f"{accepted['decided_by']}" + (f" ({accepted['reason']})" if accepted["reason"] else "")
+            verdict = f"The target has it, and its state was accepted as it is by {told}."
+            return Reason(**common, stage="target", verdict=verdict, details={**details, **accepted})
         return Reason(
             **common, stage="target", verdict="The target has it as the model wants it.", details=details
         )

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from cdc import against
 from cdc import build as builder
+from cdc import drift as drifts
 from cdc import lookups as lookup
 from cdc import plan as planner
-from console import fields
+from console import drift, fields
 from console.frame import App, command, progress
 from console.report import Report, money, short, table, verdict
 
@@ -130,6 +131,7 @@ def plan(
         found = planner.plan(
             session, app.settings, connection=connection, entity=entity, key=key, limit=limit
         )
+        drifting = drifts.drifting(session, connection=connection, entity=entity, key=key)
     columns = ("target", "entity", "operation", "state", "entries#", "amount#", "calls#")
     shown: list[RenderableType] = [
         table(
@@ -155,7 +157,9 @@ def plan(
         shown.append(
             f"{found.total - len(found.entries)} more: raise --limit, or name the beginning of a key."
         )
-    return Report(data=_plan_data(found), shown=shown)
+    if drifting.total:
+        shown += [*drift.section(drifting), "`tieout drift --rows 5` shows the documents line by line."]
+    return Report(data=_plan_data(found) | {"drift": drift.data(drifting)}, shown=shown)
 
 
 @click.group()

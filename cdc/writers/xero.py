@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from cdc.postings import Posts
 from cdc.writers import xero_contacts as contacts
 from cdc.writers import xero_documents as documents
 from cdc.writers import xero_money as money
+from cdc.writers import xero_postings as postings
 from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE
 from cdc.writers.xero_entity import XeroWrite, unless_gone
 from cdc.writing import Operation, Write
@@ -75,3 +79,10 @@ WRITES: tuple[Write, ...] = (
     ),
 )
 # fmt: on
+
+POSTINGS: Mapping[str, Posts] = {
+    "invoices": postings.document_postings(1),
+    "credit_notes": postings.document_postings(-1),
+    "payments": postings.payment_postings,
+}
+"""What each entity does to the accounts; allocations move nothing between accounts."""

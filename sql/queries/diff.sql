@@ -206,10 +206,16 @@ differing as (
         on
             mirror.connection = links.connection
             and mirror.id = links.target_id
+    left join cdc.drift
+        on
+            drift.connection = desired.connection
+            and drift.entity = %(entity)s
+            and drift.key = desired.key
     where
         desired.copies > 1
         or desired.repeated_lines > 0
         or outbox.entry is not null
+        or drift.key is not null
         or (
             links.key is null
             and desired.content ->> '_skip' is null
@@ -221,6 +227,12 @@ differing as (
                 links.model <> %(model)s
                 or links.source_connection <> desired.source_connection
                 or links.source_id <> desired.source_id
+                or (
+                    desired.content ->> '_skip' is not null
+                    and links.target_id is not null
+                    and not links.is_gone
+                    and links.said is distinct from desired.payload
+                )
                 or (
                     desired.content ->> '_skip' is null
                     and (
@@ -258,8 +270,13 @@ vanished as (
             outbox.connection = links.connection
             and outbox.entity = links.entity
             and outbox.key = links.key
+    left join cdc.drift
+        on
+            drift.connection = links.connection
+            and drift.entity = links.entity
+            and drift.key = links.key
     where
-        ((links.target_id is not null and not links.is_gone) or outbox.entry is not null)
+        ((links.target_id is not null and not links.is_gone) or outbox.entry is not null or drift.key is not null)
         and not exists (
             select 1
             from desired
@@ -337,7 +354,9 @@ limit 1;
 
 -- name: drift
 -- Remember a difference on a document that may no longer change.
-insert into cdc.drift (connection, entity, key, model, frozen_because, desired, fields, amount_effect, currency)
+insert into cdc.drift (
+    connection, entity, key, model, frozen_because, desired, fields, amount_effect, currency, effects, payload_hash, document_date
+)
 select
     given.connection,
     given.entity,
@@ -357,7 +376,10 @@ select
         order by done.entry desc
         limit 1
     ),
-    given.currency
+    given.currency,
+    given.effects,
+    given.payload_hash,
+    given.day
 from jsonb_to_recordset(%(rows)s) as given (
     connection text,
     entity text,
@@ -367,7 +389,10 @@ from jsonb_to_recordset(%(rows)s) as given (
     desired jsonb,
     fields jsonb,
     amount numeric,
-    currency text
+    currency text,
+    effects jsonb,
+    payload_hash text,
+    day date
 )
 on conflict (connection, entity, key) do update
     set
@@ -376,7 +401,10 @@ on conflict (connection, entity, key) do update
         desired = excluded.desired,
         fields = excluded.fields,
         amount_effect = excluded.amount_effect,
-        currency = excluded.currency;
+        currency = excluded.currency,
+        effects = excluded.effects,
+        payload_hash = excluded.payload_hash,
+        document_date = excluded.document_date;
 
 -- name: no_drift
 -- These differences are gone.

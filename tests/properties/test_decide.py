@@ -10,9 +10,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdc.decide import decide, fingerprint
+from cdc.decide import decide
 from cdc.decision import COUNTING, Decision, Desired, Held, Link, Mirror, Open, Rules, Wanted
 from cdc.outbound import Amend, OnTargetChange
+from cdc.wanted import fingerprint
 
 FIELDS = ("Name", "Total", "Reference")
 values = st.sampled_from(["a", "b", Decimal("1.0"), Decimal("1.00"), 2])

@@ -1,0 +1,109 @@
+"""`drift`: what the models of today say of documents that may no longer change, with the money by account and month."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import RenderableType
+
+from cdc import drift as drifts
+from console.frame import App, command
+from console.report import Report, money, short, table, verdict
+
+
+@command("drift")
+@click.option("--connection", help="Only this target.")
+@click.option("--entity", help="Only this kind of record, such as invoices.")
+@click.option("--key", help="Only keys that begin so, such as shop/order/17.")
+@click.option(
+    "--rows", "limit", type=int, default=0, show_default=True, help="Show so many documents, line by line."
+)
+def drift(
+    app: App, connection: str | None = None, entity: str | None = None, key: str | None = None, limit: int = 0
+) -> Report:  # fmt: skip
+    """Show what the models of today say differently of documents that may no longer change, with the money by account.
+
+    Example: tieout drift --rows 5
+
+    Nothing of it is ever sent by itself: accept it with `tieout holds accept-as-is`, or correct a document with `tieout correct`.
+    """
+    with app.database.connect() as database:
+        found = drifts.drifting(database, connection=connection, entity=entity, key=key, limit=limit)
+    return Report(data=data(found), shown=[*section(found), *documents(found)])
+
+
+def section(found: drifts.Drifting) -> list[RenderableType]:
+    """The summary, as `drift` and `plan` show it."""
+    if not found.total:
+        return [verdict(True, "No drift: the models say of settled documents what was agreed.")]
+    return [
+        table(
+            "Drift: frozen documents of which the models say something else now (never sent)",
+            ("target", "what", "frozen, because", "documents#", "without money#"),
+            [
+                (group.connection, group.entity, group.frozen_because, group.documents, group.without_money)
+                for group in found.groups
+            ],
+        ),
+        table(
+            "What the accounts would hold otherwise",
+            ("month", "account", "side", "amount#", "in base currency#", "documents#"),
+            [
+                (
+                    each.period or "",
+                    each.account,
+                    each.side,
+                    money(each.amount, each.currency),
+                    each.base,
+                    f"{each.documents} {each.entity}",
+                )
+                for each in found.accounts
+            ],
+            empty="No account would change.",
+        ),
+    ]
+
+
+def documents(found: drifts.Drifting) -> list[RenderableType]:
+    """Each document that was asked for, field by field."""
+    return [
+        table(
+            f"{each.entity} {each.key} of {each.document_date or 'no date'} ({each.frozen_because})",
+            ("field!", "agreed", "the model says"),
+            [(field.path, _value(field.agreed), _value(field.model)) for field in each.fields],
+        )
+        for each in found.documents
+    ]
+
+
+def data(found: drifts.Drifting) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "documents": found.total,
+        "groups": [
+            {"connection": group.connection, "entity": group.entity, "model": group.model, "frozen_because": group.frozen_because,
+             "documents": group.documents, "without_money": group.without_money, "since": group.since}
+            for group in found.groups
+        ],
+        "accounts": [
+            {"connection": each.connection, "entity": each.entity, "period": each.period, "account": each.account, "side": each.side,
+             "currency": each.currency, "amount": each.amount, "base": each.base, "documents": each.documents}
+            for each in found.accounts
+        ],
+        "rows": [_row(each) for each in found.documents],
+    }  # fmt: skip
+
+
+def _value(value: object) -> object:
+    return short(value) if isinstance(value, str) else value
+
+
+def _row(each: drifts.DocumentDrift) -> Mapping[str, Any]:
+    return {
+        "connection": each.connection, "entity": each.entity, "key": each.key, "target_id": each.target_id,
+        "frozen_because": each.frozen_because, "document_date": each.document_date, "found_at": each.found_at,
+        "fields": [{"path": field.path, "agreed": field.agreed, "model": field.model} for field in each.fields],
+        "effects": [dict(one) for one in each.effects],
+    }  # fmt: skip
