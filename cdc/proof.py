@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,9 +21,10 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from cdc.proof_accounts import by_account_and_tax
 from cdc.proof_match import compare
 from cdc.proof_orders import orders
-from cdc.proof_records import ControlRecord, Proof, SourceDocument, Total
+from cdc.proof_records import ControlLine, ControlRecord, Proof, SourceDocument, Total
 from cdc.writing import TargetClient
 from tieout.db import Database
 from tieout.errors import BuildError
@@ -69,13 +71,11 @@ def prove(
             ours = _ours(session, target)
         records = _read(target, database, settings, documents)
         by_order, of_orders = orders(documents, records)
-        made = compare(
-            [*by_order, *documents],
-            [*of_orders, *records],
-            ours,
-            target=target.connection.name,
-            sources=target.sources,
-        )
+        name, sources = target.connection.name, target.sources
+        made = [
+            *compare([*by_order, *documents], [*of_orders, *records], ours, target=name, sources=sources),
+            *by_account_and_tax(documents, records, ours, target=name, sources=sources),
+        ]
         skipped += sum(1 for document in documents if document.skip is not None)
         totals += made
         with database.connect() as session, unit_of_work(session), session.transaction():
@@ -103,7 +103,21 @@ def _documents(session: Session, target: _Target) -> list[SourceDocument]:
     rows = session.execute(
         query("proof", "documents"), {"target_connection": target.connection.name}
     ).fetchall()
-    return [SourceDocument.from_row(row) for row in rows if row["source_connection"] in target.sources]
+    lines: dict[tuple[str, str], list[ControlLine]] = defaultdict(list)
+    for row in session.execute(query("proof", "lines"), {"target_connection": target.connection.name}):
+        lines[row["entity"], row["key"]].append(
+            ControlLine(
+                account=row["account_code"],
+                tax_type=row["tax_type"],
+                net=row["net_amount"],
+                tax=row["tax_amount"],
+            )
+        )
+    return [
+        SourceDocument.from_row(row, tuple(lines.get((row["entity"], row["key"]), ())))
+        for row in rows
+        if row["source_connection"] in target.sources
+    ]
 
 
 def _ours(session: Session, target: _Target) -> Mapping[str, str]:
@@ -173,6 +187,7 @@ def _row(total: Total, run: UUID) -> dict[str, Any]:
         "currency": total.currency,
         "day": total.day,
         "measure": total.measure,
+        "detail": total.detail,
         "source_count": total.source_count,
         "source_amount": total.source_amount,
         "target_count": total.target_count,

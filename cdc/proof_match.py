@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from cdc.proof_records import ControlRecord, Kind, Measure, Named, SourceDocument, Total
+from cdc.proof_records import MEASURES, ControlRecord, Kind, Measure, Named, SourceDocument, Total
+from cdc.proof_settled import Settlements
 
 NOTHING = Decimal(0)
+Amounts = Mapping[Measure, Decimal]
+_OF_AMOUNT: tuple[Measure, ...] = ("gross", "net", "tax", "base")
+_OF_SETTLEMENT: tuple[Measure, ...] = ("paid", "outstanding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,23 @@ class _Where:
 class _Sums:
     source_count: int = 0
     target_count: int = 0
+    is_foreign: bool = False
+    """Is any of its documents in another currency than the ledger's?"""
     source: dict[Measure, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     target: dict[Measure, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     named: dict[Measure, list[Named]] = field(default_factory=lambda: defaultdict(list))
+
+    def shows(self, measure: Measure) -> bool:
+        """Is the measure worth a total? Net where there is tax, base where it is another currency."""
+        match measure:
+            case "gross":
+                return True
+            case "base":
+                return self.is_foreign
+            case "net":
+                return bool(self.source["tax"] or self.target["tax"])
+            case _:
+                return bool(self.source[measure] or self.target[measure])
 
 
 def compare(
@@ -47,7 +65,7 @@ def compare(
     `records` are those in effect (no drafts, no voided ones). `ours` gives our key by target id. A record of
     nobody's is counted under the only source, or under none when several feed the target.
     """
-    comparison = _Comparison(documents, records, ours, sources)
+    comparison = _Comparison(documents, list(records), ours, sources)
     comparison.match()
     return comparison.totals(target)
 
@@ -56,7 +74,7 @@ class _Comparison:
     def __init__(
         self,
         documents: Sequence[SourceDocument],
-        records: Iterable[ControlRecord],
+        records: Sequence[ControlRecord],
         ours: Mapping[str, str],
         sources: Sequence[str],
     ) -> None:
@@ -64,6 +82,7 @@ class _Comparison:
         self._records = {record.target_id: record for record in records}
         self._ours = ours
         self._only_source = sources[0] if len(sources) == 1 else ""
+        self._settlements = Settlements(documents, records, ours)
         self._sums: dict[_Where, _Sums] = defaultdict(_Sums)
 
     def match(self) -> None:
@@ -72,35 +91,30 @@ class _Comparison:
         for document in self._documents:
             here = _Where(document.flow, document.source_connection, document.currency, document.day)
             if document.skip is not None:
-                self._name(here, "skipped", document, document.skip, amount=document.amount)
+                self._name(
+                    here, "skipped", document, document.skip, {"gross": document.amount}, explained=True
+                )
                 continue
+            record = self._records.get(document.target_id or "")
+            said = self._said(document, record)
             sums = self._sums[here]
             sums.source_count += 1
-            sums.source["gross"] += document.amount
-            record = self._records.get(document.target_id or "")
-            # What the source does not say of tax is not compared: then it is what the target says.
-            tax = document.tax if document.tax is not None else (record.tax if record else NOTHING)
-            sums.source["tax"] += tax
+            sums.is_foreign |= document.base is not None and document.base != document.amount
+            _add(sums.source, said)
             if record is None:
+                reason = document.pending or _unexplained(document)
                 self._name(
-                    here,
-                    "missing",
-                    document,
-                    document.pending or _unexplained(document),
-                    explained=document.pending,
-                    count=1,
-                    amount=document.amount,
-                    tax=tax,
+                    here, "missing", document, reason, said, explained=document.pending is not None, count=1
                 )
                 continue
             matched.add(record.target_id)
-            self._match(document, here, record, tax)
+            self._match(document, here, record, said)
         for record in self._records.values():
             if record.target_id not in matched:
                 self._stray(record)
 
     def totals(self, target: str) -> list[Total]:
-        """What was counted, in the order of flow, day and currency; tax only where there is any."""
+        """What was counted, in the order of flow, day and currency; a measure only where it says something."""
         return [
             Total(
                 flow=where.flow,
@@ -116,55 +130,65 @@ class _Comparison:
                 named=tuple(sums.named[measure]),
             )
             for where, sums in sorted(self._sums.items(), key=lambda item: _order(item[0]))
-            for measure in _MEASURES
-            if measure == "gross" or sums.source[measure] or sums.target[measure]
+            for measure in MEASURES
+            if sums.shows(measure)
         ]
 
-    def _match(self, document: SourceDocument, here: _Where, record: ControlRecord, tax: Decimal) -> None:
+    def _said(self, document: SourceDocument, record: ControlRecord | None) -> Amounts:
+        """What the source says of a document; what it does not say is not compared: then it is what the target says."""
+        tax = document.tax if document.tax is not None else (record.tax if record else NOTHING)
+        paid, outstanding = self._settlements.due(document, record)
+        return {
+            "gross": document.amount,
+            "tax": tax,
+            "net": document.amount - tax,
+            "base": _base(document, record),
+            "paid": paid,
+            "outstanding": outstanding,
+        }
+
+    def _held(self, record: ControlRecord) -> Amounts:
+        paid, outstanding = self._settlements.held(record)
+        return {
+            "gross": record.amount,
+            "tax": record.tax,
+            "net": record.amount - record.tax,
+            "base": record.base or NOTHING,
+            "paid": paid,
+            "outstanding": outstanding,
+        }
+
+    def _match(self, document: SourceDocument, here: _Where, record: ControlRecord, said: Amounts) -> None:
         there = _Where(document.flow, document.source_connection, record.currency, record.day)
+        held = self._held(record)
         sums = self._sums[there]
         sums.target_count += 1
-        sums.target["gross"] += record.amount
-        sums.target["tax"] += record.tax
+        _add(sums.target, held)
+        explained = document.pending is not None
         if here != there:
-            reason = (
+            reason = _with(
                 f"{document.amount} {document.currency} of {document.day} here, "
-                f"{record.amount} {record.currency} of {record.day} in the target"
+                f"{record.amount} {record.currency} of {record.day} in the target",
+                document.pending,
             )
-            why = _with(reason, document.pending)
-            self._name(
-                here,
-                "differs",
-                document,
-                why,
-                explained=document.pending,
-                count=1,
-                amount=document.amount,
-                tax=tax,
-            )
-            self._name(
-                there,
-                "differs",
-                document,
-                why,
-                explained=document.pending,
-                count=-1,
-                amount=-record.amount,
-                tax=-record.tax,
-            )
-        elif document.amount != record.amount or tax != record.tax:
-            reason = (
-                f"{document.amount} with {tax} tax here, {record.amount} with {record.tax} tax in the target"
-            )
-            self._name(
-                here,
-                "differs",
-                document,
-                _with(reason, document.pending),
-                explained=document.pending,
-                amount=document.amount - record.amount,
-                tax=tax - record.tax,
-            )
+            self._name(here, "differs", document, reason, said, explained=explained, count=1)
+            away = {measure: -amount for measure, amount in held.items()}
+            self._name(there, "differs", document, reason, away, explained=explained, count=-1)
+            return
+        left = {measure: said[measure] - held[measure] for measure in MEASURES}
+        for why, amount, is_explained, kind in self._settlements.others(document, record):
+            piece: Amounts = {"paid": amount, "outstanding": -amount}
+            left = {measure: left[measure] - piece.get(measure, NOTHING) for measure in MEASURES}
+            self._name(here, kind, document, why, piece, explained=is_explained)
+        reason = f"{document.amount} with {said['tax']} tax here, {record.amount} with {record.tax} tax in the target"
+        if left["base"] and not left["gross"]:
+            reason = f"{said['base']} in base currency here, {held['base']} in the target: another rate"
+        why_more = _with(reason, document.pending)
+        of_amount = {measure: left[measure] for measure in _OF_AMOUNT}
+        self._name(here, "differs", document, why_more, of_amount, explained=explained)
+        settled = _with(f"{said['paid']} settled here, {held['paid']} in the target", document.pending)
+        of_settlement = {measure: left[measure] for measure in _OF_SETTLEMENT}
+        self._name(here, "differs", document, settled, of_settlement, explained=explained)
 
     def _stray(self, record: ControlRecord) -> None:
         """A record of the target that no document of the source claims."""
@@ -198,8 +222,10 @@ class _Comparison:
         where = _Where(record.flow, source, record.currency, record.day)
         sums = self._sums[where]
         sums.target_count += 1
-        for measure, amount in _effects(record.amount, record.tax):
-            sums.target[measure] += amount
+        held = self._held(record)
+        sums.is_foreign |= record.base is not None and record.base != record.amount
+        _add(sums.target, held)
+        for measure, amount in held.items():
             sums.named[measure].append(
                 Named(
                     kind=kind,
@@ -219,15 +245,14 @@ class _Comparison:
         kind: Kind,
         document: SourceDocument,
         reason: str,
+        amounts: Amounts,
         *,
-        explained: str | None = "",
+        explained: bool,
         count: int = 0,
-        amount: Decimal = NOTHING,
-        tax: Decimal = NOTHING,
     ) -> None:
-        for measure, effect in _effects(amount, tax):
+        for measure, amount in amounts.items():
             # A tax that differs alone leaves the gross total as it is, and the other way round.
-            if not count and not effect and kind != "skipped":
+            if not count and not amount and kind != "skipped":
                 continue
             self._sums[where].named[measure].append(
                 Named(
@@ -236,18 +261,23 @@ class _Comparison:
                     number=document.number,
                     target_id=document.target_id or "",
                     reason=reason,
-                    is_explained=explained is not None,
+                    is_explained=explained,
                     count=count,
-                    amount=effect,
+                    amount=amount,
                 )
             )
 
 
-_MEASURES: tuple[Measure, ...] = ("gross", "tax")
+def _add(sums: dict[Measure, Decimal], amounts: Amounts) -> None:
+    for measure, amount in amounts.items():
+        sums[measure] += amount
 
 
-def _effects(gross: Decimal, tax: Decimal) -> tuple[tuple[Measure, Decimal], ...]:
-    return (("gross", gross), ("tax", tax))
+def _base(document: SourceDocument, record: ControlRecord | None) -> Decimal:
+    """In base currency, where both sides tell it."""
+    if document.base is None:
+        return (record.base if record else None) or NOTHING
+    return NOTHING if record is not None and record.base is None else document.base
 
 
 def _order(where: _Where) -> tuple[str, date, str, str]:

@@ -10,21 +10,39 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-Measure = Literal["gross", "tax"]
-Kind = Literal["missing", "differs", "unexpected", "twice", "not ours", "skipped"]
+Measure = Literal["gross", "net", "tax", "base", "paid", "outstanding"]
+"""gross: with tax. base: gross in the ledger's base currency. paid: what payments and credits have settled of it, and
+outstanding what they have not. All are positive amounts of the flow (a credit note of 10.00 counts 10.00), in the
+document's currency but for base; in the controls by account and by tax type sales are positive and credits negative."""
+MEASURES: tuple[Measure, ...] = ("gross", "net", "tax", "base", "paid", "outstanding")
+Kind = Literal["missing", "differs", "unexpected", "twice", "not ours", "skipped", "recoded"]
 """missing: the source has it, the target has not. differs: both have it, not alike. unexpected: ours, but the
 source does not say so (now). twice: a second record of the target bears our number. not ours: made by others.
-skipped: the
-model says why it is rightly not sent."""
+skipped: the model says why it is rightly not sent. recoded: an accountant put it on another account, which is theirs to
+decide."""
+
+DERIVED = frozenset({"orders", "accounts", "tax types"})
+"""Flows whose rows are made of other flows' documents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlLine:
+    """What one document has on one account under one tax type, in the document's currency."""
+
+    account: str
+    """Its code; empty where it has none."""
+    tax_type: str
+    net: Decimal
+    tax: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRecord:
     """One document as the target holds it now.
 
-    `flow` is the name that `proofs.source_documents` uses (invoices, credit_notes, payments, refunds).
-    `number` is the document's number, or for payments the mark in its reference. `amount` and `tax` are
-    positive, in `currency`; `day` is the document's date at the target. `status` in the target's words,
+    `flow` is the name that `proofs.source_documents` uses (invoices, credit_notes, payments, refunds, allocations,
+    deposits …). `number` is the document's number, or for payments the mark in its reference. `amount` and `tax`
+    are positive, in `currency`; `day` is the document's date at the target. `status` in the target's words,
     voided and deleted documents included.
     """
 
@@ -37,6 +55,15 @@ class ControlRecord:
     amount: Decimal
     tax: Decimal
     status: str
+    base: Decimal | None = None
+    """The amount in base currency; None where it cannot be told."""
+    outstanding: Decimal | None = None
+    """Of an invoice what is due, of a credit what is left; None for what is not settled by others."""
+    settles: str | None = None
+    """Of a payment or allocation: the target's id of the document that it settles."""
+    uses: str | None = None
+    """Of an allocation: the target's id of the credit that it uses up."""
+    lines: tuple[ControlLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +88,23 @@ class SourceDocument:
     pending: str | None
     """Why the target does not have it, or has it otherwise, as our records explain it; None when they do not.
     """
+    base: Decimal | None = None
+    """The amount in the ledger's base currency; None: the source does not say."""
+    settles: str | None = None
+    """Of what settles a document: entity and key of that document, as one text (`invoices shop/order/7/1`)."""
+    uses: str | None = None
+    """Of an allocation: entity and key of the credit that it uses up."""
+    entity: str = ""
+    """What the target's writer calls it."""
+    lines: tuple[ControlLine, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Entity and key, as `settles` and `uses` of others name it."""
+        return f"{self.entity} {self.key}"
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> SourceDocument:
+    def from_row(cls, row: Mapping[str, Any], lines: tuple[ControlLine, ...] = ()) -> SourceDocument:
         """A row of the query `documents`."""
         return cls(
             flow=row["flow"],
@@ -79,6 +120,11 @@ class SourceDocument:
             skip=row["skip"],
             target_id=row["target_id"],
             pending=_pending(row),
+            base=row["base_amount"],
+            settles=_named(row["settles_entity"], row["settles_key"]),
+            uses=_named(row["uses_entity"], row["uses_key"]),
+            entity=row["entity"],
+            lines=lines,
         )
 
 
@@ -101,7 +147,11 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """One flow, currency and day on both sides, measured in `gross` (with tax) or `tax`."""
+    """One flow, currency and day on both sides, in one measure.
+
+    The controls `accounts` and `tax types` go by month (`day` is its first) and have the account or the tax type as
+    `detail`.
+    """
 
     flow: str
     source_connection: str
@@ -114,6 +164,7 @@ class Total:
     target_count: int
     target_amount: Decimal
     named: tuple[Named, ...]
+    detail: str = ""
 
     @property
     def is_equal(self) -> bool:
@@ -158,14 +209,24 @@ class Proof:
 
     @property
     def unexplained(self) -> tuple[Named, ...]:
-        """Records that nothing explains, each once; an order only where none of its invoices is among them."""
+        """Records that nothing explains, each once, as its own flow names it.
+
+        An order, or a document in the controls by account and tax type, only where none of its documents is among them.
+        """
         found = [
             (total.flow, named) for total in self.totals for named in total.named if not named.is_explained
         ]
-        found.sort(key=lambda pair: pair[0] == "orders")
-        wrong = {named.key.rpartition("/")[0] for flow, named in found if flow != "orders"}
-        kept = (named for flow, named in found if flow != "orders" or named.key not in wrong)
-        return tuple({(named.kind, named.key, named.target_id): named for named in kept}.values())
+        own = [named for flow, named in found if flow not in DERIVED]
+        wrong = {named.key for named in own} | {named.key.rpartition("/")[0] for named in own}
+        kept = own + [named for flow, named in found if flow in DERIVED and named.key not in wrong]
+        once: dict[tuple[str, str, str], Named] = {}
+        for named in kept:
+            once.setdefault((named.kind, named.key, named.target_id), named)
+        return tuple(once.values())
+
+
+def _named(entity: str | None, key: str | None) -> str | None:
+    return f"{entity} {key}" if entity and key else None
 
 
 def _counts(named: Named) -> bool:

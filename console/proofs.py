@@ -8,17 +8,19 @@ from decimal import Decimal
 
 from rich.console import RenderableType
 
-from cdc.proof_records import Named, Proof, Total
+from cdc.proof_records import MEASURES, Measure, Named, Proof, Total
 from console.report import Report, money, table, verdict
 from tieout.errors import ExitCode
 
+CONTROLS = frozenset({"accounts", "tax types"})
 SHOWN_NAMES = 40
 """Named records on the screen; `--json` has all of them."""
 
 
 def shown_proof(proof: Proof) -> Report:
     """The proof as data and as tables; exit code 5 when a difference has no explanation."""
-    gross = [total for total in proof.totals if total.measure == "gross"]
+    documents = [total for total in proof.totals if total.flow not in CONTROLS]
+    gross = [total for total in documents if total.measure == "gross"]
     shown: list[RenderableType] = [
         table(
             "Proof, read afresh from the target",
@@ -37,8 +39,21 @@ def shown_proof(proof: Proof) -> Report:
             empty="Nothing to prove: no documents on either side.",
         )
     ]
+    for title, some in (
+        (
+            "The same documents in every other measure",
+            [each for each in documents if each.measure != "gross"],
+        ),
+        (
+            "By account and tax type, sales less credits",
+            [each for each in proof.totals if each.flow in CONTROLS],
+        ),
+    ):
+        if some:
+            shown.append(_by_measure(title, some))
     # An order differs by its invoices: those are named.
     named = [(total, named) for total in gross for named in total.named if total.flow != "orders"]
+    named += _elsewhere(proof, named)
     behind = [pair for pair in named if pair[1].kind != "skipped"]
     skipped = [pair for pair in named if pair[1].kind == "skipped"]
     if behind:
@@ -82,6 +97,43 @@ def _by_flow(totals: Iterable[Total]) -> list[tuple[object, ...]]:
         )
         for (flow, currency), each in sorted(groups.items())
     ]
+
+
+def _by_measure(title: str, totals: Iterable[Total]) -> RenderableType:
+    groups: dict[tuple[str, str, str, Measure], list[Total]] = defaultdict(list)
+    for total in totals:
+        groups[total.flow, total.detail, total.currency, total.measure].append(total)
+    ordered = sorted(groups.items(), key=lambda item: (*item[0][:3], MEASURES.index(item[0][3])))
+    rows = [
+        (
+            f"{flow.replace('_', ' ')} {detail or ('(none set)' if flow in CONTROLS else '')}".strip(),
+            currency,
+            measure,
+            money(sum((total.source_amount for total in each), Decimal(0))),
+            money(sum((total.target_amount for total in each), Decimal(0))),
+            money(sum((total.explained_amount for total in each), Decimal(0))),
+            all(total.is_proved for total in each),
+        )
+        for (flow, detail, currency, measure), each in ordered
+    ]
+    columns = ("flow!", "currency", "measure", "source amount#", "target amount#", "explained#", "proved")
+    return table(title, columns, rows)
+
+
+def _elsewhere(proof: Proof, known: list[tuple[Total, Named]]) -> list[tuple[Total, Named]]:
+    """Records that only another measure shows: settled by others, recoded, another rate or tax."""
+    seen = {(named.key or named.number, named.reason) for _, named in known}
+    keys = {named.key or named.number for _, named in known}
+    found: list[tuple[Total, Named]] = []
+    for total in proof.totals:
+        for named in total.named:
+            name = (named.key or named.number, named.reason)
+            # By account and tax type a document that is missing or not ours is named once more: that is no news.
+            if total.flow == "orders" or name in seen or (total.flow in CONTROLS and name[0] in keys):
+                continue
+            seen.add(name)
+            found.append((total, named))
+    return found
 
 
 def _named(behind: list[tuple[Total, Named]]) -> RenderableType:
@@ -129,7 +181,7 @@ def _skipped(pairs: list[tuple[Total, Named]]) -> RenderableType:
 def _total(total: Total) -> dict[str, object]:
     return {
         "flow": total.flow, "source": total.source_connection, "target": total.target_connection, "currency": total.currency,
-        "day": total.day, "measure": total.measure, "source_count": total.source_count, "source_amount": total.source_amount,
+        "day": total.day, "measure": total.measure, "detail": total.detail, "source_count": total.source_count, "source_amount": total.source_amount,
         "target_count": total.target_count, "target_amount": total.target_amount, "explained_amount": total.explained_amount,
         "equal": total.is_equal, "proved": total.is_proved,
         "records": [

@@ -13,6 +13,15 @@ select
     documents.total_amount as amount,
     documents.lines_tax_amount as tax,
     case
+        when documents.currency_code = documents.ledger_base_currency_code then documents.total_amount
+        when documents.currency_rate > 0 then round(documents.total_amount / documents.currency_rate, 2)
+    end as base_amount,
+    null::text as account_code,
+    null::text as settles_entity,
+    null::text as settles_key,
+    null::text as uses_entity,
+    null::text as uses_key,
+    case
         when documents.skip is not null then documents.skip
         when documents.document = 'credit' and documents.total_amount = 0 then 'nothing to credit'
     end as skip,
@@ -41,6 +50,12 @@ select
     payments._date as day,
     payments._total as amount,
     null::numeric as tax,
+    null::numeric as base_amount,
+    payments."Account" ->> 'Code' as account_code,
+    'invoices'::text as settles_entity,
+    payments."Invoice" -> 'InvoiceID' -> '$linked' ->> 'key' as settles_key,
+    null::text as uses_entity,
+    null::text as uses_key,
     payments._skip as skip,
     payments._hold as hold,
     payments._problems as problems
@@ -66,6 +81,12 @@ select
     refunds._date as day,
     refunds._total as amount,
     null::numeric as tax,
+    null::numeric as base_amount,
+    refunds."Account" ->> 'Code' as account_code,
+    'credit_notes'::text as settles_entity,
+    refunds."CreditNote" -> 'CreditNoteID' -> '$linked' ->> 'key' as settles_key,
+    null::text as uses_entity,
+    null::text as uses_key,
     refunds._skip as skip,
     refunds._hold as hold,
     refunds._problems as problems
@@ -75,3 +96,34 @@ where
     and refunds._to is not null
     and refunds._date is not null
     and refunds._total is not null
+
+union all
+
+select
+    'allocations'::text as flow,
+    'allocations'::text as entity,
+    allocations._key as key,
+    allocations._source_connection as source_connection,
+    allocations._source_id as source_id,
+    allocations._to as target_connection,
+    allocations._key as number,
+    null::text as reference,
+    coalesce(allocations._currency, '') as currency,
+    allocations._date as day,
+    allocations._total as amount,
+    null::numeric as tax,
+    null::numeric as base_amount,
+    null::text as account_code,
+    'invoices'::text as settles_entity,
+    allocations."Invoice" -> 'InvoiceID' -> '$linked' ->> 'key' as settles_key,
+    'credit_notes'::text as uses_entity,
+    allocations."CreditNote" -> 'CreditNoteID' -> '$linked' ->> 'key' as uses_key,
+    allocations._skip as skip,
+    allocations._hold as hold,
+    allocations._problems as problems
+from {{ ref('out_xero__allocations') }} as allocations
+where
+    allocations._gone is null
+    and allocations._to is not null
+    and allocations._date is not null
+    and allocations._total is not null

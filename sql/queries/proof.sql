@@ -20,6 +20,11 @@ select
     documents.day,
     documents.amount,
     documents.tax,
+    documents.base_amount,
+    documents.settles_entity,
+    documents.settles_key,
+    documents.uses_entity,
+    documents.uses_key,
     documents.skip,
     links.target_id,
     coalesce(links.is_gone, false) as is_gone,
@@ -82,6 +87,19 @@ left join lateral (
 where documents.target_connection = %(target_connection)s
 order by documents.flow, documents.day, documents.key;
 
+-- name: lines
+-- The lines of what is due, by account and tax type. Parameters: target_connection.
+select
+    lines.entity,
+    lines.key,
+    lines.account_code,
+    lines.tax_type,
+    lines.net_amount,
+    lines.tax_amount
+from proofs.source_lines as lines
+where lines.target_connection = %(target_connection)s
+order by lines.entity, lines.key, lines.account_code, lines.tax_type;
+
 -- name: targets
 -- Connections that documents go to, and from where.
 select distinct
@@ -115,6 +133,7 @@ insert into cdc.proofs (
     currency,
     day,
     measure,
+    detail,
     source_count,
     source_amount,
     target_count,
@@ -132,6 +151,7 @@ values (
     %(currency)s,
     %(day)s,
     %(measure)s,
+    %(detail)s,
     %(source_count)s,
     %(source_amount)s,
     %(target_count)s,

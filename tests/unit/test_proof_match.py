@@ -69,9 +69,10 @@ def test_equal_sides_are_proved_in_gross_and_tax() -> None:
     proof = _compare([_document()], [_record()])
 
     assert proof.is_proved
-    assert [(total.measure, total.is_equal, total.named) for total in proof.totals] == [
-        ("gross", True, ()),
-        ("tax", True, ()),
+    assert [(total.measure, total.source_amount, total.is_equal, total.named) for total in proof.totals] == [
+        ("gross", Decimal("12.10"), True, ()),
+        ("net", Decimal("10.00"), True, ()),
+        ("tax", Decimal("2.10"), True, ()),
     ]
 
 
@@ -112,7 +113,11 @@ def test_differences_that_cancel_out_are_no_proof() -> None:
 def test_tax_alone_may_differ() -> None:
     proof = _compare([_document()], [_record(tax=Decimal("2.09"))])
 
-    assert [(total.measure, total.is_proved) for total in proof.totals] == [("gross", True), ("tax", False)]
+    assert [(total.measure, total.is_proved) for total in proof.totals] == [
+        ("gross", True),
+        ("net", False),
+        ("tax", False),
+    ]
 
 
 def test_another_day_in_the_target_is_named_on_both_days() -> None:

@@ -25,6 +25,7 @@ select
     explained.document_date,
     explained.ledger_date,
     explained.currency_code,
+    explained.ledger_base_currency_code,
     explained.currency_rate,
     explained.total_amount,
     explained.base_total_amount,

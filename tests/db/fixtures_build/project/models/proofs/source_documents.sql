@@ -11,5 +11,10 @@ select
     orders.order_date as day,
     orders.total as amount,
     0::numeric as tax,
+    orders.total as base_amount,
+    null::text as settles_entity,
+    null::text as settles_key,
+    null::text as uses_entity,
+    null::text as uses_key,
     case when orders.order_date < date '2026-01-01' then 'before cut-over' end as skip
 from {{ ref('orders') }} as orders
