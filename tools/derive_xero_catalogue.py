@@ -24,7 +24,10 @@ ENTITIES = {
     "invoices": "Invoice",
     "credit_notes": "CreditNote",
     "payments": "Payment",
+    "bank_transactions": "BankTransaction",
     "allocations": "Allocation",
+    "prepayment_allocations": "Allocation",
+    "overpayment_allocations": "Allocation",
 }
 
 # Inside another record these only point at one: whatever else is sent there would change the record itself (a
@@ -64,6 +67,7 @@ READ_ONLY = {
     },
     "LineItem": {"LineItemID", "Item", "Taxability", "SalesTaxCodeId", "TaxBreakdown", "RepeatingInvoiceID"},
     "Payment": {"PaymentID", "BatchPayment", "BatchPaymentID", "BankAccountNumber", "HasAccount", "Code"},
+    "BankTransaction": {"BankTransactionID", "SubTotal", "TotalTax", "Total", "IsReconciled"},
     "Allocation": {"AllocationID", "IsDeleted"},
 }  # fmt: skip
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cdc.postings import Posts
+from cdc.writers import xero_bank as bank
 from cdc.writers import xero_contacts as contacts
 from cdc.writers import xero_documents as documents
 from cdc.writers import xero_money as money
 from cdc.writers import xero_postings as postings
+from cdc.writers.xero_allocations import CREDIT_NOTES, OVERPAYMENTS, PREPAYMENTS, allocations_of
 from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE
 from cdc.writers.xero_entity import XeroWrite, unless_gone
 from cdc.writing import Operation, Write
@@ -66,17 +68,22 @@ WRITES: tuple[Write, ...] = (
         batches={"create": 50, "update": 20, "remove": 20},
     ),
 
-    # Part of a credit note: PUT and DELETE below its address, one credit note a call; not mirrored on their
-    # own.
+    # Made by PUT, removed by a status, never changed; no unique number. A prepayment or overpayment is born of
+    # one. https://developer.xero.com/documentation/api/accounting/banktransactions
     XeroWrite(
-        entity="allocations", stream=None, plural="Allocations", id_field="AllocationID",
-        total_field="Amount",
-        identity=lambda _allocation: None, is_ours=money.allocation_is_ours, call=money.call_allocations,
-        candidates=money.ask_allocations, mirrored=money.mirrored_allocations, read=money.read_allocations,
-        before=money.before_allocation, reads_before=CHANGES, serial=money.allocation_serial,
-        complete=money.complete_allocation, replay_seconds=0,
-        batches={"create": 1, "update": 1, "remove": 1},
+        entity="bank_transactions", stream="bank_transactions", plural="BankTransactions",
+        id_field="BankTransactionID", total_field="Total",
+        identity=bank.transaction_identity, is_ours=bank.transaction_is_ours, call=bank.call_transactions,
+        candidates=bank.ask_transactions, mirrored=bank.mirrored_transactions, read=bank.read_transactions,
+        before=bank.before_transaction, reads_before=CHANGES, freeze=bank.frozen_transaction,
+        gives=bank.CREDITS, batches={"create": 50, "update": 50, "remove": 20},
     ),
+
+    # Part of what is allocated: https://developer.xero.com/documentation/api/accounting/creditnotes,
+    # …/prepayments, …/overpayments
+    allocations_of(CREDIT_NOTES),
+    allocations_of(PREPAYMENTS),
+    allocations_of(OVERPAYMENTS),
 )
 # fmt: on
 

@@ -78,6 +78,8 @@ class XeroWrite:
     complete: Callable[[Outgoing, Record], Record] = as_answered
     """Adds to an answered record what Xero leaves out because it was in the address."""
     total_field: str | None = None
+    gives: tuple[str, ...] = ()
+    """Fields that Xero adds and other records refer to (`give` of a reference)."""
     adopts: bool = False
     settling_seconds: int = 5
     # Xero answers the same call with the same key from memory for 6 minutes ("Idempotency"); a minute is left
@@ -153,8 +155,9 @@ class XeroWrite:
         return xero_values.same(field, sent, held)
 
     def returned(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-        """The paths of the payload as the record shows them."""
-        return xero_values.returned(payload, record)
+        """The paths of the payload as the record shows them, and what others may refer to."""
+        given = {name: record[name] for name in self.gives if record.get(name)}
+        return xero_values.returned(payload, record) | given
 
     def differs(self, outgoing: Outgoing, record: Mapping[str, Any]) -> tuple[str, ...]:
         """Paths that we sent and the record does not show."""

@@ -44,4 +44,8 @@ def _worded(entity: str, refusal: Refusal, match: re.Match[str]) -> Refusal:
     )
 
 
-_FIELDS = {("payments", "AccountCode"): "Account", ("credit_notes", "InvoiceNumber"): "CreditNoteNumber"}
+_FIELDS = {
+    ("payments", "AccountCode"): "Account",
+    ("bank_transactions", "AccountCode"): "BankAccount",
+    ("credit_notes", "InvoiceNumber"): "CreditNoteNumber",
+}

@@ -199,6 +199,14 @@ _DOCUMENTS = (
         depends_on=("invoices", "credit_notes"),
     ),
     rule(
+        r"not of valid type for modification",
+        cause="cannot be changed here",
+        reason="Xero does not let a program change or remove this kind of document.",
+        cure="Remove it in Xero itself, if it is wrong; else accept it as it is.",
+        field="Type",
+        depends_on=("bank_transactions", "prepayments", "overpayments"),
+    ),
+    rule(
         r"not of valid type",
         cause="type not allowed",
         reason="Xero does not allow this type of document here.",
@@ -293,7 +301,8 @@ _PAYMENTS = (
         depends_on=("invoices", "credit_notes"),
     ),
     rule(
-        r"only be allocated to a document of the same|currency of the account must be",
+        r"only be allocated to a document of the same|currency of the account must be"
+        r"|currency of a bank transaction must be",
         cause="documents do not fit",
         reason="Contact, type or currency of credit, document and account do not belong together.",
         cure="See who changed contact or currency in Xero; correct the lookup `payment_methods` if the "

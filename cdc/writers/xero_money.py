@@ -1,9 +1,8 @@
-"""Payments (refunds are payments on credit notes) and allocations: money put on documents.
+"""Payments: money put on invoices, and taken back from credit notes, prepayments and overpayments (refunds).
 
-Neither has a number that Xero keeps unique, so a repeat is a second payment without a word. Their own keys
-are found by reading: (document, Reference, amount, date) for a payment, (credit note, invoice, amount, date)
-for an allocation. Neither ever changes: what is wrong is removed and made anew, and a reconciled payment is
-left alone (Xero developer documentation, "Payments", "Credit Notes").
+They have no number that Xero keeps unique, so a repeat is a second payment without a word. Their own key is
+found by reading: document, Reference, amount and date. They never change: what is wrong is removed and made
+anew, and a reconciled payment is left alone (Xero developer documentation, "Payments").
 """
 
 from __future__ import annotations
@@ -14,13 +13,18 @@ from typing import Any
 import psycopg
 
 from cdc.writers.xero_contacts import is_another_of_ours
-from cdc.writers.xero_documents import CREDIT_NOTE, FULL, locked_until, moved_paths
+from cdc.writers.xero_documents import locked_until, moved_paths
 from cdc.writers.xero_entity import Candidates, Record, element, to_collection
 from cdc.writers.xero_search import VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list, read_one
-from cdc.writers.xero_values import as_number, differs, is_gone, same, same_id
+from cdc.writers.xero_values import as_number, differs, is_gone, same
 from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
 
-_DOCUMENTS = {"Invoice": "InvoiceID", "CreditNote": "CreditNoteID"}
+_DOCUMENTS = {
+    "Invoice": "InvoiceID",
+    "CreditNote": "CreditNoteID",
+    "Prepayment": "PrepaymentID",
+    "Overpayment": "OverpaymentID",
+}
 
 
 def payment_identity(payment: Mapping[str, Any]) -> str | None:
@@ -54,9 +58,11 @@ def mirrored_payments(
 ) -> Candidates:
     """The same from the mirror."""
     found: list[Record] = []
-    for column, (field, id_field) in zip(("invoice_id", "credit_note_id"), _DOCUMENTS.items(), strict=True):
-        ids = [str(one.payload[field][id_field]) for one in outgoing if one.payload.get(field)]
+    for field, column in (("Invoice", "invoice_id"), ("CreditNote", "credit_note_id")):
+        ids = [str(one.payload[field][_DOCUMENTS[field]]) for one in outgoing if one.payload.get(field)]
         found += in_mirror(connection, name, "payments", column, ids)
+    references = [str(one.payload["Reference"]) for one in outgoing if one.payload.get("Reference")]
+    found += in_mirror(connection, name, "payments", "reference", references)
     return [_payments_for(one, found) for one in outgoing]
 
 
@@ -80,7 +86,7 @@ def before_payment(operation: Operation, one: Outgoing, record: Record | None) -
     if operation == "create":
         return None
     if operation == "update":
-        return _never_changes(one, "payment", "payments")
+        return never_changes(one, "payment", "payments")
     if record is None or is_gone(record):
         return Outcome(
             kind="unchanged", target_id=one.target_id, record=record, reason="It was removed already."
@@ -119,78 +125,6 @@ def frozen_payment(record: Mapping[str, Any], organisation: Mapping[str, Any] | 
     return None
 
 
-def call_allocations(operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
-    """One allocation of one credit note a call, and one call at a time for a credit note."""
-    one = outgoing[0]
-    credit_note = allocation_serial(one)
-    path = f"/CreditNotes/{credit_note}/Allocations"
-    if operation == "remove":
-        return WriteCall(method="DELETE", path=f"{path}/{one.target_id}", serial_by=credit_note)
-    sent = {name: value for name, value in element(one, "AllocationID").items() if name != "CreditNote"}
-    return WriteCall(
-        method="PUT",
-        path=path,
-        params={"summarizeErrors": "false"},
-        body={"Allocations": [sent]},
-        serial_by=credit_note,
-    )
-
-
-def allocation_serial(one: Outgoing) -> str:
-    """The credit note that is allocated."""
-    return str(one.payload["CreditNote"]["CreditNoteID"])
-
-
-def ask_allocations(client: TargetClient, outgoing: Sequence[Outgoing]) -> Candidates:
-    """Read the credit notes: a list of allocations does not exist."""
-    notes = {note: read_one(client, "CreditNotes", note, FULL) for note in map(allocation_serial, outgoing)}
-    return [_allocations_for(one, _allocations_of(notes[allocation_serial(one)])) for one in outgoing]
-
-
-def mirrored_allocations(
-    connection: psycopg.Connection[Record], name: str, outgoing: Sequence[Outgoing]
-) -> Candidates:
-    """The same from the mirror's credit notes."""
-    rows = in_mirror(connection, name, CREDIT_NOTE.stream, "id", [allocation_serial(one) for one in outgoing])
-    notes = {str(row.get("CreditNoteID")): row for row in rows}
-    return [_allocations_for(one, _allocations_of(notes.get(allocation_serial(one)))) for one in outgoing]
-
-
-def read_allocations(client: TargetClient, outgoing: Sequence[Outgoing]) -> list[Record | None]:
-    """Allocations by id, on their credit notes."""
-    notes = {note: read_one(client, "CreditNotes", note, FULL) for note in map(allocation_serial, outgoing)}
-    return [
-        next(
-            (
-                record
-                for record in _allocations_of(notes[allocation_serial(one)])
-                if same_id(record.get("AllocationID"), one.target_id)
-            ),
-            None,
-        )
-        for one in outgoing
-    ]
-
-
-def allocation_is_ours(one: Outgoing, record: Record) -> bool:
-    """Credit note, invoice, amount and date are all that an allocation is."""
-    return not differs(one, record, total_field=None)
-
-
-def complete_allocation(one: Outgoing, record: Record) -> Record:
-    """Xero leaves out the credit note, since it was in the address."""
-    return {**record, "CreditNote": {"CreditNoteID": allocation_serial(one)}}
-
-
-def before_allocation(operation: Operation, one: Outgoing, record: Record | None) -> Outcome | None:
-    """Allocations are made and removed, nothing else."""
-    if operation == "update":
-        return _never_changes(one, "allocation", "credit_notes")
-    if operation == "remove" and record is None:
-        return Outcome(kind="unchanged", target_id=one.target_id, reason="It was removed already.")
-    return None
-
-
 def _document(payment: Mapping[str, Any]) -> str | None:
     for field, id_field in _DOCUMENTS.items():
         document = payment.get(field)
@@ -217,21 +151,8 @@ def _payments_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
     ]
 
 
-def _allocations_of(credit_note: Record | None) -> list[Record]:
-    if credit_note is None:
-        return []
-    return [
-        {**allocation, "CreditNote": {"CreditNoteID": credit_note.get("CreditNoteID")}}
-        for allocation in credit_note.get("Allocations") or []
-        if allocation.get("AllocationID") and not allocation.get("IsDeleted")
-    ]
-
-
-def _allocations_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if allocation_is_ours(one, record)]
-
-
-def _never_changes(one: Outgoing, what: str, stream: str) -> Outcome:
+def never_changes(one: Outgoing, what: str, stream: str) -> Outcome:
+    """The refusal of an update of money: nothing of the kind may change."""
     return Outcome(
         kind="rejected",
         target_id=one.target_id,

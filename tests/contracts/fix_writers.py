@@ -229,6 +229,69 @@ def allocation(books: Books) -> Payload:
     }
 
 
+def deposit_refund(books: Books) -> Payload:
+    _, made = books.made("bank_transactions", deposit(books))
+    paid = payment(books)
+    del paid["Invoice"]
+    given = (made.record or {})["PrepaymentID"]
+    return paid | {"Prepayment": {"PrepaymentID": given}, "Account": {"Code": "092"}}
+
+
+def deposit(books: Books) -> Payload:
+    number = next(books.numbers)
+    _, made = books.made("contacts", contact(books))
+    return {
+        "Type": "RECEIVE-PREPAYMENT",
+        "Contact": {"ContactID": made.target_id},
+        "BankAccount": {"Code": "092"},
+        "Date": "2026-01-05",
+        "Reference": f"shop/order/{number}/deposit/1",
+        "LineAmountTypes": "NoTax",
+        "Status": "AUTHORISED",
+        "LineItems": [
+            {
+                "_line": "1",
+                "Description": "Deposit",
+                "Quantity": 1,
+                "UnitAmount": Decimal("30.00"),
+                "AccountCode": "832",
+                "TaxType": "NONE",
+            }
+        ],
+    }
+
+
+def overpayment(books: Books) -> Payload:
+    too_much = {"_line": "1", "Description": "Paid too much", "LineAmount": Decimal("30.00")}
+    payload = deposit(books)
+    reference = f"{payload['Reference'].partition('/deposit')[0]}/payment/1/overpayment"
+    return payload | {
+        "Type": "RECEIVE-OVERPAYMENT",
+        "Reference": reference,
+        "LineItems": [too_much],
+    }
+
+
+def prepayment_allocation(books: Books) -> Payload:
+    return _allocated(books, deposit(books), "Prepayment")
+
+
+def overpayment_allocation(books: Books) -> Payload:
+    return _allocated(books, overpayment(books), "Overpayment")
+
+
+def _allocated(books: Books, payload: Payload, name: str) -> Payload:
+    document = invoice(books)
+    _, billed = books.made("invoices", document)
+    _, made = books.made("bank_transactions", payload | {"Contact": document["Contact"]})
+    return {
+        name: {f"{name}ID": (made.record or {})[f"{name}ID"]},
+        "Invoice": {"InvoiceID": billed.target_id},
+        "Amount": Decimal("7.50"),
+        "Date": "2026-01-07",
+    }
+
+
 def comment(books: Books) -> Payload:
     order = books.post(
         "place",
@@ -295,6 +358,41 @@ XERO_CASES = (
         system="xero",
         entity="allocations",
         payload=allocation,
+        is_refused_twice=False,
+        bad={"Amount": Decimal("1000.00")},
+    ),
+    Case(
+        system="xero",
+        entity="payments",
+        payload=deposit_refund,
+        is_refused_twice=False,
+        bad={"Amount": Decimal("1000.00")},
+    ),
+    Case(
+        system="xero",
+        entity="bank_transactions",
+        payload=deposit,
+        is_refused_twice=False,
+        bad={"BankAccount": {"Code": "611"}},
+    ),
+    Case(
+        system="xero",
+        entity="bank_transactions",
+        payload=overpayment,
+        is_refused_twice=False,
+        bad={"BankAccount": {"Code": "093"}, "CurrencyCode": "GBP"},
+    ),
+    Case(
+        system="xero",
+        entity="prepayment_allocations",
+        payload=prepayment_allocation,
+        is_refused_twice=False,
+        bad={"Amount": Decimal("1000.00")},
+    ),
+    Case(
+        system="xero",
+        entity="overpayment_allocations",
+        payload=overpayment_allocation,
         is_refused_twice=False,
         bad={"Amount": Decimal("1000.00")},
     ),

@@ -5,6 +5,7 @@ give.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -143,21 +144,51 @@ def test_payment_is_removed_by_its_status_in_a_call_of_its_own():
     )
 
 
-def test_allocation_is_put_below_its_credit_note_one_call_at_a_time():
+@pytest.mark.parametrize(
+    ("entity", "name"),
+    [
+        ("allocations", "CreditNote"),
+        ("prepayment_allocations", "Prepayment"),
+        ("overpayment_allocations", "Overpayment"),
+    ],
+)
+def test_allocation_is_put_below_its_source_one_call_at_a_time(entity: str, name: str):
     payload = {
-        "CreditNote": {"CreditNoteID": "N"},
+        name: {f"{name}ID": "N"},
         "Invoice": {"InvoiceID": "I"},
         "Amount": Decimal(5),
         "Date": "2026-01-01",
     }
     one = outgoing(payload=payload)
 
-    call = XERO["allocations"].request("create", [one])
+    call = XERO[entity].request("create", [one])
+    removal = XERO[entity].request("remove", [replace(one, operation="remove", target_id="A")])
 
-    assert (call.method, call.path, call.serial_by) == ("PUT", "/CreditNotes/N/Allocations", "N")
+    assert (call.method, call.path, call.serial_by) == ("PUT", f"/{name}s/N/Allocations", "N")
     assert call.body == {
         "Allocations": [{"Invoice": {"InvoiceID": "I"}, "Amount": Decimal(5), "Date": "2026-01-01"}]
     }
+    assert (removal.method, removal.path) == ("DELETE", f"/{name}s/N/Allocations/A")
+
+
+def test_bank_transactions_are_put_many_at_once_and_removed_by_status():
+    payload = {"Type": "RECEIVE-PREPAYMENT", "Contact": {"ContactID": "C", "Name": "not sent"}}
+    one = outgoing(payload=payload | {"LineItems": [{"_line": "1", "UnitAmount": Decimal(5)}]})
+
+    call = XERO["bank_transactions"].request("create", [one])
+    removal = XERO["bank_transactions"].request("remove", [replace(one, operation="remove", target_id="B")])
+
+    assert (call.method, call.path) == ("PUT", "/BankTransactions")
+    assert call.body == {
+        "BankTransactions": [
+            {
+                "Type": "RECEIVE-PREPAYMENT",
+                "Contact": {"ContactID": "C"},
+                "LineItems": [{"UnitAmount": Decimal(5)}],
+            }
+        ]
+    }
+    assert removal.body == {"BankTransactions": [{"BankTransactionID": "B", "Status": "DELETED"}]}
 
 
 # --- answers
