@@ -91,5 +91,6 @@ POSTINGS: Mapping[str, Posts] = {
     "invoices": postings.document_postings(1),
     "credit_notes": postings.document_postings(-1),
     "payments": postings.payment_postings,
+    "bank_transactions": postings.transaction_postings,
 }
 """What each entity does to the accounts; allocations move nothing between accounts."""

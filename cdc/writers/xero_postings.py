@@ -41,10 +41,33 @@ def payment_postings(payload: Mapping[str, Any], setting: Setting) -> list[Posti
     """Money in on an invoice, money out on a credit note."""
     post = _poster(payload, setting)
     amount = as_number(payload.get("Amount")) or Decimal(0)
-    signed = -amount if "CreditNote" in payload else amount
+    signed = amount if "Invoice" in payload else -amount
     account = payload.get("Account")
     code = account.get("Code") if isinstance(account, Mapping) else None
     return [post(code or NO_ACCOUNT, "debit", signed), post(DEBTORS, "debit", -signed)]
+
+
+def transaction_postings(payload: Mapping[str, Any], setting: Setting) -> list[Posting]:
+    """Money in (RECEIVE…) or out (SPEND…) of a bank account; an overpayment stands on debtors whatever its line says."""
+    post = _poster(payload, setting)
+    kind = str(payload.get("Type") or "")
+    sign = -1 if kind.startswith("SPEND") else 1
+    bank = payload.get("BankAccount")
+    code = bank.get("Code") if isinstance(bank, Mapping) else None
+    found: list[Posting] = []
+    total = Decimal(0)
+    for line in payload.get("LineItems") or []:
+        net, tax = line_amounts(line, payload.get("LineAmountTypes") or "Inclusive")
+        total += net + tax
+        control = kind.endswith("OVERPAYMENT")
+        found.append(
+            post(DEBTORS, "debit", -sign * net)
+            if control
+            else post(line.get("AccountCode") or NO_ACCOUNT, "credit", sign * net)
+        )
+        if tax:
+            found.append(post(f"tax {line.get('TaxType') or ''}".strip(), "credit", sign * tax))
+    return [post(code or NO_ACCOUNT, "debit", sign * total), *found]
 
 
 def line_amounts(line: Mapping[str, Any], amount_types: object) -> tuple[Decimal, Decimal]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.postings import Posting, Setting, effect, posts_of
-from cdc.writers.xero_postings import document_postings, payment_postings
+from cdc.writers.xero_postings import document_postings, payment_postings, transaction_postings
 
 EUR = Setting(base_currency="GBP")
 
@@ -125,3 +125,28 @@ def test_debits_equal_credits_and_nothing_is_no_effect(
     )
     assert effect(old, old) == []
     assert effect([*old, *found], new) == []
+
+
+def test_deposit_debits_its_bank_and_credits_its_line_and_an_overpayment_debtors():
+    line = {"UnitAmount": Decimal("30.00"), "AccountCode": "832", "TaxType": "NONE"}
+    payload = {
+        "Type": "RECEIVE-PREPAYMENT",
+        "BankAccount": {"Code": "092"},
+        "LineAmountTypes": "NoTax",
+        "Date": "2026-01-05",
+        "LineItems": [line],
+    }
+
+    found = {
+        kind: [
+            (each.account, each.side, each.amount)
+            for each in transaction_postings(payload | {"Type": f"RECEIVE-{kind}"}, Setting())
+        ]
+        for kind in ("PREPAYMENT", "OVERPAYMENT")
+    }
+
+    bank = ("092", "debit", Decimal("30.00"))
+    assert found == {
+        "PREPAYMENT": [bank, ("832", "credit", Decimal("30.00"))],
+        "OVERPAYMENT": [bank, ("debtors", "debit", Decimal("-30.00"))],
+    }
