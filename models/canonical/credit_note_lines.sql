@@ -3,6 +3,24 @@ with billed_lines as not materialized (
         document_lines.*,
         order_lines.tax_code,
         order_lines.tax_percent,
+        coalesce(order_lines.line_kind, 'product') as line_kind,
+        {% for prefix in ['', 'base_'] -%}
+        round(
+            coalesce(
+                document_lines.{{ prefix }}weee_amount, order_lines.{{ prefix }}weee_unit_amount * document_lines.quantity
+            ),
+            2
+        ) as {{ prefix }}weee_line_amount,
+        round(
+            coalesce(
+                case when document_lines.{{ prefix }}weee_amount is not null then document_lines.{{ prefix }}weee_tax_amount end,
+                order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity
+            ),
+            2
+        ) as {{ prefix }}weee_line_tax_amount,
+        {% endfor -%}
+        order_lines.weee_tax_code,
+        order_lines.weee_tax_percent,
         order_lines._problems as order_line_problems
     from {{ ref('stg_magento__credit_memo_lines') }} as document_lines
     left join {{ ref('order_lines') }} as order_lines
@@ -10,7 +28,10 @@ with billed_lines as not materialized (
             document_lines.connection = order_lines.connection
             and document_lines.order_id = order_lines.order_id
             and document_lines.order_line_id = order_lines.order_line_id
-    where coalesce(order_lines.is_billed, true)
+    where
+        coalesce(order_lines.is_billed, true)
+        -- A memo of an adjustment alone lists every product, none of it sent back.
+        and (document_lines.quantity <> 0 or document_lines.row_total <> 0 or document_lines.tax_amount <> 0)
 ),
 
 line_totals as (
@@ -47,6 +68,13 @@ extras as (
         ) as base_shipping_net_amount,
         round(documents.shipping_tax_amount, 2) as shipping_tax_amount,
         round(documents.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
+        round(documents.gift_wrap_amount, 2) as gift_wrap_amount,
+        round(documents.base_gift_wrap_amount, 2) as base_gift_wrap_amount,
+        round(documents.gift_wrap_tax_amount, 2) as gift_wrap_tax_amount,
+        round(documents.base_gift_wrap_tax_amount, 2) as base_gift_wrap_tax_amount,
+        coalesce(orders.gift_wrap_tax_code, orders.shipping_tax_code) as gift_wrap_tax_code,
+        case when orders.gift_wrap_tax_code is null then orders.shipping_tax_percent else orders.gift_wrap_tax_percent end
+            as gift_wrap_tax_percent,
         orders.shipping_tax_code,
         orders.shipping_tax_percent,
         round(documents.adjustment, 2) as adjustment_amount,
@@ -67,7 +95,7 @@ select
     billed_lines.credit_memo_id as credit_note_id,
     billed_lines.order_id,
     billed_lines.order_line_id as line_id,
-    'product'::text as line_kind,
+    billed_lines.line_kind,
     billed_lines.line_number,
     billed_lines.product_id,
     billed_lines.sku,
@@ -98,6 +126,37 @@ from billed_lines
 
 union all
 
+-- A fixed product tax belongs to its product, but to another account and often to no tax.
+select
+    'magento'::text as system,
+    billed_lines.connection,
+    billed_lines.credit_memo_id as credit_note_id,
+    billed_lines.order_id,
+    billed_lines.order_line_id || '/weee' as line_id,
+    'weee'::text as line_kind,
+    50000 + billed_lines.line_number as line_number,
+    null::text as product_id,
+    null::text as sku,
+    'Fixed product tax: ' || coalesce(nullif(billed_lines.name, ''), billed_lines.sku, 'item') as description,
+    1::numeric as quantity,
+    billed_lines.weee_line_amount as price,
+    billed_lines.base_weee_line_amount as base_price,
+    0::numeric as discount_amount,
+    0::numeric as base_discount_amount,
+    billed_lines.weee_line_amount as net_amount,
+    billed_lines.base_weee_line_amount as base_net_amount,
+    coalesce(billed_lines.weee_line_tax_amount, 0) as tax_amount,
+    coalesce(billed_lines.base_weee_line_tax_amount, 0) as base_tax_amount,
+    case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_code end as tax_code,
+    case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_percent end as tax_percent,
+    null::text as account_code,
+    null::text as tax_type,
+    {{ problems([]) }} as _problems
+from billed_lines
+where billed_lines.weee_line_amount <> 0
+
+union all
+
 select
     'magento'::text as system,
     extras.connection,
@@ -108,7 +167,7 @@ select
     line.line_number,
     null::text as product_id,
     null::text as sku,
-    initcap(line.line_kind) as description,
+    initcap(replace(line.line_kind, '_', ' ')) as description,
     1::numeric as quantity,
     line.net_amount as price,
     line.base_net_amount as base_price,
@@ -135,6 +194,16 @@ cross join lateral (
         extras.base_shipping_tax_amount,
         extras.shipping_tax_code,
         extras.shipping_tax_percent
+    ),
+    (
+        'gift_wrap',
+        99999,
+        extras.gift_wrap_amount,
+        extras.base_gift_wrap_amount,
+        extras.gift_wrap_tax_amount,
+        extras.base_gift_wrap_tax_amount,
+        extras.gift_wrap_tax_code,
+        extras.gift_wrap_tax_percent
     ),
     ('adjustment', 100001, extras.adjustment_amount, extras.base_adjustment_amount, 0, 0, null, null)
 ) as line (line_kind, line_number, net_amount, base_net_amount, tax_amount, base_tax_amount, tax_code, tax_percent)

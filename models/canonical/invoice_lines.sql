@@ -3,6 +3,24 @@ with billed_lines as not materialized (
         document_lines.*,
         order_lines.tax_code,
         order_lines.tax_percent,
+        coalesce(order_lines.line_kind, 'product') as line_kind,
+        {% for prefix in ['', 'base_'] -%}
+        round(
+            coalesce(
+                document_lines.{{ prefix }}weee_amount, order_lines.{{ prefix }}weee_unit_amount * document_lines.quantity
+            ),
+            2
+        ) as {{ prefix }}weee_line_amount,
+        round(
+            coalesce(
+                case when document_lines.{{ prefix }}weee_amount is not null then document_lines.{{ prefix }}weee_tax_amount end,
+                order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity
+            ),
+            2
+        ) as {{ prefix }}weee_line_tax_amount,
+        {% endfor -%}
+        order_lines.weee_tax_code,
+        order_lines.weee_tax_percent,
         order_lines._problems as order_line_problems
     from {{ ref('stg_magento__invoice_lines') }} as document_lines
     left join {{ ref('order_lines') }} as order_lines
@@ -43,6 +61,13 @@ extras as (
         ) as base_shipping_net_amount,
         round(documents.shipping_tax_amount, 2) as shipping_tax_amount,
         round(documents.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
+        round(documents.gift_wrap_amount, 2) as gift_wrap_amount,
+        round(documents.base_gift_wrap_amount, 2) as base_gift_wrap_amount,
+        round(documents.gift_wrap_tax_amount, 2) as gift_wrap_tax_amount,
+        round(documents.base_gift_wrap_tax_amount, 2) as base_gift_wrap_tax_amount,
+        coalesce(orders.gift_wrap_tax_code, orders.shipping_tax_code) as gift_wrap_tax_code,
+        case when orders.gift_wrap_tax_code is null then orders.shipping_tax_percent else orders.gift_wrap_tax_percent end
+            as gift_wrap_tax_percent,
         orders.shipping_tax_code,
         orders.shipping_tax_percent
     from {{ ref('stg_magento__invoices') }} as documents
@@ -58,10 +83,10 @@ extras as (
 select
     'magento'::text as system,
     billed_lines.connection,
-    billed_lines.invoice_id as invoice_id,
+    billed_lines.invoice_id,
     billed_lines.order_id,
     billed_lines.order_line_id as line_id,
-    'product'::text as line_kind,
+    billed_lines.line_kind,
     billed_lines.line_number,
     billed_lines.product_id,
     billed_lines.sku,
@@ -92,33 +117,87 @@ from billed_lines
 
 union all
 
+-- A fixed product tax belongs to its product, but to another account and often to no tax.
+select
+    'magento'::text as system,
+    billed_lines.connection,
+    billed_lines.invoice_id,
+    billed_lines.order_id,
+    billed_lines.order_line_id || '/weee' as line_id,
+    'weee'::text as line_kind,
+    50000 + billed_lines.line_number as line_number,
+    null::text as product_id,
+    null::text as sku,
+    'Fixed product tax: ' || coalesce(nullif(billed_lines.name, ''), billed_lines.sku, 'item') as description,
+    1::numeric as quantity,
+    billed_lines.weee_line_amount as price,
+    billed_lines.base_weee_line_amount as base_price,
+    0::numeric as discount_amount,
+    0::numeric as base_discount_amount,
+    billed_lines.weee_line_amount as net_amount,
+    billed_lines.base_weee_line_amount as base_net_amount,
+    coalesce(billed_lines.weee_line_tax_amount, 0) as tax_amount,
+    coalesce(billed_lines.base_weee_line_tax_amount, 0) as base_tax_amount,
+    case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_code end as tax_code,
+    case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_percent end as tax_percent,
+    null::text as account_code,
+    null::text as tax_type,
+    {{ problems([]) }} as _problems
+from billed_lines
+where billed_lines.weee_line_amount <> 0
+
+union all
+
 select
     'magento'::text as system,
     extras.connection,
-    extras.invoice_id as invoice_id,
+    extras.invoice_id,
     extras.order_id,
-    'shipping'::text as line_id,
-    'shipping'::text as line_kind,
-    100000 as line_number,
+    line.line_kind as line_id,
+    line.line_kind,
+    line.line_number,
     null::text as product_id,
     null::text as sku,
-    'Shipping'::text as description,
+    initcap(replace(line.line_kind, '_', ' ')) as description,
     1::numeric as quantity,
-    extras.shipping_net_amount as price,
-    extras.base_shipping_net_amount as base_price,
+    line.net_amount as price,
+    line.base_net_amount as base_price,
     0::numeric as discount_amount,
     0::numeric as base_discount_amount,
-    extras.shipping_net_amount as net_amount,
-    extras.base_shipping_net_amount as base_net_amount,
-    extras.shipping_tax_amount as tax_amount,
-    extras.base_shipping_tax_amount as base_tax_amount,
-    extras.shipping_tax_code as tax_code,
-    extras.shipping_tax_percent as tax_percent,
+    line.net_amount,
+    line.base_net_amount,
+    line.tax_amount,
+    line.base_tax_amount,
+    line.tax_code,
+    line.tax_percent,
     null::text as account_code,
     null::text as tax_type,
     {{ problems([]) }} as _problems
 from extras
-where extras.shipping_net_amount <> 0 or extras.shipping_tax_amount <> 0
+cross join lateral (
+    values
+    (
+        'shipping',
+        100000,
+        extras.shipping_net_amount,
+        extras.base_shipping_net_amount,
+        extras.shipping_tax_amount,
+        extras.base_shipping_tax_amount,
+        extras.shipping_tax_code,
+        extras.shipping_tax_percent
+    ),
+    (
+        'gift_wrap',
+        99999,
+        extras.gift_wrap_amount,
+        extras.base_gift_wrap_amount,
+        extras.gift_wrap_tax_amount,
+        extras.base_gift_wrap_tax_amount,
+        extras.gift_wrap_tax_code,
+        extras.gift_wrap_tax_percent
+    )
+) as line (line_kind, line_number, net_amount, base_net_amount, tax_amount, base_tax_amount, tax_code, tax_percent)
+where line.net_amount <> 0 or line.tax_amount <> 0
 
 union all
 

@@ -28,6 +28,7 @@ select
     families.product_type,
     families.sku,
     families.name,
+    case families.product_type when 'giftcard' then 'gift_card' else 'product' end as line_kind,
     coalesce(families.is_virtual, false) as is_virtual,
     -- A configurable carries its money on the parent; a bundle on the children when they have any (dynamic price), else on
     -- the parent (fixed price). Counting both would double it.
@@ -45,12 +46,20 @@ select
     families.base_price,
     round(families.discount_amount - families.discount_tax_compensation_amount, 2) as discount_amount,
     round(families.base_discount_amount - families.base_discount_tax_compensation_amount, 2) as base_discount_amount,
-    -- Not row_total: three versions of Magento rewrite it in three ways.
-    round(families.gross_amount - families.tax_amount, 2) as net_amount,
-    round(families.base_gross_amount - families.base_tax_amount, 2) as base_net_amount,
+    -- Not row_total: three versions of Magento rewrite it in three ways. Fixed product taxes are in it.
+    round(families.gross_amount - families.tax_amount - coalesce(families.weee_amount, 0), 2) as net_amount,
+    round(families.base_gross_amount - families.base_tax_amount - coalesce(families.base_weee_amount, 0), 2)
+        as base_net_amount,
     round(families.tax_amount, 2) as tax_amount,
     round(families.base_tax_amount, 2) as base_tax_amount,
     families.tax_code,
     families.tax_percent,
+    families.weee_unit_amount,
+    families.base_weee_unit_amount,
+    families.weee_unit_tax_amount,
+    families.base_weee_unit_tax_amount,
+    coalesce(families.weee_tax_code, families.tax_code) as weee_tax_code,
+    case when families.weee_tax_code is null then families.tax_percent else families.weee_tax_percent end
+        as weee_tax_percent,
     families._problems
 from families

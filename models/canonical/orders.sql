@@ -44,7 +44,18 @@ select
     round(orders.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
     orders.shipping_tax_code,
     orders.shipping_tax_percent,
+    round(orders.gift_wrap_amount, 2) as gift_wrap_amount,
+    round(orders.base_gift_wrap_amount, 2) as base_gift_wrap_amount,
+    round(orders.gift_wrap_tax_amount, 2) as gift_wrap_tax_amount,
+    round(orders.base_gift_wrap_tax_amount, 2) as base_gift_wrap_tax_amount,
+    coalesce(orders.gift_wrap_tax_code, orders.shipping_tax_code) as gift_wrap_tax_code,
+    case when orders.gift_wrap_tax_code is null then orders.shipping_tax_percent else orders.gift_wrap_tax_percent end
+        as gift_wrap_tax_percent,
     orders.replaced_by_order_id,
+    orders.replaced_by_order_number,
+    orders.replaces_order_id,
+    orders.replaces_order_number,
+    orders.customer_group_id,
     orders.ordered_at,
     {{ business_date('orders.ordered_at', 'store_configs.time_zone') }} as order_date,
     orders._problems

@@ -24,18 +24,29 @@ select
     and mapped.quantity = round(mapped.quantity, 4)
     and mapped.discount_amount >= 0
     and round(round(mapped.price, 4) * mapped.quantity - mapped.discount_amount, 2) = mapped.net_amount as is_exact,
+    -- Stacked rates may be compound, and then their sum is not the rate: the amount decides.
     {{ problems([
         'mapped._problems',
         "case when mapped.tax_type is null then "
         ~ problem("'TaxType'", "mapped.tax_code || ' ' || trim_scale(mapped.tax_percent)",
                   "'No tax type is set for the tax code ' || mapped.tax_code || ' at ' || trim_scale(mapped.tax_percent) || ' % (' || mapped.tax_zone || ', business ' || mapped.is_business || ')'",
-                  "'Add to taxes.csv: ' || concat_ws(',', mapped.connection, mapped.tax_code, trim_scale(mapped.tax_percent), mapped.tax_zone, mapped.is_business, '*', '<TaxType>', '', '')",
+                  "'Add to taxes.csv: ' || concat_ws(',', mapped.connection, mapped.tax_code, trim_scale(mapped.tax_percent), mapped.tax_zone, mapped.is_business, case when mapped.line_kind in ('product', 'shipping') then '*' else mapped.line_kind end, '<TaxType>', '', '', '', '')",
                   "'accountant'", "'lookup taxes: ' || mapped.tax_code || ' ' || trim_scale(mapped.tax_percent)") ~ " end",
         "case when ledger_tax.has_rates and mapped.tax_type is not null and not coalesce(ledger_tax.has_rate, false) then "
         ~ problem("'TaxType'", "mapped.tax_type",
                   "'The tax type ' || mapped.tax_type || ' is not active in Xero'",
                   "'Correct tax_type in taxes.csv, or make the tax rate in Xero'",
                   "'accountant'", "'tax type not in Xero'") ~ " end",
+        "case when ledger_tax.percent <> mapped.tax_percent and (mapped.tax_code not like '%+%' or abs(mapped.tax_amount - mapped.net_amount * ledger_tax.percent / 100) > 0.05) then "
+        ~ problem("'TaxType'", "mapped.tax_type",
+                  "'The tax type ' || mapped.tax_type || ' is ' || trim_scale(ledger_tax.percent) || ' % in Xero, but the shop charged ' || trim_scale(mapped.tax_percent) || ' % (' || mapped.tax_code || ')'",
+                  "'Give ' || mapped.tax_code || ' at ' || trim_scale(mapped.tax_percent) || ' % a tax type of that rate in taxes.csv; make the rate in Xero when there is none (several rates of one line: one rate with a component each)'",
+                  "'accountant'", "'tax type of another rate'") ~ " end",
+        "case when ledger.account_class <> all(string_to_array(nullif(ledger_tax.account_classes, ''), ' ')) then "
+        ~ problem("'TaxType'", "mapped.tax_type",
+                  "'The tax type ' || mapped.tax_type || ' may not be used with the account ' || mapped.account_code || ', which is of the class ' || ledger.account_class",
+                  "'Choose another tax type for the line kind ' || mapped.line_kind || ' in taxes.csv, or another account'",
+                  "'accountant'", "'tax type not for the account'") ~ " end",
         "case when mapped.account_code is null and mapped.line_kind = 'product' then "
         ~ problem("'AccountCode'", "mapped.category_names",
                   "case when mapped.category_names is null then 'The product ' || coalesce(mapped.sku, '?') || ' is in no category, so no account can be chosen' else 'No account is set for the category ' || mapped.category_names || ' of ' || coalesce(mapped.sku, '?') end",
@@ -73,7 +84,9 @@ from (
         end as account_code,
         category.category_names,
         category.account_count,
-        item.product_id is not null as has_item
+        coalesce(
+            product.product_type <> 'configurable' and length(chosen.sku) <= 30 and chosen.line_kind = 'product', false
+        ) as has_item
     from (
         select
             documents.connection,
@@ -86,6 +99,7 @@ from (
             documents.tax_zone,
             documents.ship_to_country_code,
             documents.is_business,
+            documents.customer_group_id,
             documents.tracking,
             documents.rounding_account_code,
             lines.line_id,
@@ -99,9 +113,13 @@ from (
             case documents.document_currency when 'base' then lines.base_{{ amount }} else lines.{{ amount }} end
                 as {{ amount }},
             {% endfor -%}
-            -- A line without tax has no code, whatever percent stands on it.
-            coalesce(lines.tax_code, 'none') as tax_code,
-            case when lines.tax_code is null then 0 else lines.tax_percent end as tax_percent,
+            -- A line without tax has no code, whatever percent stands on it. Tax without a code is never taken for none.
+            coalesce(lines.tax_code, case when lines.tax_amount <> 0 then 'unknown' else 'none' end) as tax_code,
+            case
+                when lines.tax_code is not null then lines.tax_percent
+                when lines.tax_amount <> 0 then round(100 * lines.tax_amount / nullif(lines.net_amount, 0), 2)
+                else 0
+            end as tax_percent,
             lines._problems
         from {{ ref('int_documents_checked') }} as documents
         cross join lateral (
@@ -145,6 +163,25 @@ from (
         ) as lines
     ) as chosen
     left join lateral (
+        select customer_groups.code
+        from {{ ref('stg_magento__customer_groups') }} as customer_groups
+        where
+            customer_groups.connection = chosen.connection
+            and customer_groups.customer_group_id = chosen.customer_group_id
+        limit 1
+    ) as customer_group on true
+    left join lateral (
+        select
+            products.product_type,
+            tax_classes.name as tax_class
+        from {{ ref('stg_magento__products') }} as products
+        left join {{ ref('stg_magento__tax_classes') }} as tax_classes
+            on products.connection = tax_classes.connection and products.tax_class_id = tax_classes.tax_class_id
+        where products.connection = chosen.connection and products.sku = chosen.sku
+        order by products.product_type = 'configurable', products.product_id
+        limit 1
+    ) as product on chosen.line_kind in ('product', 'gift_card')
+    left join lateral (
         select taxes.tax_type
         from {{ ref('taxes') }} as taxes
         where
@@ -157,9 +194,13 @@ from (
             )
             and {{ fits('taxes.business', 'chosen.is_business') }}
             and {{ fits('taxes.line_kind', 'chosen.line_kind') }}
+            and {{ fits('taxes.customer_group', 'customer_group.code') }}
+            and {{ fits('taxes.product_class', 'product.tax_class') }}
             and {{ in_force('taxes', 'chosen.document_date') }}
         order by
-            8 * {{ names('taxes.line_kind') }}
+            32 * {{ names('taxes.customer_group') }}
+            + 16 * {{ names('taxes.product_class') }}
+            + 8 * {{ names('taxes.line_kind') }}
             + case when lower(taxes.zone) = lower(chosen.tax_zone) then 2 else 4 * {{ names('taxes.zone') }} end
             + {{ names('taxes.business') }} desc,
             taxes.valid_from desc nulls last,
@@ -197,17 +238,6 @@ from (
             ) as valid
         ) as candidates
     ) as category on chosen.line_kind = 'product'
-    left join lateral (
-        select products.product_id
-        from {{ ref('stg_magento__products') }} as products
-        where
-            products.connection = chosen.connection
-            and products.sku = chosen.sku
-            and products.product_type <> 'configurable'
-            and length(products.sku) <= 30
-        order by products.product_id
-        limit 1
-    ) as item on chosen.line_kind = 'product'
 ) as mapped
 cross join lateral (
     select
@@ -220,7 +250,12 @@ cross join lateral (
             select bool_or(ledger_accounts.is_active)
             from {{ ref('accounts') }} as ledger_accounts
             where ledger_accounts.connection = mapped.to_connection and ledger_accounts.code = mapped.account_code
-        ) as is_active
+        ) as is_active,
+        (
+            select max(ledger_accounts.account_class)
+            from {{ ref('accounts') }} as ledger_accounts
+            where ledger_accounts.connection = mapped.to_connection and ledger_accounts.code = mapped.account_code
+        ) as account_class
     offset 0
 ) as ledger
 cross join lateral (
@@ -230,13 +265,19 @@ cross join lateral (
             from {{ ref('tax_rates') }} as ledger_tax_rates
             where ledger_tax_rates.connection = mapped.to_connection and ledger_tax_rates.system = 'xero'
         ) as has_rates,
-        (
-            select bool_or(ledger_tax_rates.is_active)
-            from {{ ref('tax_rates') }} as ledger_tax_rates
-            where
-                ledger_tax_rates.connection = mapped.to_connection
-                and ledger_tax_rates.system = 'xero'
-                and ledger_tax_rates.code = mapped.tax_type
-        ) as has_rate
+        known.is_active as has_rate,
+        known.percent,
+        known.account_classes
+    from (
+        select
+            bool_or(ledger_tax_rates.is_active) as is_active,
+            max(ledger_tax_rates.percent) as percent,
+            max(ledger_tax_rates.account_classes) as account_classes
+        from {{ ref('tax_rates') }} as ledger_tax_rates
+        where
+            ledger_tax_rates.connection = mapped.to_connection
+            and ledger_tax_rates.system = 'xero'
+            and ledger_tax_rates.code = mapped.tax_type
+    ) as known
     offset 0
 ) as ledger_tax

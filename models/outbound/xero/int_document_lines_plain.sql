@@ -34,7 +34,7 @@ select
     true as is_draft,
     null::text as document_id,
     order_lines.order_line_id as line_id,
-    'product'::text as line_kind,
+    order_lines.line_kind,
     order_lines.line_number,
     order_lines.product_id,
     order_lines.sku,
@@ -57,33 +57,89 @@ where order_lines.left_quantity > 0
 union all
 
 select
+    order_lines.connection,
+    order_lines.order_id,
+    'invoice'::text as document,
+    true as is_draft,
+    null::text as document_id,
+    order_lines.order_line_id || '/weee' as line_id,
+    'weee'::text as line_kind,
+    50000 + order_lines.line_number as line_number,
+    null::text as product_id,
+    null::text as sku,
+    'Fixed product tax: ' || coalesce(nullif(order_lines.name, ''), order_lines.sku, 'item') as description,
+    1::numeric as quantity,
+    order_lines.left_weee_amount as price,
+    order_lines.left_base_weee_amount as base_price,
+    0::numeric as discount_amount,
+    0::numeric as base_discount_amount,
+    order_lines.left_weee_amount as net_amount,
+    order_lines.left_base_weee_amount as base_net_amount,
+    order_lines.left_weee_tax_amount as tax_amount,
+    order_lines.left_base_weee_tax_amount as base_tax_amount,
+    case when order_lines.left_weee_tax_amount <> 0 then order_lines.weee_tax_code end as tax_code,
+    case when order_lines.left_weee_tax_amount <> 0 then order_lines.weee_tax_percent end as tax_percent,
+    {{ problems([]) }} as _problems
+from {{ ref('int_order_lines_left') }} as order_lines
+where order_lines.left_weee_amount <> 0
+
+union all
+
+select
     orders.connection,
     orders.order_id,
     'invoice'::text as document,
     true as is_draft,
     null::text as document_id,
-    'shipping'::text as line_id,
-    'shipping'::text as line_kind,
-    100000 as line_number,
+    extra.line_kind as line_id,
+    extra.line_kind,
+    extra.line_number,
     null::text as product_id,
     null::text as sku,
-    'Shipping'::text as description,
+    extra.description,
     1::numeric as quantity,
-    orders.shipping_amount as price,
-    orders.base_shipping_amount as base_price,
+    extra.net_amount as price,
+    extra.base_net_amount as base_price,
     0::numeric as discount_amount,
     0::numeric as base_discount_amount,
-    orders.shipping_amount as net_amount,
-    orders.base_shipping_amount as base_net_amount,
-    orders.shipping_tax_amount as tax_amount,
-    orders.base_shipping_tax_amount as base_tax_amount,
-    orders.shipping_tax_code as tax_code,
-    orders.shipping_tax_percent as tax_percent,
+    extra.net_amount,
+    extra.base_net_amount,
+    extra.tax_amount,
+    extra.base_tax_amount,
+    extra.tax_code,
+    extra.tax_percent,
     {{ problems([]) }} as _problems
 from {{ ref('orders') }} as orders
+cross join lateral (
+    values
+    (
+        'shipping',
+        100000,
+        'Shipping',
+        orders.shipping_amount,
+        orders.base_shipping_amount,
+        orders.shipping_tax_amount,
+        orders.base_shipping_tax_amount,
+        orders.shipping_tax_code,
+        orders.shipping_tax_percent
+    ),
+    (
+        'gift_wrap',
+        99999,
+        'Gift Wrap',
+        orders.gift_wrap_amount,
+        orders.base_gift_wrap_amount,
+        orders.gift_wrap_tax_amount,
+        orders.base_gift_wrap_tax_amount,
+        orders.gift_wrap_tax_code,
+        orders.gift_wrap_tax_percent
+    )
+) as extra (
+    line_kind, line_number, description, net_amount, base_net_amount, tax_amount, base_tax_amount, tax_code, tax_percent
+)
 where
-    (orders.shipping_amount <> 0 or orders.shipping_tax_amount <> 0)
-    -- The first invoice carries all shipping.
+    (extra.net_amount <> 0 or extra.tax_amount <> 0)
+    -- The first invoice carries all shipping and wrapping.
     and not exists (
         select 1
         from {{ ref('stg_magento__invoices') }} as earlier

@@ -44,6 +44,10 @@ from (
         orders.tax_zone,
         orders.ship_to_country_code,
         orders.is_business,
+        orders.customer_group_id,
+        orders.replaced_by_order_number,
+        orders.replaces_order_id,
+        orders.replaces_order_number,
         orders.tracking,
         orders.contact_key,
         orders.payment_method,
@@ -142,11 +146,19 @@ from (
                 orders.base_currency_code,
                 orders.base_to_order_rate as currency_rate,
                 left_to_invoice.left_amount
-                + case when invoiced.live_count = 0 then orders.shipping_amount + orders.shipping_tax_amount else 0 end
-                    as total_amount,
+                + case
+                    when invoiced.live_count = 0
+                        then
+                            orders.shipping_amount + orders.shipping_tax_amount
+                            + coalesce(orders.gift_wrap_gross_amount, 0)
+                    else 0
+                end as total_amount,
                 left_to_invoice.left_base_amount
                 + case
-                    when invoiced.live_count = 0 then orders.base_shipping_amount + orders.base_shipping_tax_amount
+                    when invoiced.live_count = 0
+                        then
+                            orders.base_shipping_amount + orders.base_shipping_tax_amount
+                            + coalesce(orders.base_gift_wrap_gross_amount, 0)
                     else 0
                 end as base_total_amount,
                 {{ problems([]) }} as _problems
@@ -154,8 +166,14 @@ from (
                 select
                     sum(order_lines.left_quantity) as left_quantity,
                     sum(order_lines.cancelled_quantity) as cancelled_quantity,
-                    sum(order_lines.left_net_amount + order_lines.left_tax_amount) as left_amount,
-                    sum(order_lines.left_base_net_amount + order_lines.left_base_tax_amount) as left_base_amount
+                    sum(
+                        order_lines.left_net_amount + order_lines.left_tax_amount
+                        + coalesce(order_lines.left_weee_amount + order_lines.left_weee_tax_amount, 0)
+                    ) as left_amount,
+                    sum(
+                        order_lines.left_base_net_amount + order_lines.left_base_tax_amount
+                        + coalesce(order_lines.left_base_weee_amount + order_lines.left_base_weee_tax_amount, 0)
+                    ) as left_base_amount
                 from {{ ref('int_order_lines_left') }} as order_lines
                 where order_lines.connection = driver.connection and order_lines.order_id = driver.order_id
             ) as left_to_invoice

@@ -6,6 +6,7 @@ select
     quantities.product_id,
     quantities.sku,
     quantities.name,
+    quantities.line_kind,
     greatest(quantities.left_quantity, 0) as left_quantity,
     quantities.cancelled_quantity,
     quantities.is_untouched,
@@ -21,6 +22,12 @@ select
     {% endfor -%}
     quantities.tax_code,
     quantities.tax_percent,
+    {% for amount in ['weee', 'base_weee', 'weee_tax', 'base_weee_tax'] -%}
+    round(quantities.{{ amount | replace('weee', 'weee_unit') }}_amount * greatest(quantities.left_quantity, 0), 2)
+        as left_{{ amount }}_amount,
+    {% endfor -%}
+    quantities.weee_tax_code,
+    quantities.weee_tax_percent,
     quantities._problems
 from (
     select
@@ -31,6 +38,7 @@ from (
         order_lines.product_id,
         order_lines.sku,
         order_lines.name,
+        order_lines.line_kind,
         order_lines.cancelled_quantity,
         order_lines.price,
         order_lines.base_price,
@@ -38,6 +46,11 @@ from (
         order_lines.base_discount_amount,
         order_lines.tax_code,
         order_lines.tax_percent,
+        {% for amount in ['weee_unit', 'base_weee_unit', 'weee_unit_tax', 'base_weee_unit_tax'] -%}
+        coalesce(order_lines.{{ amount }}_amount, 0) as {{ amount }}_amount,
+        {% endfor -%}
+        order_lines.weee_tax_code,
+        order_lines.weee_tax_percent,
         order_lines._problems,
         order_lines.open_quantity,
         order_lines.open_quantity - order_lines.cancelled_quantity as left_quantity,
@@ -69,7 +82,7 @@ from (
                 invoice_lines.system = 'magento'
                 and invoice_lines.connection = driver.connection
                 and invoice_lines.order_id = driver.order_id
-                and invoice_lines.line_kind = 'product'
+                and invoice_lines.line_kind in ('product', 'gift_card')
                 and invoices.system = 'magento'
                 and invoices.connection = driver.connection
                 and invoices.order_id = driver.order_id

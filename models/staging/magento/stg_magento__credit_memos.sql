@@ -31,7 +31,7 @@ select
     {{ number_or_zero('record.base_adjustment') }} as base_adjustment,
     {{ number('record.grand_total') }} as grand_total,
     {{ number('record.base_grand_total') }} as base_grand_total,
-    {{ utc('record.created_at') }} as credited_at,
+    {{ gift_wrap_columns() }}    {{ utc('record.created_at') }} as credited_at,
     {{ problems([
         bad_numbers('record', [
             'subtotal', 'base_subtotal', 'discount_amount', 'base_discount_amount',
@@ -41,6 +41,7 @@ select
             'base_to_order_rate',
         ]),
         bad_whole_numbers('record', ['state']),
+        bad_numbers('wrapping', gift_wrap_fields()),
         bad_time('created_at', 'record.created_at', utc('record.created_at')),
         bad_list('items', 'record.items'),
     ]) }} as _problems
@@ -72,3 +73,4 @@ cross join lateral jsonb_to_record(source.payload) as record (
     created_at text,
     items jsonb
 )
+cross join {{ gift_wrap_record('source.payload') }}

@@ -18,11 +18,17 @@ select
     {{ number_or_zero('record.base_row_total') }} as base_row_total,
     {{ number_or_zero('record.tax_amount') }} as tax_amount,
     {{ number_or_zero('record.base_tax_amount') }} as base_tax_amount,
+    -- Null: the document does not say, its order does.
+    {{ number('record.weee_tax_applied_row_amount') }} as weee_amount,
+    {{ number('record.base_weee_tax_applied_row_amnt') }} as base_weee_amount,
+    weee.tax_amount as weee_tax_amount,
+    weee.base_tax_amount as base_weee_tax_amount,
     {{ problems([
         bad_numbers('record', [
             'qty', 'price', 'base_price', 'discount_amount', 'base_discount_amount',
             'discount_tax_compensation_amount', 'base_discount_tax_compensation_amount', 'row_total',
-            'base_row_total', 'tax_amount', 'base_tax_amount',
+            'base_row_total', 'tax_amount', 'base_tax_amount', 'weee_tax_applied_row_amount',
+            'base_weee_tax_applied_row_amnt',
         ]),
         bad_whole_numbers('record', ['order_item_id', 'product_id']),
     ]) }} as _problems
@@ -44,5 +50,9 @@ cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (
     row_total text,
     base_row_total text,
     tax_amount text,
-    base_tax_amount text
+    base_tax_amount text,
+    weee_tax_applied text,
+    weee_tax_applied_row_amount text,
+    base_weee_tax_applied_row_amnt text
 )
+cross join lateral {{ weee_taxes('record.weee_tax_applied') }} as weee

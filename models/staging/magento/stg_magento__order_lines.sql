@@ -26,12 +26,23 @@ select
     {{ number_or_zero('record.base_tax_amount') }} as base_tax_amount,
     taxes.tax_code,
     taxes.tax_percent,
+    {{ number_or_zero('record.weee_tax_applied_amount') }} as weee_unit_amount,
+    {{ number_or_zero('record.base_weee_tax_applied_amount') }} as base_weee_unit_amount,
+    {{ number_or_zero('record.weee_tax_applied_row_amount') }} as weee_amount,
+    {{ number_or_zero('record.base_weee_tax_applied_row_amnt') }} as base_weee_amount,
+    coalesce(weee.unit_tax_amount, 0) as weee_unit_tax_amount,
+    coalesce(weee.base_unit_tax_amount, 0) as base_weee_unit_tax_amount,
+    coalesce(weee.tax_amount, 0) as weee_tax_amount,
+    coalesce(weee.base_tax_amount, 0) as base_weee_tax_amount,
+    taxes.weee_tax_code,
+    taxes.weee_tax_percent,
     {{ problems([
         bad_numbers('record', [
             'qty_ordered', 'qty_invoiced', 'qty_shipped', 'qty_refunded', 'qty_canceled', 'price', 'base_price',
             'discount_amount', 'base_discount_amount', 'discount_tax_compensation_amount',
             'base_discount_tax_compensation_amount', 'row_total_incl_tax', 'base_row_total_incl_tax', 'tax_amount',
-            'base_tax_amount',
+            'base_tax_amount', 'weee_tax_applied_amount', 'base_weee_tax_applied_amount', 'weee_tax_applied_row_amount',
+            'base_weee_tax_applied_row_amnt',
         ]),
         bad_whole_numbers('record', ['item_id', 'parent_item_id', 'product_id']),
     ]) }} as _problems
@@ -60,16 +71,30 @@ cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (
     row_total_incl_tax text,
     base_row_total_incl_tax text,
     tax_amount text,
-    base_tax_amount text
+    base_tax_amount text,
+    weee_tax_applied text,
+    weee_tax_applied_amount text,
+    base_weee_tax_applied_amount text,
+    weee_tax_applied_row_amount text,
+    base_weee_tax_applied_row_amnt text
 )
+cross join lateral {{ weee_taxes('record.weee_tax_applied') }} as weee
 cross join lateral (
     select
-        string_agg(applied.tax ->> 'code', '+' order by applied.tax ->> 'code') as tax_code,
-        sum({{ number("(applied.tax ->> 'percent')") }}) as tax_percent
+        string_agg(applied.tax ->> 'code', '+' order by applied.tax ->> 'code')
+            filter (where entry.tax_of ->> 'type' = 'product') as tax_code,
+        sum({{ number("(applied.tax ->> 'percent')") }})
+            filter (where entry.tax_of ->> 'type' = 'product') as tax_percent,
+        string_agg(applied.tax ->> 'code', '+' order by applied.tax ->> 'code')
+            filter (where entry.tax_of ->> 'type' = 'weee') as weee_tax_code,
+        sum({{ number("(applied.tax ->> 'percent')") }})
+            filter (where entry.tax_of ->> 'type' = 'weee') as weee_tax_percent
     from
         jsonb_array_elements(
             {{ list_of("(header.extension_attributes -> 'item_applied_taxes')") }}
         ) as entry (tax_of)
     cross join lateral jsonb_array_elements({{ list_of("(entry.tax_of -> 'applied_taxes')") }}) as applied (tax)
-    where entry.tax_of ->> 'type' = 'product' and entry.tax_of ->> 'item_id' = record.item_id
+    where
+        (entry.tax_of ->> 'type' = 'product' and entry.tax_of ->> 'item_id' = record.item_id)
+        or (entry.tax_of ->> 'type' = 'weee' and entry.tax_of ->> 'associated_item_id' = record.item_id)
 ) as taxes

@@ -47,9 +47,15 @@ select
     {{ number_or_zero('record.base_tax_amount') }} as base_tax_amount,
     {{ number('record.grand_total') }} as grand_total,
     {{ number('record.base_grand_total') }} as base_grand_total,
-    shipping_tax.tax_code as shipping_tax_code,
+    {{ gift_wrap_columns() }}    shipping_tax.tax_code as shipping_tax_code,
     shipping_tax.tax_percent as shipping_tax_percent,
-    record.relation_child_id as replaced_by_order_id,
+    shipping_tax.gift_wrap_tax_code,
+    shipping_tax.gift_wrap_tax_percent,
+    nullif(record.relation_child_id, '') as replaced_by_order_id,
+    nullif(record.relation_child_real_id, '') as replaced_by_order_number,
+    nullif(record.relation_parent_id, '') as replaces_order_id,
+    nullif(record.relation_parent_real_id, '') as replaces_order_number,
+    record.customer_group_id,
     {{ utc('record.created_at') }} as ordered_at,
     {{ problems([
         bad_numbers('record', [
@@ -59,6 +65,7 @@ select
             'shipping_discount_tax_compensation_amount', 'base_shipping_discount_tax_compensation_amnt',
             'tax_amount', 'base_tax_amount', 'grand_total', 'base_grand_total',
         ]),
+        bad_numbers('wrapping', gift_wrap_fields()),
         bad_time('created_at', 'record.created_at', utc('record.created_at')),
         bad_list('items', 'record.items'),
     ]) }} as _problems
@@ -90,12 +97,17 @@ cross join lateral jsonb_to_record(source.payload) as record (
     grand_total text,
     base_grand_total text,
     relation_child_id text,
+    relation_child_real_id text,
+    relation_parent_id text,
+    relation_parent_real_id text,
+    customer_group_id text,
     created_at text,
     payment jsonb,
     billing_address jsonb,
     extension_attributes jsonb,
     items jsonb
 )
+cross join {{ gift_wrap_record('source.payload') }}
 cross join lateral jsonb_to_record({{ object_of('record.payment') }}) as payment (method text)
 cross join lateral jsonb_to_record({{ object_of('record.billing_address') }}) as billing (
     firstname text,
@@ -114,12 +126,21 @@ cross join lateral jsonb_to_record(
 ) as shipping (country_id text)
 cross join lateral (
     select
-        string_agg(applied.tax ->> 'code', '+' order by applied.tax ->> 'code') as tax_code,
-        sum({{ number("(applied.tax ->> 'percent')") }}) as tax_percent
-    from
-        jsonb_array_elements(
-            {{ list_of("(record.extension_attributes -> 'item_applied_taxes')") }}
-        ) as entry (tax_of)
-    cross join lateral jsonb_array_elements({{ list_of("(entry.tax_of -> 'applied_taxes')") }}) as applied (tax)
-    where entry.tax_of ->> 'type' = 'shipping'
+        string_agg(applied.code, '+' order by applied.code) filter (where applied.is_shipping) as tax_code,
+        sum(applied.percent) filter (where applied.is_shipping) as tax_percent,
+        string_agg(applied.code, '+' order by applied.code) filter (where not applied.is_shipping) as gift_wrap_tax_code,
+        sum(applied.percent) filter (where not applied.is_shipping) as gift_wrap_tax_percent
+    from (
+        -- The order, its items and the card may each be wrapped: their rate counts once.
+        select distinct
+            entry.tax_of ->> 'type' = 'shipping' as is_shipping,
+            tax.applied ->> 'code' as code,
+            {{ number("(tax.applied ->> 'percent')") }} as percent
+        from
+            jsonb_array_elements(
+                {{ list_of("(record.extension_attributes -> 'item_applied_taxes')") }}
+            ) as entry (tax_of)
+        cross join lateral jsonb_array_elements({{ list_of("(entry.tax_of -> 'applied_taxes')") }}) as tax (applied)
+        where entry.tax_of ->> 'type' in ('shipping', 'quote_gw', 'items_gw', 'item_gw', 'printed_card_gw')
+    ) as applied
 ) as shipping_tax

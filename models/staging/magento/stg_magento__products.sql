@@ -11,6 +11,7 @@ select
     record.status = '1' as is_enabled,
     extension_attributes.category_links,
     record.custom_attributes,
+    tax_class.tax_class_id,
     {{ utc('record.created_at') }} as created_at,
     {{ problems([
         bad_numbers('record', [
@@ -30,3 +31,9 @@ cross join lateral jsonb_to_record(source.payload) as record (
 cross join lateral jsonb_to_record({{ object_of('record.extension_attributes') }}) as extension_attributes (
     category_links jsonb
 )
+left join lateral (
+    select attribute.entry ->> 'value' as tax_class_id
+    from jsonb_array_elements({{ list_of('record.custom_attributes') }}) as attribute (entry)
+    where attribute.entry ->> 'attribute_code' = 'tax_class_id'
+    limit 1
+) as tax_class on true

@@ -1,0 +1,53 @@
+{#-
+Fixed product taxes (WEEE) of one item: tax on them, a unit and a row. Magento keeps them as JSON inside a text, a list of
+{title, amount, amount_incl_tax, row_amount, row_amount_incl_tax, base_…} (Magento\Weee\Model\Total\Quote\Weee). Null: no list.
+-#}
+{% macro weee_taxes(value) -%}
+    (
+        select
+            {% for prefix in ['', 'base_'] -%}
+            {% for row in ['', 'row_'] -%}
+            sum(
+                {{ number("(tax.entry ->> '" ~ prefix ~ row ~ "amount_incl_tax')") }}
+                - {{ number("(tax.entry ->> '" ~ prefix ~ row ~ "amount')") }}
+            ) as {{ prefix }}{{ '' if row else 'unit_' }}tax_amount{{ "" if loop.last and prefix else "," }}
+            {% endfor -%}
+            {% endfor %}
+        from jsonb_array_elements(
+            {{ list_of("case when pg_input_is_valid(" ~ value ~ ", 'jsonb') then (" ~ value ~ ")::jsonb end") }}
+        ) as tax (entry)
+    )
+{%- endmacro %}
+
+{#-
+Gift wrapping of an order, invoice or credit memo (Commerce), as net and tax: of the order, of its items and the greeting card,
+which Magento sums for each document. `wrapping` is an alias made by `gift_wrap_record`.
+-#}
+{% macro gift_wrap_columns() -%}
+    {% for prefix in ['', 'base_'] -%}
+    {% for field, name in [('price', 'amount'), ('tax_amount', 'tax_amount')] -%}
+    {{ number_or_zero('wrapping.gw_' ~ prefix ~ field) }}
+    + {{ number_or_zero('wrapping.gw_items_' ~ prefix ~ field) }}
+    + {{ number_or_zero('wrapping.gw_card_' ~ prefix ~ field) }} as {{ prefix }}gift_wrap_{{ name }},
+    {% endfor -%}
+    {% endfor -%}
+{%- endmacro %}
+
+{% macro gift_wrap_record(payload) -%}
+    lateral jsonb_to_record({{ object_of("(" ~ payload ~ " -> 'extension_attributes')") }}) as wrapping (
+        {% for field in gift_wrap_fields() -%}
+        {{ field }} text{{ "," if not loop.last }}
+        {% endfor %}
+    )
+{%- endmacro %}
+
+{% macro gift_wrap_fields() -%}
+    {%- set fields = [] -%}
+    {%- for part in ['gw_', 'gw_items_', 'gw_card_'] -%}
+    {%- for prefix in ['', 'base_'] -%}
+    {%- do fields.append(part ~ prefix ~ 'price') -%}
+    {%- do fields.append(part ~ prefix ~ 'tax_amount') -%}
+    {%- endfor -%}
+    {%- endfor -%}
+    {{ return(fields) }}
+{%- endmacro %}
