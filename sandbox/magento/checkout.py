@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sandbox.magento import commerce, invoices, payments, placing
+from sandbox.magento import commerce, invoices, payments, placing, weee, wrapping
 from sandbox.magento.catalog import find_product, scoped
 from sandbox.magento.documents import history, pounds
 from sandbox.magento.errors import MISSING_PRODUCT, bad_request, not_found
@@ -20,7 +20,7 @@ from sandbox.magento.seed import RULES
 from sandbox.magento.shop import Doc, Shop, StoreView
 from sandbox.magento.states import enter
 from sandbox.magento.stock import reserve
-from sandbox.magento.taxes import rates_for, total_percent
+from sandbox.magento.taxes import CUSTOMER_CLASS, rates_for, total_percent
 
 _FLAT_RATE = Decimal(5)
 _CARD_NAMES = ("sender_name", "sender_email", "recipient_name", "recipient_email")
@@ -38,7 +38,7 @@ def place(shop: Shop, wanted: Mapping[str, Any]) -> int:
     virtual = all(placing.is_virtual(_product(entry)) for entry in entries)
     country = str((billing_address if virtual else shipping_address).get("country_id", "GB"))
     rule = _rule(wanted.get("coupon"))
-    cart = _cart(shop, view, entries, country, rule, virtual)
+    cart = _cart(shop, view, entries, country, rule, virtual, _customer_class(shop, wanted))
     rate = Decimal(view.rate_text)
     base, own = price(cart, Decimal(1)), price(cart, rate)
     shop.linger()
@@ -49,6 +49,10 @@ def place(shop: Shop, wanted: Mapping[str, Any]) -> int:
     order["billing_address_id"] = order["billing_address"]["entity_id"]
     order["taxes"] = placing.applied_taxes(order, cart, base, own)
     order["extension_attributes"] = commerce.start_fields(shop.options)
+    for item, product in placing.with_products(order["items"], entries):
+        if "parent_item_id" not in item:
+            weee.charge(order, item, product, country)
+    wrapping.wrap(order, wanted, cart.shipping_rates)
     commerce.redeem(shop.options, order, wanted, shop.next_id("gift_cards"))
     order |= wanted.get("extra") or {}
     method = wanted.get("payment_method") or "checkmo"
@@ -65,6 +69,14 @@ def _rule(code: str | None) -> Rule | None:
     if code not in RULES:
         raise not_found("The coupon code isn't valid. Verify the code and try again.")
     return RULES[code]
+
+
+def _customer_class(shop: Shop, wanted: Mapping[str, Any]) -> int:
+    """The tax class of the customer's group; a guest is taxed as the group NOT LOGGED IN."""
+    number = wanted.get("customer_id")
+    group = shop.load("customers", int(number))["group_id"] if number is not None else 0
+    row = shop.peek("customer_groups", int(group))
+    return int(row["tax_class_id"]) if row is not None else CUSTOMER_CLASS
 
 
 def _product(entry: Doc) -> Doc:
@@ -130,7 +142,13 @@ def _selections(shop: Shop, view: StoreView, bundle: Doc, qty: Decimal, chosen: 
 
 
 def _cart(
-    shop: Shop, view: StoreView, entries: list[Doc], country: str, rule: Rule | None, virtual: bool
+    shop: Shop,
+    view: StoreView,
+    entries: list[Doc],
+    country: str,
+    rule: Rule | None,
+    virtual: bool,
+    customer_class: int,
 ) -> Cart:
     origin = shop.options.shipping_origin
 
@@ -140,7 +158,7 @@ def _cart(
             sku=_product(entry)["sku"],
             qty=entry["qty"],
             unit=entry["unit"],
-            rates=rates_for(shop, tax_class, country),
+            rates=rates_for(shop, tax_class, country, customer_class),
             origin_percent=total_percent(rates_for(shop, tax_class, origin)),
         )
 
@@ -158,7 +176,7 @@ def _cart(
         discount_on_gross=shop.options.discount_on_gross,
         rule=rule,
         shipping=ZERO if virtual else flat,
-        shipping_rates=rates_for(shop, shipping_class, country),
+        shipping_rates=rates_for(shop, shipping_class, country, customer_class),
         shipping_origin_percent=total_percent(rates_for(shop, shipping_class, origin)),
     )
 

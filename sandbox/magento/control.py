@@ -1,8 +1,9 @@
 """Magento's own control routes under `/_sandbox`: what shoppers, staff and broken extensions do, without a
 login.
 
-POST place, pay, invoice, ship, refund, cancel, hold, unhold, comment, edit, delete, customers, products,
-consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
+POST place, pay, invoice, ship, refund, cancel, hold, unhold, comment, revise (edit an order), deposit,
+capture, cancel_invoice, edit (stored fields), delete, customers, products, customer_groups, tax_classes,
+tax_rates, tax_rules, consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
 answer it.
 """
 
@@ -10,11 +11,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import flask
 
-from sandbox.magento import bulk, checkout, creditmemos, customers, invoices, orders, products, shipments
+from sandbox.magento import (
+    bulk,
+    checkout,
+    creditmemos,
+    customers,
+    desk,
+    directory,
+    invoices,
+    orders,
+    products,
+    shipments,
+)
+from sandbox.magento.catalog import save
 from sandbox.magento.errors import ApiError, Crash, bad_request, not_found
 from sandbox.magento.orderview import show
 from sandbox.magento.render import dumps, loads
@@ -57,6 +71,14 @@ def blueprint(shop: Shop) -> flask.Blueprint:
         "customers": _customer,
         "products": _product,
         "consume": _consume,
+        "revise": _revise,
+        "deposit": _deposit,
+        "capture": _capture,
+        "cancel_invoice": _cancel_invoice,
+        "tax_classes": lambda shop, body: {"class_id": int(directory.add_tax_class(shop, body))},
+        "tax_rates": directory.add_tax_rate,
+        "tax_rules": directory.add_tax_rule,
+        "customer_groups": directory.add_customer_group,
     }
 
     def act(name: str) -> flask.Response:
@@ -119,7 +141,31 @@ def _pay(shop: Shop, body: Doc) -> Doc:
 
 
 def _invoice(shop: Shop, body: Doc) -> Doc:
-    return shop.load("invoices", invoices.create(shop, _order_id(body), body, body.get("at")))
+    """`not_captured` is the admin's "Not Capture": the invoice stays open."""
+    chosen = bool(body.get("not_captured"))
+    number = invoices.create(shop, _order_id(body), body, body.get("at"), not_captured=chosen)
+    return shop.load("invoices", number)
+
+
+def _revise(shop: Shop, body: Doc) -> Doc:
+    """Edit an order: the body of `place`, and `order_id` of the one it replaces."""
+    return _shown(shop, desk.revise(shop, _order_id(body), body))
+
+
+def _deposit(shop: Shop, body: Doc) -> Doc:
+    counted = str(body.get("counted") or "twice")
+    desk.deposit(shop, _order_id(body), Decimal(str(body["amount"])), body.get("at"), counted=counted)
+    return _shown(shop, _order_id(body))
+
+
+def _capture(shop: Shop, body: Doc) -> Doc:
+    invoices.capture(shop, int(body["invoice_id"]), body.get("at"))
+    return shop.load("invoices", int(body["invoice_id"]))
+
+
+def _cancel_invoice(shop: Shop, body: Doc) -> Doc:
+    desk.cancel_invoice(shop, int(body["invoice_id"]), body.get("at"))
+    return shop.load("invoices", int(body["invoice_id"]))
 
 
 def _ship(shop: Shop, body: Doc) -> Doc:
@@ -130,7 +176,10 @@ def _refund(shop: Shop, body: Doc) -> Doc:
     """By order; by invoice if `invoice_id` is given or `online` is true (then the order's last one).
 
     By order it is the admin's form: on Commerce `to_store_credit` (true, or an amount) goes to the store credit.
+    `simultaneous` (true) makes two of them at once, as seen on a real 2.4.4 (concurrency).
     """
+    if body.get("simultaneous"):
+        return _at_once(shop, body)
     number = body.get("invoice_id")
     if number is None and body.get("online"):
         found = [row["entity_id"] for row in shop.all("invoices") if row["order_id"] == _order_id(body)]
@@ -143,6 +192,15 @@ def _refund(shop: Shop, body: Doc) -> Doc:
         sent = {"isOnline": bool(body.get("online")), **body}
         memo = creditmemos.refund_invoice(shop, int(number), sent, body.get("at"))
     return shop.load("creditmemos", memo)
+
+
+def _at_once(shop: Shop, body: Doc) -> Doc:
+    """Two refunds read the order before either wrote it: both memos stay, its totals count the last one alone."""
+    order = shop.load("orders", _order_id(body))
+    single = {key: value for key, value in body.items() if key != "simultaneous"}
+    _refund(shop, single)
+    shop.put("orders", order)
+    return _refund(shop, single)
 
 
 def _cancel(shop: Shop, body: Doc) -> Doc:
@@ -218,12 +276,20 @@ def _customer(shop: Shop, body: Doc) -> Doc:
 
 
 def _product(shop: Shop, body: Doc) -> Doc:
-    """A product by its fields, with a name, attribute set and stock if none are given."""
+    """A product by its fields, with a name, attribute set and stock if none are given.
+
+    `weee` {country: amount a piece} is its fixed product tax.
+    """
     sent: Doc = body.get("product", body)
     names: Doc = {"name": sent.get("sku"), "attribute_set_id": 4, "type_id": "simple", "weight": 1}
     stock = {"stock_item": {"qty": 1000, "is_in_stock": True}, "website_ids": [1, 2]}
     extension = stock | (sent.get("extension_attributes") or {})
+    weee = sent.get("weee")
+    sent = {key: value for key, value in sent.items() if key != "weee"}
     row = products.upsert(shop, names | sent | {"extension_attributes": extension}, None, 0)
+    if weee is not None:
+        row["weee"] = weee
+        save(shop, row, None)
     return products.single(shop, row, 0)
 
 

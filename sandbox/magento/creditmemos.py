@@ -271,12 +271,12 @@ def _raise_items(shop: Shop, order: Doc, memo: Doc, pairs: Pairs) -> list[Doc]:
         if not whole:
             continue
         if not is_dummy(order, item):
-            line |= {
+            line = {
                 "weee_tax_applied": "[]",
                 "weee_tax_applied_row_amount": 0,
                 "weee_tax_row_disposition": 0,
                 "base_weee_tax_row_disposition": 0,
-            }
+            } | line
         kept.append({"entity_id": shop.next_id("creditmemo_items"), "parent_id": memo["entity_id"], **line})
     return kept
 

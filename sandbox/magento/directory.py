@@ -152,7 +152,11 @@ def _tax_class(shop: Shop, call: Call) -> Doc:
 
 
 def _add_tax_class(shop: Shop, call: Call) -> str:
-    sent = call.wrapped("tax_class")
+    return add_tax_class(shop, call.wrapped("tax_class"))
+
+
+def add_tax_class(shop: Shop, sent: Doc) -> str:
+    """Create a tax class; its id as text."""
     kind, name = str(sent.get("class_type") or "PRODUCT"), str(sent.get("class_name") or "")
     for row in shop.all("tax_classes"):
         if row["class_type"] == kind and row["class_name"].casefold() == name.casefold():
@@ -173,7 +177,11 @@ def _tax_rate(shop: Shop, call: Call) -> Doc:
 
 
 def _add_tax_rate(shop: Shop, call: Call) -> Doc:
-    sent = call.wrapped("tax_rate")
+    return add_tax_rate(shop, call.wrapped("tax_rate"))
+
+
+def add_tax_rate(shop: Shop, sent: Doc) -> Doc:
+    """Create a tax rate."""
     if any(row["code"] == sent.get("code") for row in shop.all("tax_rates")):
         raise bad_request("%1 already exists.", ["Code"])
     key = shop.next_id("tax_rates")
@@ -201,8 +209,11 @@ def _tax_rule(shop: Shop, call: Call) -> Doc:
 
 
 def _add_tax_rule(shop: Shop, call: Call) -> Doc:
-    """A rule with an unknown rate breaks a foreign key: a masked 500."""
-    sent = call.wrapped("rule")
+    return add_tax_rule(shop, call.wrapped("rule"))
+
+
+def add_tax_rule(shop: Shop, sent: Doc) -> Doc:
+    """Create a tax rule; one with an unknown rate breaks a foreign key: a masked 500."""
     if any(shop.peek("tax_rates", int(rate)) is None for rate in sent.get("tax_rate_ids") or []):
         raise masked()
     key = shop.next_id("tax_rules")
@@ -235,11 +246,17 @@ def _customer_group(shop: Shop, call: Call) -> Doc:
 
 
 def _add_customer_group(shop: Shop, call: Call) -> Doc:
-    sent = call.wrapped("group")
+    return add_customer_group(shop, call.wrapped("group"))
+
+
+def add_customer_group(shop: Shop, sent: Doc) -> Doc:
+    """Create a customer group; without a tax class it is taxed as retail customers are."""
     if any(row["code"].casefold() == str(sent.get("code")).casefold() for row in shop.all("customer_groups")):
         raise bad_request("Customer Group already exists.")
     key = shop.next_id("customer_groups")
-    row: Doc = {"id": key, "code": sent.get("code"), "tax_class_id": 3, "tax_class_name": "Retail Customer"}
+    tax_class = _one(shop, "tax_classes", int(sent.get("tax_class_id") or 3), "taxClassId")
+    row: Doc = {"id": key, "code": sent.get("code"), "tax_class_id": tax_class["class_id"]}
+    row["tax_class_name"] = tax_class["class_name"]
     shop.rows["customer_groups"][key] = row
     return row
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sandbox.magento import weee, wrapping
 from sandbox.magento.documents import Rounder, amount, total
 from sandbox.magento.render import ZERO
 from sandbox.magento.shop import Doc
@@ -30,7 +31,8 @@ def collect(order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], pre
         _subtotal(order, invoice, pairs, prefix, kind, rounder, last)
     for prefix, kind in _PREFIXES:
         _discount(order, invoice, pairs, prefix, kind, rounder, previous)
-    carries_shipping = not any(row.get("shipping_amount") for row in previous)
+    live = [row for row in previous if row["state"] != 3]
+    carries_shipping = not any(row.get("shipping_amount") for row in live)
     if carries_shipping:
         for name in ("shipping_amount", "shipping_incl_tax", "shipping_tax_amount"):
             for prefix, _ in _PREFIXES:
@@ -42,6 +44,8 @@ def collect(order: Doc, invoice: Doc, quantities: list[tuple[Doc, Decimal]], pre
             invoice[name] = order[name]
     for prefix, kind in _PREFIXES:
         _tax(order, invoice, pairs, prefix, kind, rounder, last, carries_shipping)
+    weee.take(invoice, pairs)
+    wrapping.take(order, invoice)
 
 
 def _part(whole: Decimal, line: Doc, item: Doc) -> Decimal:
@@ -126,6 +130,7 @@ def _tax(
         suffix = "amnt" if prefix else "amount"
         of_shipping = amount(order, f"{prefix}shipping_discount_tax_compensation_{suffix}")
     allowed_tax = amount(order, f"{prefix}tax_amount") - amount(order, f"{prefix}tax_invoiced")
+    allowed_tax -= wrapping.tax_left(order, prefix, "invoiced")
     allowed_hidden = amount(order, f"{prefix}{_HIDDEN}amount") - amount(order, f"{prefix}{_HIDDEN}invoiced")
     invoice[f"{prefix}tax_amount"] = allowed_tax if last else min(allowed_tax, tax)
     invoice[f"{prefix}{_HIDDEN}amount"] = allowed_hidden if last else min(allowed_hidden, hidden)

@@ -33,8 +33,11 @@ from sandbox.magento.states import (
 _PREFIXES = (("", ""), ("base_", "base"))
 
 
-def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
-    """The invoice action; returns the new invoice's id. Holds the order lock, as on the real one."""
+def create(shop: Shop, order_id: int, body: Any, at: str | None = None, *, not_captured: bool = False) -> int:
+    """The invoice action; returns the new invoice's id. Holds the order lock, as on the real one.
+
+    `not_captured` is "Not Capture" of the admin's form at a gateway: the invoice stays open, nothing is paid.
+    """
     body = body if isinstance(body, dict) else {}
     with shop.mutex(order_id):
         at = at or shop.stamp()
@@ -52,7 +55,11 @@ def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
             payments.capture(shop, order, invoice, at)
         else:
             invoice["can_void_flag"] = 0
-        _pay(order, invoice)
+        _count(order, invoice)
+        if not_captured and payments.is_gateway(order):
+            invoice["state"] = 1
+        else:
+            _pay(order, invoice)
         _comment(shop, invoice, body, at)
         memos = sum(1 for row in shop.all("creditmemos") if row["order_id"] == order_id)
         settle(order, memos, in_process=True)
@@ -129,7 +136,7 @@ def _register(shop: Shop, order: Doc, invoice: Doc, quantities: list[tuple[Doc, 
     invoice["state"] = 2
     for item in order["items"]:
         if not is_dummy(order, item):
-            item["weee_tax_applied"] = "[]"
+            item.setdefault("weee_tax_applied", "[]")
     kept = []
     for line, (item, qty) in zip(invoice["items"], quantities, strict=True):
         if qty <= 0:
@@ -146,7 +153,7 @@ def _register(shop: Shop, order: Doc, invoice: Doc, quantities: list[tuple[Doc, 
     invoice["comments"] = []
 
 
-def _pay(order: Doc, invoice: Doc) -> None:
+def _count(order: Doc, invoice: Doc) -> None:
     for prefix, _ in _PREFIXES:
         for ours, theirs in (
             ("subtotal_invoiced", "subtotal"),
@@ -155,14 +162,22 @@ def _pay(order: Doc, invoice: Doc) -> None:
             ("shipping_invoiced", "shipping_amount"),
             ("discount_invoiced", "discount_amount"),
             ("total_invoiced", "grand_total"),
-            ("total_paid", "grand_total"),
         ):
             add(order, f"{prefix}{ours}", amount(invoice, f"{prefix}{theirs}"))
+    order["base_total_invoiced_cost"] = 0
+
+
+def _pay(order: Doc, invoice: Doc) -> None:
+    for prefix, _ in _PREFIXES:
+        grand = amount(invoice, f"{prefix}grand_total")
+        known = min(amount(order, f"_{prefix}deposit"), grand)  # a module that counts its deposits once
+        if known:
+            add(order, f"_{prefix}deposit", -known)
+        add(order, f"{prefix}total_paid", grand - known)
         add(order["payment"], f"{prefix}amount_paid", amount(invoice, f"{prefix}grand_total"))
         add(order["payment"], f"{prefix}shipping_captured", amount(invoice, f"{prefix}shipping_amount"))
         due = amount(order, f"{prefix}grand_total") - amount(order, f"{prefix}total_paid")
         order[f"{prefix}total_due"] = max(due, ZERO)
-    order["base_total_invoiced_cost"] = 0
 
 
 def _comment(shop: Shop, invoice: Doc, body: Doc, at: str) -> None:
@@ -172,7 +187,7 @@ def _comment(shop: Shop, invoice: Doc, body: Doc, at: str) -> None:
 
 
 def capture(shop: Shop, invoice_id: int, at: str | None = None) -> bool:
-    """`POST /invoices/:id/capture`: for one made with `capture: false`, `total_paid` rises once more."""
+    """`POST /invoices/:id/capture`: an open one is paid; for one made with `capture: false`, `total_paid` rises again."""
     at = at or shop.stamp()
     invoice = shop.load("invoices", invoice_id)
     order = shop.load("orders", invoice["order_id"])
@@ -180,10 +195,14 @@ def capture(shop: Shop, invoice_id: int, at: str | None = None) -> bool:
         raise bad_request("The capture action is not available.")
     shop.linger()
     payments.capture(shop, order, invoice, at)
-    for prefix, _ in _PREFIXES:
-        add(order, f"{prefix}total_paid", amount(invoice, f"{prefix}grand_total"))
-        due = amount(order, f"{prefix}grand_total") - amount(order, f"{prefix}total_paid")
-        order[f"{prefix}total_due"] = max(due, ZERO)
+    if invoice["state"] == 1:
+        _pay(order, invoice)
+        invoice["state"] = 2
+    else:
+        for prefix, _ in _PREFIXES:
+            add(order, f"{prefix}total_paid", amount(invoice, f"{prefix}grand_total"))
+            due = amount(order, f"{prefix}grand_total") - amount(order, f"{prefix}total_paid")
+            order[f"{prefix}total_due"] = max(due, ZERO)
     shop.put("invoices", invoice, at)
     shop.put("orders", order, at)
     return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from sandbox.magento import weee, wrapping
 from sandbox.magento.documents import Rounder, amount, pounds, total
 from sandbox.magento.errors import bad_request
 from sandbox.magento.render import ZERO, cents
@@ -47,6 +48,8 @@ def collect(
             "adjustment",
         )
         memo[f"{prefix}grand_total"] = total(amount(memo, f"{prefix}{name}") for name in parts)
+    weee.give_back(memo, money)
+    wrapping.give_back(order, memo)
 
 
 def _is_last(order: Doc, money: Pairs) -> bool:
@@ -187,6 +190,7 @@ def _tax(
     suffix = "amnt" if prefix else "amount"
     of_shipping = amount(order, f"{prefix}shipping_discount_tax_compensation_{suffix}")
     allowed_tax = amount(order, f"{prefix}tax_invoiced") - amount(order, f"{prefix}tax_refunded")
+    allowed_tax -= wrapping.tax_left(order, prefix, "refunded")
     allowed_hidden = (
         amount(order, f"{prefix}{_HIDDEN}invoiced")
         + of_shipping

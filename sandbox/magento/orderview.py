@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sandbox.magento import weee
 from sandbox.magento.documents import amount
 from sandbox.magento.render import ZERO
 from sandbox.magento.shop import NESTED, Doc, Shop
@@ -82,7 +83,9 @@ def _item(shop: Shop, item: Doc) -> Doc:
         tax = amount(item, f"{prefix}tax_amount") + amount(item, f"{prefix}discount_tax_compensation_amount")
         first = amount(item, f"{prefix}price") if mode == "V2" else gross
         row[f"{prefix}row_total"] = _at_least_zero(first - discount)
-        row[f"{prefix}row_total_incl_tax"] = _at_least_zero(gross + tax - discount)
+        row[f"{prefix}row_total_incl_tax"] = _at_least_zero(
+            gross + tax + weee.row_of(item, prefix) - discount
+        )
     return row
 
 
@@ -108,7 +111,10 @@ def _extension(order: Doc, items: list[Doc]) -> Doc:
     title = order["payment"]["additional_information"][0]
     shown: Doc = {
         "shipping_assignments": [{"shipping": shipping, "items": items}],
-        "payment_additional_info": [{"key": "method_title", "value": title}],
+        "payment_additional_info": [
+            {"key": key, "value": value}
+            for key, value in {"method_title": title, **order.get("_information", {})}.items()
+        ],
         "applied_taxes": order["taxes"]["applied"],
         "item_applied_taxes": order["taxes"]["items"],
     }

@@ -2,7 +2,7 @@
 
 Offline methods take part in no gateway: every invoice counts as paid. The gateway-like ones stand for a
 module that always says yes: `cardauth` authorises when the order is placed, `cardpay` and `paypal_express`
-capture at once. `/transactions` nests children and lists them flat as well, and has no amounts. Source:
+capture at once, and so does `cardbase`, which settles in base currency whatever the order's. `/transactions` nests children and lists them flat as well, and has no amounts. Source:
 recorded exchanges with Magento Open Source 2.4.4 (order_life_online, made with such a stand-in module).
 """
 
@@ -29,8 +29,9 @@ TITLES = {
     "cardauth": "Card",
     "paypal_express": "PayPal Express Checkout",
     "cryptopay": "CryptoPay",
+    "cardbase": "Card, charged in the shop's base currency",
 }
-CAPTURE_AT_ONCE = ("cardpay", "paypal_express")
+CAPTURE_AT_ONCE = ("cardpay", "paypal_express", "cardbase")
 _GATEWAY = ("cardauth", *CAPTURE_AT_ONCE)
 
 

@@ -58,7 +58,7 @@ def order_row(
     virtual: bool,
 ) -> Doc:
     order_id = shop.next_id("orders")
-    order: Doc = {"entity_id": order_id, "increment_id": shop.increment_id("order", view.id)}
+    order: Doc = {"entity_id": order_id, "increment_id": _number(shop, view, wanted)}
     if cart.rule is not None:
         order |= {"applied_rule_ids": str(cart.rule.id), "coupon_code": cart.rule.code}
         order["discount_description"] = cart.rule.code
@@ -110,13 +110,19 @@ def order_row(
     return order
 
 
+def _number(shop: Shop, view: StoreView, wanted: Mapping[str, Any]) -> str:
+    """The next number of the store; an edited order brings its own and takes none."""
+    given = (wanted.get("extra") or {}).get("increment_id")
+    return str(given) if given else shop.increment_id("order", view.id)
+
+
 def _customer(shop: Shop, wanted: Mapping[str, Any]) -> Doc:
     names = {"firstname": "Gus", "lastname": "Green", "email": "gus@example.com"}
     number = wanted.get("customer_id")
     found: Doc = {"customer_is_guest": 1}
     if number is not None:
         row = shop.load("customers", int(number))
-        names |= {key: row[key] for key in names}
+        names |= {key: row[key] for key in names} | ({"taxvat": row["taxvat"]} if row.get("taxvat") else {})
         found = {"customer_is_guest": 0, "customer_id": int(number), "customer_group_id": row["group_id"]}
     names |= {key: wanted[key] for key in names if wanted.get(key) is not None}
     return found | {f"customer_{key}": value for key, value in names.items()}
@@ -180,6 +186,12 @@ def item_rows(
             parent |= {"weight": weight, "row_weight": weight * entry["qty"]}
         order["weight"] += weight * entry["qty"]
     return rows
+
+
+def with_products(items: list[Doc], entries: list[Doc]) -> list[tuple[Doc, Doc]]:
+    """Each line of the order with its product, children after their parent as they were written."""
+    products = [part["product"] for entry in entries for part in (entry, *entry["children"])]
+    return list(zip(items, products, strict=True))
 
 
 _NO_MONEY = [

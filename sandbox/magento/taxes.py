@@ -4,6 +4,10 @@ Transcribed in our own words from `Tax/Model/Calculation/TotalBaseCalculator.php
 recorded orders of Magento Open Source 2.4.4: rounding differences are carried per rate, apart for the tax
 before and after discount, from the first item to shipping; the carry starts at a millionth. With
 tax-inclusive prices the catalogue price is first stripped of the tax of the shipping origin.
+
+Rates of rules with one priority are one tax (`Calculation::getAppliedRates`): summed, rounded once, then shared out by
+percent to four places, unrounded to cents. A rule of a later priority is taken on top of the tax before it, unless it
+is marked "calculate off subtotal only". The rounding carry is kept by such a group.
 """
 
 from __future__ import annotations
@@ -26,6 +30,9 @@ class Rate:
     code: str
     title: str
     percent: Decimal
+    priority: int = 0
+    on_top: bool = False
+    """Taken of the price and of the tax of the priorities before."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,27 +49,51 @@ class Taxed:
     applied: list[tuple[Rate, Decimal]]
 
 
-def rates_for(shop: Shop, product_class: int, country: str) -> list[Rate]:
-    """Rates of the rules for a product class and the retail customer class, in a country."""
+def rates_for(
+    shop: Shop, product_class: int, country: str, customer_class: int = CUSTOMER_CLASS
+) -> list[Rate]:
+    """Rates of the rules for a product class and a customer class, in a country."""
     found: list[Rate] = []
     known: dict[int, Doc] = {row["id"]: row for row in shop.all("tax_rates")}
     rules = sorted(shop.all("tax_rules"), key=lambda rule: (rule["priority"], rule["position"], rule["id"]))
     for rule in rules:
         if (
             product_class not in rule["product_tax_class_ids"]
-            or CUSTOMER_CLASS not in rule["customer_tax_class_ids"]
+            or customer_class not in rule["customer_tax_class_ids"]
         ):
             continue
         for rate_id in rule["tax_rate_ids"]:
             rate = known.get(rate_id)
             if rate is not None and rate["tax_country_id"] == country:
-                found.append(Rate(code=rate["code"], title=rate["code"], percent=Decimal(rate["rate"])))
+                found.append(
+                    Rate(
+                        code=rate["code"],
+                        title=rate["code"],
+                        percent=Decimal(rate["rate"]),
+                        priority=rule["priority"],
+                        on_top=not rule["calculate_subtotal"],
+                    )
+                )
+    return found
+
+
+def groups_of(rates: Sequence[Rate]) -> list[tuple[list[Rate], Decimal]]:
+    """The rates by priority, each group with the percent that it takes of the price."""
+    found: list[tuple[list[Rate], Decimal]] = []
+    before = ZERO
+    for priority in sorted({rate.priority for rate in rates}):
+        group = [rate for rate in rates if rate.priority == priority]
+        percent = sum((rate.percent for rate in group), ZERO)
+        if found and group[0].on_top:
+            percent = percent * (100 + before) / 100
+        before += percent
+        found.append((group, percent))
     return found
 
 
 def total_percent(rates: Sequence[Rate]) -> Decimal:
-    """The sum of the percents."""
-    return sum((rate.percent for rate in rates), ZERO)
+    """What all rates take of the price together."""
+    return sum((percent for _, percent in groups_of(rates)), ZERO)
 
 
 @dataclass(slots=True)
@@ -98,7 +129,12 @@ class Calculator:
         taxable = max(gross - discount, ZERO)
         tax = self._round(taxable * percent / (100 + percent), "after", str(percent))
         row = gross - before
-        shares = [(rate, tax * rate.percent / percent) for rate in rates] if percent else []
+        shares = [
+            (rate, tax * taken / percent * rate.percent / sum(each.percent for each in group))
+            for group, taken in groups_of(rates)
+            for rate in group
+            if percent and rate.percent
+        ]
         return Taxed(
             price=cents(row / qty),
             price_incl_tax=unit,
@@ -114,16 +150,20 @@ class Calculator:
         row = unit * qty
         before = ZERO
         applied: list[tuple[Rate, Decimal]] = []
-        for rate in rates:
-            before += self._round(row * rate.percent / 100, "before", rate.code)
-            taxable = max(row - discount, ZERO)
-            applied.append((rate, self._round(taxable * rate.percent / 100, "after", rate.code)))
+        tax = ZERO
+        for group, percent in groups_of(rates):
+            name = "".join(rate.code for rate in group)
+            before += self._round(row * percent / 100, "before", name)
+            part = self._round(max(row - discount, ZERO) * percent / 100, "after", name)
+            tax += part
+            nominal = sum((rate.percent for rate in group), ZERO)
+            applied += [(rate, part * rate.percent / nominal if nominal else ZERO) for rate in group]
         return Taxed(
             price=unit,
             price_incl_tax=cents((row + before) / qty),
             row_total=row,
             row_total_incl_tax=row + before,
-            tax=sum((amount for _, amount in applied), ZERO),
+            tax=tax,
             compensation=ZERO,
             percent=total_percent(rates),
             applied=applied,
