@@ -60,8 +60,8 @@ def _judge(write: Write, entry: Entry, found: Sequence[Found], owners: dict[str,
         several = Outcome(
             kind="conflict",
             cause="several records match",
-            reason=f"The target has {len(free)} records that may be it: {', '.join(one.target_id for one in free)}.",
-            cure="Merge them in the target, or link the right one; then retry.",
+            reason=f"The target has {len(free)} records that may be it: {', '.join(_named(one) for one in free)}.",
+            cure="Merge them in the target, or archive all but the right one.",
             who="accountant",
         )
         return Verdict(entry=entry, outcome=several)
@@ -73,6 +73,10 @@ def _link(entry: Entry, found: Found, *, is_foreign: bool) -> Verdict:
         kind="unchanged", target_id=found.target_id, record=found.record, line_ids=found.line_ids
     )
     return Verdict(entry=entry, outcome=outcome, is_adopted=True, is_foreign=is_foreign)
+
+
+def _named(found: Found) -> str:
+    return f"{found.label} ({found.target_id})" if found.label else found.target_id
 
 
 def _owners(lane: Lane, write: Write, found: Sequence[Sequence[Found]]) -> dict[str, str]:

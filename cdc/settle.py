@@ -219,8 +219,9 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
     differing = {
         name for name in wanted if not write.same(name, payload.get(name), returned.get(name))
     } - lacking
+    # Whatever others entered is theirs from now on, equal or not: a later change of ours must not rename it.
     yielded = (
-        {name: returned[name] for name in differing if returned.get(name) is not None}
+        {name: returned[name] for name in wanted if name not in lacking and returned.get(name) is not None}
         if verdict.is_foreign
         else {}
     )

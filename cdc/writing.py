@@ -111,6 +111,8 @@ class Found:
     every field that was sent. A removal: it is gone or marked as gone."""
     line_ids: Mapping[str, str] | None = None
     """As `Outcome.line_ids`, when the record shows our lines one to one."""
+    label: str = ""
+    """What a person calls it."""
 
 
 class Reading(Protocol):

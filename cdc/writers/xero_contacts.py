@@ -1,13 +1,15 @@
 """Contacts and items: master data that the organisation may already have, found there and completed, never
 renamed.
 
-A contact is ours when it bears our mark (ContactNumber, which only the API can set). Without one it may be
-adopted by its e-mail address. Names decide nothing: they are not unique among people. An item has no mark;
-its code names it.
+A contact is ours when it bears our mark (ContactNumber, which only the API can set). Without one a person may
+be adopted by e-mail address, of several by the tax number too; a company by its tax number, else by e-mail
+address and name together, because the e-mail is that of a buyer, who may be a contact on their own. Names
+alone decide nothing: they are not unique among people. An item has no mark; its code names it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -57,10 +59,13 @@ def ask_contacts(client: TargetClient, outgoing: Sequence[Outgoing]) -> Candidat
 def mirrored_contacts(
     connection: psycopg.Connection[Record], name: str, outgoing: Sequence[Outgoing]
 ) -> Candidates:
-    """The same from the mirror."""
+    """The same from the mirror, which also knows contacts by tax number."""
     found = in_mirror(connection, name, "contacts", "contact_number", _texts(outgoing, "ContactNumber"))
     addresses = [text.strip().lower() for text in _texts(outgoing, "EmailAddress")]
     found += in_mirror(connection, name, "contacts", "email_address", addresses)
+    companies = [one for one in outgoing if _is_company(one)]
+    numbers = [_plain(text) for text in _texts(companies, "TaxNumber")]
+    found += in_mirror(connection, name, "contacts", "tax_number", [text for text in numbers if text])
     return [_contacts_for(one, found) for one in outgoing]
 
 
@@ -122,21 +127,56 @@ def by_id(outgoing: Sequence[Outgoing], records: Iterable[Record], id_field: str
 
 
 def _contacts_for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
-    """Those with our mark; if there is none, the active ones with the e-mail address that no other key of
-    ours holds."""
+    """Those with our mark; if there is none, the active ones that no other key of ours holds and that match."""
     mark = contact_mark(one.payload)
     marked = [record for record in records if mark and contact_mark(record) == mark]
     if marked:
         return marked
-    address = str(one.payload.get("EmailAddress") or "").strip().casefold()
-    return [
+    free = [
         record
         for record in records
-        if address
-        and str(record.get("EmailAddress") or "").strip().casefold() == address
-        and record.get("ContactStatus", "ACTIVE") == "ACTIVE"
+        if record.get("ContactStatus", "ACTIVE") == "ACTIVE"
         and not is_another_of_ours(mark, contact_mark(record))
     ]
+    number = _plain(one.payload.get("TaxNumber"))
+    numbered = [record for record in free if number and _plain(record.get("TaxNumber")) == number]
+    if _is_company(one) and (namesakes := [record for record in numbered if _may_be(one, record)]):
+        return namesakes
+    address = _folded(one.payload.get("EmailAddress"))
+    reached = [record for record in free if address and _folded(record.get("EmailAddress")) == address]
+    if _is_company(one):
+        name = _folded(one.payload.get("Name"))
+        return [record for record in reached if _folded(record.get("Name")) == name]
+    both = _distinct(record for record in reached if record in numbered)
+    return both if len(both) == 1 else reached
+
+
+def _is_company(one: Outgoing) -> bool:
+    """Keys of companies are `<source connection>/company/…`."""
+    return one.key.split("/", 2)[1:2] == ["company"]
+
+
+def _may_be(one: Outgoing, record: Record) -> bool:
+    """Companies of one group share a tax number: the first word of the name must be the same, as in the key."""
+    return one.key.endswith("/-") or _first_word(one.payload.get("Name")) == _first_word(record.get("Name"))
+
+
+def _first_word(name: object) -> str:
+    words = re.sub(r"[.'’`]", "", str(name or "").casefold())
+    return next((word for word in re.findall(r"\w+", words) if word != "the"), "")
+
+
+def _plain(number: object) -> str:
+    """A tax number without blanks and dots, as the mirror's key column has it."""
+    return re.sub("[^A-Z0-9]", "", str(number or "").upper())
+
+
+def _folded(text: object) -> str:
+    return " ".join(str(text or "").split()).casefold()
+
+
+def _distinct(records: Iterable[Record]) -> list[Record]:
+    return list({str(record.get("ContactID")): record for record in records}.values())
 
 
 def is_another_of_ours(mark: str | None, other: str | None) -> bool:

@@ -215,6 +215,7 @@ class XeroWrite:
             record=record,
             is_ours=is_ours,
             line_ids=xero_values.line_ids(one, record) or None,
+            label=str(record.get("Name") or record.get("Code") or ""),
         )
 
 

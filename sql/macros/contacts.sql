@@ -15,14 +15,22 @@ Xero squeezes spaces and refuses < and > in names, so they are cleaned here and 
     nullif(trim(regexp_replace(translate({{ value }}, '<>', '()'), '\s+', ' ', 'g')), '')
 {%- endmacro %}
 
-{% macro contact_fields(row) -%}
-    {{ contact_name(row) }} as "Name",
+{#- Our key, or its hash: Xero takes 50 characters. -#}
+{% macro contact_number(row) -%}
     case
         when length({{ row }}.contact_key) <= 50 then {{ row }}.contact_key
         else {{ row }}.connection || '/' || md5({{ row }}.contact_key)
-    end as "ContactNumber",
+    end
+{%- endmacro %}
+
+{#- A company's buyers are its persons: it has no first and last name of its own. -#}
+{% macro contact_fields(row, is_company=false) -%}
+    {{ contact_name(row) }} as "Name",
+    {{ contact_number(row) }} as "ContactNumber",
+    {% if not is_company -%}
     {{ clean_name(row ~ '.first_name') }} as "FirstName",
     {{ clean_name(row ~ '.last_name') }} as "LastName",
+    {% endif -%}
     {{ row }}.email as "EmailAddress",
     left({{ row }}.vat_number, 50) as "TaxNumber",
     case

@@ -5,6 +5,59 @@
 -- that is far too long from exceeding what an index takes, which would stop the page that it came in. An empty text is no
 -- key: null, so that records without one never match each other.
 
+-- Which company an order bills: part of a contact's key, so what is stored stays and this may only be added to.
+-- By VAT number and the first word of the company's name, so that neither a group that shares a number nor a slip of the
+-- pen makes two companies one; without a number by country, postcode (else town and street) and the whole name. Null: no
+-- company. What people type instead of a number (12345678, 000000000) or of a company ("n/a", "none") is none.
+create or replace function staging.company_key(billing jsonb, tax_number text) returns text
+language sql immutable parallel safe
+as $$
+select
+    case
+        when length(found.number) <= 22 and length(found.digits) between 7 and 15 and length(found.typed) >= 8
+            and found.digits !~ '^(.)\1*$' and found.digits !~ '^0?12345678'
+            then found.number || '/' || coalesce(substring(regexp_replace(found.name, '^the ', '') from '^[^ ]+'), '-')
+        when found.name is not null and found.country is not null and found.place is not null
+            then found.country || '/' || found.place || '/' || left(found.name, 200)
+    end
+from (
+    select
+        typed.typed,
+        typed.country,
+        regexp_replace(typed.typed, '[^0-9]', '', 'g') as digits,
+        case
+            when typed.typed ~ '^[A-Z]{2}' then typed.typed
+            else case typed.country when 'GR' then 'EL' else coalesce(typed.country, '') end || typed.typed
+        end as number,
+        case
+            when length(typed.name) < 2 then null
+            when typed.name in (
+                'na', 'n a', 'nil', 'no', 'non', 'none', 'null', 'not applicable', 'no company', 'company', 'private', 'privat',
+                'privé', 'prive', 'privado', 'particulier', 'particular', 'privato', 'person', 'personal', 'individual', 'home',
+                'house', 'self', 'me', 'myself', 'keine', 'ohne', 'geen', 'nessuna', 'ninguna', 'aucune', 'test', 'xx', 'xxx'
+            ) then null
+            else regexp_replace(typed.name, ' limited$', ' ltd')
+        end as name,
+        coalesce(nullif(typed.postcode, ''), nullif(typed.town, '')) as place
+    from (
+        select
+            upper(regexp_replace(
+                coalesce(nullif(btrim(billing ->> 'vat_id'), ''), tax_number, ''), '[^A-Za-z0-9]', '', 'g'
+            )) as typed,
+            nullif(upper(left(btrim(billing ->> 'country_id'), 2)), '') as country,
+            lower(regexp_replace(left(billing ->> 'postcode', 50), '[^A-Za-z0-9]', '', 'g')) as postcode,
+            btrim(regexp_replace(
+                lower(concat_ws(' ', left(billing ->> 'city', 60), left(billing -> 'street' ->> 0, 60)) collate "pg_c_utf8"),
+                '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f\xa0]+', ' ', 'g'
+            )) as town,
+            btrim(regexp_replace(
+                translate(lower(left(billing ->> 'company', 300) collate "pg_c_utf8"), '.''’`', ''),
+                '[\x01-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f\xa0]+', ' ', 'g'
+            )) as name
+    ) as typed
+) as found
+$$;
+
 create table if not exists staging.magento__orders (
     like cdc.staging_template including all,
     increment_id text generated always as (nullif(left(payload ->> 'increment_id', 500), '')) stored,
@@ -16,6 +69,15 @@ comment on table staging.magento__orders is 'Orders with items, addresses, payme
 -- Which orders hold a product: a change of its category or name leads to them, and only sold products become items.
 alter table staging.magento__orders
 add column if not exists product_ids jsonb generated always as (jsonb_path_query_array(payload, '$.items[*].product_id')) stored;
+-- The company that an order bills drives its contact.
+alter table staging.magento__orders
+add column if not exists company_key text generated always as (
+    staging.company_key(
+        case when jsonb_typeof(payload -> 'billing_address') = 'object' then payload -> 'billing_address' end,
+        payload ->> 'customer_taxvat'
+    )
+) stored;
+create index if not exists magento__orders_company_key on staging.magento__orders (connection, company_key);
 create index if not exists magento__orders_product_ids on staging.magento__orders using gin (product_ids jsonb_path_ops);
 create index if not exists magento__orders_increment_id on staging.magento__orders (connection, increment_id);
 create index if not exists magento__orders_customer_id on staging.magento__orders (connection, customer_id);

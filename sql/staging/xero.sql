@@ -41,6 +41,12 @@ create table if not exists staging.xero__contacts (
     name_key text generated always as (nullif(lower(btrim(regexp_replace(left(payload ->> 'Name', 500), '\s+', ' ', 'g'))), '')) stored
 );
 comment on table staging.xero__contacts is 'Contacts, archived ones included';
+-- A company that others entered is known by its tax number, however that is spaced.
+alter table staging.xero__contacts
+add column if not exists tax_number text generated always as (
+    nullif(upper(regexp_replace(left(payload ->> 'TaxNumber', 100), '[^A-Za-z0-9]', '', 'g')), '')
+) stored;
+create index if not exists xero__contacts_tax_number on staging.xero__contacts (connection, tax_number);
 create index if not exists xero__contacts_contact_number on staging.xero__contacts (connection, contact_number);
 create index if not exists xero__contacts_email_address on staging.xero__contacts (connection, email_address);
 create index if not exists xero__contacts_name_key on staging.xero__contacts (connection, name_key);

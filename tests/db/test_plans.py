@@ -23,6 +23,8 @@ BY_SOURCE = ("_source_connection", "_source_id")
 VIEWS = {
     ("outbound", "out_xero__contacts"): BY_SOURCE,
     ("outbound", "out_xero__guest_contacts"): BY_SOURCE,
+    ("outbound", "out_xero__company_contacts"): BY_SOURCE,
+    ("outbound", "out_xero__store_contacts"): BY_SOURCE,
     ("outbound", "out_xero__items"): BY_SOURCE,
     ("outbound", "out_xero__invoices"): BY_SOURCE,
     ("outbound", "out_xero__invoice_lines"): BY_SOURCE,
@@ -40,7 +42,15 @@ VIEWS = {
 BY_ORDER = [
     view
     for view in VIEWS
-    if view[1] not in {"out_xero__contacts", "out_xero__guest_contacts", "out_xero__items", "receivables"}
+    if view[1]
+    not in {
+        "out_xero__contacts",
+        "out_xero__guest_contacts",
+        "out_xero__company_contacts",
+        "out_xero__store_contacts",
+        "out_xero__items",
+        "receivables",
+    }
 ]
 FEW, MANY = 40, 160
 

@@ -65,16 +65,53 @@ select
     orders.ship_to_country_code,
     case when orders.vat_number is not null then 'yes' else 'no' end as is_business,
     organisation.base_currency_code as ledger_base_currency_code,
-    -- One e-mail, one contact: whoever placed the first order with it names the key, for ever.
-    case
-        when orders.customer_email is null and orders.customer_id is null
-            then orders.connection || '/order/' || orders.order_id || '/guest'
-        when orders.customer_email is null
-            then orders.connection || '/customer/' || orders.customer_id
-        when coalesce(route.contacts, 'by_customer') = 'by_customer' and first_order.customer_id is not null
-            then orders.connection || '/customer/' || first_order.customer_id
-        else orders.connection || '/guest/' || orders.customer_email
-    end as contact_key,
+    -- A document that is out keeps its contact. Else: one contact a store or company where the route says so; and one
+    -- e-mail, one contact, whoever placed the first order with it, by the rule of the first store that has one.
+    coalesce(
+        (
+            select told.said #>> '{Contact,ContactID,$linked,key}'
+            from {{ source('engine', 'links') }} as told
+            where
+                told.connection = coalesce(route.to_connection, fallback.to_connection)
+                and told.entity = 'invoices'
+                and told.key = driver.connection || '/order/' || driver.order_id || '/1'
+                and told.said ->> 'Status' = 'AUTHORISED'
+        ),
+        case
+            when route.contacts = 'one_per_store' then driver.connection || '/store/' || driver.store_id
+            when route.contacts = 'by_company' and driver.company_key is not null
+                then driver.connection || '/company/' || driver.company_key
+            when driver.customer_email is null and driver.customer_id is null
+                then driver.connection || '/order/' || driver.order_id || '/guest'
+            when driver.customer_email is null
+                then driver.connection || '/customer/' || driver.customer_id
+            when
+                first_order.customer_id is not null
+                and coalesce(
+                    (
+                        select coalesce(rules.contacts, 'by_customer')
+                        from {{ ref('stg_magento__order_keys') }} as same_email
+                        inner join {{ ref('stg_magento__store_views') }} as views
+                            on same_email.connection = views.connection and same_email.store_id = views.store_id
+                        inner join {{ ref('routes') }} as rules
+                            on same_email.connection = rules.connection and lower(views.code) = lower(rules.store_code)
+                        where
+                            same_email.connection = driver.connection
+                            and same_email.customer_email = driver.customer_email
+                            and coalesce(rules.contacts, 'by_customer') <> 'one_per_store'
+                            and {{ in_force('rules', 'coalesce(orders.order_date, date \'2000-01-01\')') }}
+                        order by
+                            length(same_email.order_id), same_email.order_id, rules.valid_from desc nulls last, rules.to_connection
+                        limit 1
+                    ),
+                    route.contacts,
+                    'by_customer'
+                ) <> 'by_email'
+                then driver.connection || '/customer/' || first_order.customer_id
+            else driver.connection || '/guest/' || driver.customer_email
+        end
+    ) as contact_key,
+    driver.company_key,
     {{ problems([
         'orders._problems',
         "case when route.store_code is null then "
@@ -90,7 +127,7 @@ select
                   "'The time zone of store ' || coalesce(orders.store_code, orders.store_id, 'unknown') || ' is not known'",
                   "'Load store_configs, or set the time zone of the store in Magento'", "'shop'", "'time zone unknown'")
         ~ " end",
-        "case when orders.customer_email is null and orders.customer_id is null then "
+        "case when orders.customer_email is null and orders.customer_id is null and coalesce(route.contacts, 'by_customer') <> 'one_per_store' then "
         ~ problem("'customer_email'", "null::text", "'The order has no e-mail, so its customer cannot be told from others'",
                   "'Enter the customer''s e-mail on the order in Magento'", "'shop'", "'e-mail missing'") ~ " end",
     ]) }} as _problems

@@ -60,12 +60,26 @@ select
 from contacts
 left join lateral (
     select bool_or(orders.numbers_names) as numbers_names
-    from {{ ref('int_contacts_needed') }} as orders
-    where
-        orders.connection = contacts.connection
-        and orders.customer_id = contacts.contact_id
-        and orders.to_connection = contacts.to_connection
-        and orders.contact_key = contacts.contact_key
+    from (
+        select
+            own.connection,
+            own.order_id
+        from {{ ref('stg_magento__order_keys') }} as own
+        where own.connection = contacts.connection and own.customer_id = contacts.contact_id
+        union
+        -- Another account, or a guest, with an e-mail of this customer's may have this contact too.
+        select
+            same_email.connection,
+            same_email.order_id
+        from {{ ref('stg_magento__order_keys') }} as own
+        inner join {{ ref('stg_magento__order_keys') }} as same_email
+            on own.connection = same_email.connection and own.customer_email = same_email.customer_email
+        where own.connection = contacts.connection and own.customer_id = contacts.contact_id
+    ) as keys
+    cross join {{ of_order(
+        ref('int_contacts_needed'), 'keys', 'orders',
+        'orders.to_connection = contacts.to_connection and orders.contact_key = contacts.contact_key'
+    ) }}
 ) as needed on true
 left join {{ source('engine', 'links') }} as link
     on
