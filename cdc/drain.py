@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 from uuid import UUID
 
@@ -32,7 +32,7 @@ from cdc.lane import Entry, Lane, entries_of
 from cdc.send import Sender
 from cdc.settle import Verdict, settle
 from cdc.worker import Worker
-from cdc.writing import Operation, Write, open_writers
+from cdc.writing import Operation, Outcome, Outgoing, Write, open_writers
 from tieout.db import Database
 from tieout.errors import (
     TieoutError,
@@ -212,9 +212,13 @@ class _Drain:
             return before
         checked = write.check(lane.client, operation, [entry.outgoing for entry in entries])
         verdicts = [
-            Verdict(entry=entry, outcome=outcome)
-            for entry, outcome in zip(entries, checked, strict=True)
-            if outcome is not None
+            Verdict(entry=entry, outcome=found)
+            for entry, found in zip(entries, checked, strict=True)
+            if isinstance(found, Outcome)
+        ]
+        entries = [
+            replace(entry, outgoing=found) if isinstance(found, Outgoing) else entry
+            for entry, found in zip(entries, checked, strict=True)
         ]
         entries = self._settled(write, entries, verdicts)
         if not entries:

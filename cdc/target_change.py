@@ -60,7 +60,11 @@ def judge(
     ]
     by_rule: dict[OnTargetChange, list[tuple[str, Any, Any]]] = {"hold": [], "overwrite": [], "yield": []}
     for path, before, after in changed:
-        by_rule[_rule(path, rule_of)].append((path, before, after))
+        rule = _rule(path, rule_of)
+        if rule != "hold" and get_path(payload, path) is None:
+            # The model does not name it any more: whoever changed it may, and there is nothing of ours to put there.
+            continue
+        by_rule[rule].append((path, before, after))
     if by_rule["hold"]:
         disputed = by_rule["hold"] + by_rule["yield"]
         return Judged(

@@ -58,6 +58,8 @@ class Outgoing:
     """Fields that the target must still show when this is sent, else conflict."""
     total: Decimal | None = None
     """The amount that the target must answer."""
+    held: dict[str, Any] | None = None
+    """The record as `check` read it just before sending, for a target that must be told parts of it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +163,9 @@ class Write(Protocol):
 
     def check(
         self, client: TargetClient, operation: Operation, outgoing: Sequence[Outgoing]
-    ) -> list[Outcome | None]:
-        """Read just before sending. One answer an element: None = send it; an outcome = it is settled without
-        sending."""
+    ) -> Sequence[Outcome | Outgoing | None]:
+        """Read just before sending. One answer an element: None = send it; the element with `held` = send it
+        with what was read; an outcome = it is settled without sending."""
 
     def request(self, operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
         """The one request that carries these entries, all of this operation and one `serial_by`."""
