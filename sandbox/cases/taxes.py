@@ -16,11 +16,10 @@ from sandbox.stand import Json, Stand, Teller, item, place, stamp
 LOCKED_UNTIL = datetime(2026, 9, 30, tzinfo=UTC)
 """The last day of the period that the accountant has closed; the sample trade begins the day after."""
 EXEMPT, BUSINESS, EXEMPT_GROUP = "Tax exempt", "EU business", "Exempt"
-STACKED_RATE = "Canada GST and QST"
 
 
 def prepare(stand: Stand) -> None:
-    """The tax set-up that only these stories need, in the shop and in the books."""
+    """The tax set-up of the shop that only these stories need."""
     if any(group["code"] == BUSINESS for group in stand.state("customer_groups")):
         return
     made = stand.shop("tax_classes", class_name=EXEMPT, class_type="CUSTOMER")
@@ -46,12 +45,6 @@ def prepare(stand: Stand) -> None:
         custom_attributes=[{"attribute_code": "tax_class_id", "value": str(taxable)}],
         extension_attributes={"category_links": [{"position": 0, "category_id": str(goods)}]},
     )
-    if not stand.books("TaxRates", Name=STACKED_RATE):
-        stand.ledger(
-            "records/TaxRates",
-            Name=STACKED_RATE,
-            TaxComponents=[{"Name": code, "Rate": rate} for code, rate in components],
-        )
 
 
 def reverse_charge_business(stand: Stand, who: Shopper, at: datetime, chance: random.Random) -> Json:
