@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from cdc.decision import IN_FLIGHT, Decision, Desired, Drift, Held, Link, Mirror, Open, Rules, Wanted
-from cdc.links import after, references
+from cdc.links import after, merged, references
 from cdc.problems import held_by
 from cdc.target_change import Judged, judge
 from cdc.wanted import (
     approved,
     asks_a_person,
+    correction_for,
     effective,
     entry_for,
     fingerprint,
@@ -105,15 +106,6 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
             who="accountant",
         )
         wanted = replace(wanted, held=held)
-    elif link.is_adopted and link.approved_hash != wanted.payload_hash:
-        held = Held(
-            held_for="hold",
-            cause="removal of what others made",
-            reason=f"The source says that it is gone ({desired.gone}), but others made the target's record; it was only linked.",
-            cure="Remove it in the target if it is wrong, or accept it as it is; approving removes it.",
-            who="accountant",
-        )
-        wanted = replace(wanted, held=held)
     wanted = replace(wanted, held=wanted.held or asks_a_person(desired, link))
     return settle_on(approved(wanted, link), link, opened)
 
@@ -144,8 +136,18 @@ def _create(
     wanted = entry_for("create", desired, payload, None)
     if link.is_gone:
         wanted.control["generation"] = link.generation + 1
+    if link.correction and link.is_corrected_anew:
+        wanted = replace(wanted, waits_for=merged(wanted.waits_for, after(link.correction["waits_for"])))
     patch = {"identity": desired.identity} if desired.identity and link.identity is None else {}
     held = held_by(desired.problems) or asks_a_person(desired, link)
+    if held is None and link.is_corrected_anew:
+        held = Held(
+            held_for="hold",
+            cause="corrected document changed",
+            reason="The model says something else since the correction was approved; the reversal may be posted already.",
+            cure="Look at `tieout plan` with its key, then approve the new document as it is now, or refuse.",
+            who="accountant",
+        )
     if held is None and link.is_gone:
         held = Held(
             held_for="hold",
@@ -210,12 +212,13 @@ def _update(
     held = held_by(desired.problems) or _disputed(judged) or asks_a_person(desired, link)
     frozen = _frozen(judged, mirror, rules)
     if frozen is not None and (held is None or held.held_for not in ("problems", "target changed")):
-        if rules.amend == "open_only":
-            return _drifting(desired, payload, fields, frozen, link, patch)
+        settled = _on_frozen(desired, wanted, frozen, link, opened, mirror, rules, patch)
+        if settled is not None:
+            return settled
         held = Held(
             held_for="frozen",
-            cause="correction of a settled document",
-            reason=f"The document is {frozen}; correcting it takes a reversal and a new document.",
+            cause="change of a settled document",
+            reason=f"The document is {frozen}, and it cannot be corrected by a reversal.",
             cure="Post the correction in the target and accept it as it is, or approve to send the change all the same.",
             who="accountant",
         )
@@ -226,6 +229,34 @@ def _update(
         wanted.control["paths"] = list(judged.paths)
         wanted.control["target_version"] = mirror.version if mirror is not None else None
     return settle_on(approved(replace(wanted, held=held), link), link, opened, patch)
+
+
+def _on_frozen(
+    desired: Desired,
+    wanted: Wanted,
+    frozen: str,
+    link: Link,
+    opened: Open | None,
+    mirror: Mirror | None,
+    rules: Rules,
+    patch: Mapping[str, Any],
+) -> Decision | None:
+    """Drift, or where the model or a person asks for it, a correction that waits for a yes. None: the model asks in vain."""
+    fields = wanted.fields or ()
+    if link.declined_hash == wanted.payload_hash:
+        return Decision(verb="drop", why="accepted as it is", patch=patch)
+    asked = bool(link.correction and link.correction.get("asked"))
+    correction = rules.correct(desired, wanted.payload) if asked or rules.amend == "correct" else None
+    if correction is None:
+        if rules.amend == "correct":
+            return None
+        return _drifting(desired, wanted.payload, fields, frozen, link, patch)
+    document = entry_for("create", desired, {**wanted.payload, **correction.overrides}, None)
+    version = mirror.version if mirror is not None else None
+    proposed = correction_for(correction, document, fields, wanted.payload_hash, version)
+    if link.declined_hash == proposed.payload_hash:
+        return _drifting(desired, wanted.payload, fields, frozen, link, patch)
+    return settle_on(proposed, link, opened, patch)
 
 
 def _news(link: Link, mirror: Mirror | None) -> Mirror | None:

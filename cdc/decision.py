@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from cdc.corrections import Correction
 from cdc.links import Reference
 from cdc.outbound import Amend, OnMissing, OnTargetChange
 from cdc.writing import Operation
@@ -50,8 +51,6 @@ class Link:
     returned: dict[str, Any] | None = None
     mirror_version: int | None = None
     is_gone: bool = False
-    is_adopted: bool = False
-    """Others made the record; it was only linked."""
     if_taken: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     yielded: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +58,15 @@ class Link:
     approved_hash: str | None = None
     declined_hash: str | None = None
     rejected_hash: str | None = None
+    correction: Mapping[str, Any] | None = None
+    """asked: a person wants it corrected; waits_for: what the new document of an approved correction waits for."""
+
+    @property
+    def is_corrected_anew(self) -> bool:
+        """A correction was approved, and its new document is not made yet."""
+        return bool(self.correction and self.correction.get("waits_for")) and not (
+            self.target_id or self.is_gone
+        )
 
     @property
     def is_live(self) -> bool:
@@ -103,6 +111,8 @@ class Rules:
     returned: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     frozen: Callable[[Mapping[str, Any]], str | None]
     still_differs: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = lambda _payload, _record: True
+    correct: Callable[[Desired, Mapping[str, Any]], Correction | None] = lambda _desired, _payload: None
+    """How the target's document is corrected to this payload; None: it cannot be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cdc import outbox
+from cdc import corrections, outbox
+from cdc.desk_frozen import accept_drift, keep_decision, name_of, place_of, refuse_moved
 from cdc.diff_rows import mirror_of
 from cdc.links import get_path, with_path
 from cdc.outbound import models_in_force
@@ -141,7 +142,16 @@ def accept_as_is(
     """
     with connection.transaction():
         entries = _decide(connection, chosen, "accept as is", by, reason, ACCEPTABLE, _accept, writers)
-        return entries + _accept_drift(connection, chosen, by=by, reason=reason)
+        if chosen.held_for is not None and "frozen" not in chosen.held_for:
+            return entries
+        values = {
+            "keys": list(chosen.keys) if chosen.keys is not None else None,
+            "connection": chosen.connection,
+            "entity": chosen.entity,
+            "model": chosen.model,
+            "cause": chosen.cause,
+        }
+        return entries + accept_drift(connection, values, by=by, reason=reason)
 
 
 def edit(
@@ -177,7 +187,7 @@ def edit(
         place = dict(zip(("connection", "entity", "key"), name, strict=True))
         session.execute(query("desk", "decide_links"), {"rows": Jsonb([{**place, "overrides": overrides}])})
         detail = {"path": path, "value": value}
-        _record(session, "edit", by, reason, [{**place, "detail": detail}])
+        keep_decision(session, "edit", by, reason, [{**place, "detail": detail}])
         outbox.put_back(session, [name], f"edited by {by}")
 
 
@@ -213,7 +223,7 @@ def _decide(
             "states": list(states) if chosen.keys else [],
         }
         found = session.execute(query("desk", "chosen"), values).fetchall()
-        outbox.lock_keys(session, [_name(row) for row in found])
+        outbox.lock_keys(session, [name_of(row) for row in found])
         systems = {model.name: model.system for model in models_in_force(session)}
         for entity in sorted({row["entity"] for row in found}):
             entries = [row["entry"] for row in found if row["entity"] == entity]
@@ -249,10 +259,15 @@ def _of_entity(
     rows = session.execute(statement, {"entries": list(entries)}).fetchall()
     session.execute(
         query("desk", "decide_links"),
-        {"rows": Jsonb([{**_place(row), **decided(row, write)} for row in rows])},
+        {"rows": Jsonb([{**place_of(row), **decided(row, write)} for row in rows])},
     )
     if lets_go:
-        session.execute(query("desk", "let_go"), {"entries": [row["entry"] for row in rows]})
+        proposed = [row for row in rows if "correction" in row["control"]]
+        refuse_moved(proposed)
+        corrections.begin(session, proposed, by=by, reason=reason)
+        session.execute(
+            query("desk", "let_go"), {"entries": [row["entry"] for row in rows if row not in proposed]}
+        )
     else:
         outcome = "satisfied" if verb == "accept as is" else "discarded"
         told = f"{verb} by {by}" + (f": {reason}" if reason else "")
@@ -260,17 +275,17 @@ def _of_entity(
         keys = [row["key"] for row in rows]
         session.execute(query("outbox", "release_waiters"), {"entity": entity, "keys": keys})
     session.execute(query("desk", "no_longer_new"), {"models": sorted({row["model"] for row in rows})})
-    _record(
+    keep_decision(
         session,
         verb,
         by,
         reason,
         [
-            {**_place(row), "payload_hash": row["payload_hash"], "detail": {"held_for": row["held_for"]}}
+            {**place_of(row), "payload_hash": row["payload_hash"], "detail": {"held_for": row["held_for"]}}
             for row in rows
         ],
     )
-    outbox.put_back(session, [_name(row) for row in rows], f"{verb} by {by}")
+    outbox.put_back(session, [name_of(row) for row in rows], f"{verb} by {by}")
     return len(rows)
 
 
@@ -299,6 +314,8 @@ def _accept(row: Row, write: Write) -> Row:
     if row["held_for"] == "answer differs" and record is not None:
         now = write.returned(row["returned"] or {}, record)
         return _agreed(row, now, row["fields"] or (), row["record_version"])
+    if "correction" in row["control"]:
+        return {"declined_hash": row["control"]["correction"]["drift_hash"]}
     # Nothing to take over: a record that vanished, is gone or is settled stays as it is.
     return {"declined_hash": row["payload_hash"]}
 
@@ -313,42 +330,6 @@ def _agreed(row: Row, now: Mapping[str, Any], paths: Sequence[str], version: int
     return {"said": said, "returned": dict(now), "yielded": yielded, "mirror_version": version}
 
 
-def _accept_drift(session: Session, chosen: Chosen, *, by: str, reason: str) -> int:
-    """Drift is no entry: the hash of what the model says is kept as declined, and the row is taken away."""
-    if chosen.held_for is not None and "frozen" not in chosen.held_for:
-        return 0
-    values = {
-        "keys": list(chosen.keys) if chosen.keys is not None else None,
-        "connection": chosen.connection,
-        "entity": chosen.entity,
-        "model": chosen.model,
-        "cause": chosen.cause,
-    }
-    names = [_name(row) for row in session.execute(query("drift", "chosen"), values)]
-    if not names:
-        return 0
-    outbox.lock_keys(session, names)
-    given = dict(zip(("connections", "entities", "keys"), map(list, zip(*names, strict=True)), strict=True))
-    rows = session.execute(query("drift", "take"), given).fetchall()
-    links = [{**_place(row), "declined_hash": row["payload_hash"]} for row in rows]
-    session.execute(query("desk", "decide_links"), {"rows": Jsonb(links)})
-    told = [
-        {
-            **_place(row),
-            "payload_hash": row["payload_hash"],
-            "detail": {"frozen_because": row["frozen_because"]},
-        }
-        for row in rows
-    ]
-    _record(session, "accept as is", by, reason, told)
-    outbox.put_back(session, [_name(row) for row in rows], f"accepted by {by}")
-    emit(
-        Event.DECISION_MADE, verb="accept as is", connection=", ".join(sorted({row["connection"] for row in rows})),
-        entries=len(rows), by=by, reason=reason,
-    )  # fmt: skip
-    return len(rows)
-
-
 def _value_at(row: Row, now: Mapping[str, Any], path: str) -> Any:
     """A path of ours in the target's form, whose child rows have no `_line`: they stand in the order of ours."""
     name, _, rest = path.partition("/")
@@ -360,17 +341,3 @@ def _value_at(row: Row, now: Mapping[str, Any], path: str) -> Any:
         (their.get(inner) for our, their in zip(ours, theirs, strict=False) if str(our.get("_line")) == line),
         None,
     )
-
-
-def _record(session: Session, verb: str, by: str, reason: str | None, rows: Sequence[Row]) -> None:
-    session.execute(
-        query("desk", "record"), {"verb": verb, "by": by, "reason": reason, "rows": Jsonb(list(rows))}
-    )
-
-
-def _place(row: Row) -> Row:
-    return {"connection": row["connection"], "entity": row["entity"], "key": row["key"]}
-
-
-def _name(row: Row) -> tuple[str, str, str]:
-    return (row["connection"], row["entity"], row["key"])

@@ -13,8 +13,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
+from cdc.corrections import Ask, Correction, correct_of
 from cdc.decide import decide
-from cdc.decision import COUNTING, Decision, Drift, Rules, Wanted
+from cdc.decision import COUNTING, Decision, Desired, Drift, Rules, Wanted
 from cdc.diff_rows import (
     CONTROL,
     Row,
@@ -215,6 +216,7 @@ class Round:
             returned=write.returned,
             frozen=lambda record: write.frozen(record, organisation),
             still_differs=still_differs,
+            correct=lambda wanted, payload: self._correct(row, state, wanted, payload),
         )
         return decide(desired, link, open_of(state), record_of(state), rules)
 
@@ -326,3 +328,23 @@ class Round:
         )
         before = posts(state.get("said") or {}, setting)
         return [one.to_json() for one in effect(before, posts(drift.desired, setting))]
+
+    def _correct(
+        self, row: Row, state: Row, desired: Desired, payload: Mapping[str, Any]
+    ) -> Correction | None:
+        """How the target's document would be corrected to this payload."""
+        correct = correct_of(self._model.system, self._model.entity)
+        if correct is None or state.get("record") is None:
+            return None
+        return correct(
+            Ask(
+                key=row["key"],
+                number=state["generation"],
+                said=state["said"] or {},
+                record=state["record"],
+                organisation=self._organisations.get(row["connection"]),
+                modelled=desired.payload,
+                wanted=payload,
+                total=desired.total,
+            )
+        )

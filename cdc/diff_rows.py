@@ -100,7 +100,6 @@ def link_of(state: Row) -> Link:
         returned=state["returned"],
         mirror_version=state["mirror_version"],
         is_gone=state["is_gone"],
-        is_adopted=state["is_adopted"],
         if_taken=state["if_taken"],
         overrides=state["overrides"],
         yielded=state["yielded"],
@@ -108,6 +107,7 @@ def link_of(state: Row) -> Link:
         approved_hash=state["approved_hash"],
         declined_hash=state["declined_hash"],
         rejected_hash=state["rejected_hash"],
+        correction=state["correction"],
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from cdc import outbox, standing
-from cdc.adopt import already_there, entered_meanwhile
+from cdc.adopt import already_there
 from cdc.doubt import Wait, settle_doubts
 from cdc.gate import (
     OpenClient,
@@ -206,9 +206,8 @@ class _Drain:
         """Look, check, send, settle."""
         lane, before = self._lane, len(entries)
         if operation == "create":
-            entries = self._settled(write, entries, already_there(lane, write, entries))
-            if entries:
-                entries = self._settled(write, entries, entered_meanwhile(lane, write, entries))
+            verdicts = already_there(lane, write, entries)
+            entries = self._settled(write, entries, verdicts)
         if not entries:
             return before
         checked = write.check(lane.client, operation, [entry.outgoing for entry in entries])

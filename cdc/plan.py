@@ -6,7 +6,7 @@ shown too, because approving or curing it would send it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -89,7 +89,7 @@ def plan(
     wanted = {"connection": connection, "entity": entity, "key": key}
     sums = tuple(_sum(row, settings) for row in session.execute(query("plan", "sums"), wanted))
     rows = session.execute(query("plan", "entries"), {**wanted, "limit": limit})
-    return Plan(sums=sums, entries=tuple(_entry(row) for row in rows))
+    return Plan(sums=sums, entries=tuple(entry for row in rows for entry in _entries(row)))
 
 
 def _sum(row: Mapping[str, Any], settings: Settings) -> PlannedSum:
@@ -106,6 +106,26 @@ def _sum(row: Mapping[str, Any], settings: Settings) -> PlannedSum:
         amount=row["amount"],
         calls=-(-row["entries"] // batch),
     )
+
+
+def _entries(row: Mapping[str, Any]) -> Iterator[PlannedEntry]:
+    """An entry; of a proposed correction also the documents that approving it makes beside the new one."""
+    yield _entry(row)
+    correction = row["correction"]
+    for part in correction["parts"] if correction else ():
+        yield PlannedEntry(
+            connection=row["connection"],
+            entity=part["entity"],
+            key=part["key"],
+            operation="create",
+            state=row["state"],
+            reason=f"part of the correction of {row['key']}",
+            amount=part["total"],
+            currency=row["currency"],
+            fields=tuple(
+                PlannedField(name=name, before=None, after=value) for name, value in part["payload"].items()
+            ),
+        )
 
 
 def _entry(row: Mapping[str, Any]) -> PlannedEntry:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from cdc.corrections import corrected_by
 from cdc.proof_records import MEASURES, ControlRecord, Kind, Measure, Named, SourceDocument, Total
 from cdc.proof_settled import Settlements
 
@@ -202,7 +203,9 @@ class _Comparison:
             (document for document in self._documents if document.target_id == record.target_id), None
         )
         kind: Kind
-        if key:
+        if corrected := corrected_by(key):
+            kind, reason = "corrected", f"part of the correction of {corrected}, which a person approved"
+        elif key:
             kind = "unexpected"
             reason = (
                 f"the target has it, but the model skips it: {skipped.skip}"
@@ -233,7 +236,7 @@ class _Comparison:
                     number=record.number,
                     target_id=record.target_id,
                     reason=reason,
-                    is_explained=kind == "not ours",
+                    is_explained=kind in ("not ours", "corrected"),
                     count=-1,
                     amount=-amount,
                 )

@@ -15,9 +15,10 @@ Measure = Literal["gross", "net", "tax", "base", "paid", "outstanding"]
 outstanding what they have not. All are positive amounts of the flow (a credit note of 10.00 counts 10.00), in the
 document's currency but for base; in the controls by account and by tax type sales are positive and credits negative."""
 MEASURES: tuple[Measure, ...] = ("gross", "net", "tax", "base", "paid", "outstanding")
-Kind = Literal["missing", "differs", "unexpected", "twice", "not ours", "skipped", "recoded"]
+Kind = Literal["missing", "differs", "unexpected", "twice", "not ours", "skipped", "recoded", "corrected"]
 """missing: the source has it, the target has not. differs: both have it, not alike. unexpected: ours, but the
 source does not say so (now). twice: a second record of the target bears our number. not ours: made by others.
+corrected: the document that a correction replaced, or the one that reverses it.
 skipped: the model says why it is rightly not sent. recoded: an accountant put it on another account, which is theirs to
 decide."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from cdc.corrections import CAUSE, Correction
 from cdc.decision import (
     COUNTING,
     GUARD_CURE,
@@ -172,3 +173,51 @@ def _guarded(wanted: Wanted, opened: Open | None) -> Wanted:
         who="operator",
     )
     return replace(wanted, held=held)
+
+
+def correction_for(
+    correction: Correction, document: Wanted, fields: tuple[str, ...], drift_hash: str, version: int | None
+) -> Wanted:
+    """The held entry that proposes a correction: all its parts, under one hash. `version`: the target's document was so."""
+    parts = [
+        {
+            **part.to_json(),
+            "payload_hash": fingerprint("create", part.payload, {"total": str(part.total)}),
+        }
+        for part in correction.parts
+    ]
+    proposed: dict[str, Any] = {
+        "number": correction.number,
+        "day": correction.day,
+        "replaced": correction.replaced,
+        "overrides": dict(correction.overrides),
+        "parts": parts,
+        "document": {
+            "payload": document.payload,
+            "payload_hash": document.payload_hash,
+            "control": document.control,
+        },
+        # Both are approved together; the new document follows once the old one is reversed.
+        "waits_for": [
+            {"entity": part.entity, "key": part.key, "settled": True} for part in correction.parts[:1]
+        ],
+        "drift_hash": drift_hash,
+        "target_version": version,
+    }
+    held = Held(
+        held_for="frozen",
+        cause=CAUSE,
+        reason=f"It may no longer change. Approving corrects it: {correction.sentence}.",
+        cure="Look at `tieout plan` with its key, then approve, or refuse; accept it as is if the target is right.",
+        who="accountant",
+    )
+    hashed = {name: value for name, value in proposed.items() if name not in ("drift_hash", "target_version")}
+    return Wanted(
+        operation="update",
+        payload=document.payload,
+        payload_hash=canonical_hash(hashed),
+        fields=tuple(sorted({*fields, *correction.overrides})),
+        control={"correction": proposed},
+        waits_for=(),
+        held=held,
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from cdc.corrections import MODEL, corrected_by
 from cdc.outbound import OutboundModel, models_in_force
 from cdc.report import SHOWN_MATCHES, escaped, rows_of
 from tieout.queries import compose, query
@@ -35,6 +36,8 @@ class Reason:
 
 def why(connection: Session, text: str) -> list[Reason]:
     """What became of a record: `text` is one of our keys, a target's id, or an id or number of the source."""
+    if parts := list(_of_corrections(connection, text)):
+        return parts
     reasons: dict[tuple[str, str | None, str | None], Reason] = {}
     for model in models_in_force(connection):
         for driver in _drivers(connection, model, text):
@@ -44,6 +47,24 @@ def why(connection: Session, text: str) -> list[Reason]:
     found = list(reasons.values())
     # Not every model has a row for each driving record: that none has one is news.
     return [reason for reason in found if reason.key is not None] or found
+
+
+def _of_corrections(connection: Session, text: str) -> Iterator[Reason]:
+    """Documents that a correction made or replaced: no model gives them."""
+    values = {"text": text, "pattern": f"%/{escaped(text)}", "limit": SHOWN_MATCHES}
+    for row in connection.execute(query("report", "keys_like"), values).fetchall():
+        if row["model"] != MODEL:
+            continue
+        place = {name: row[name] for name in ("connection", "entity", "key")}
+        known: Row = connection.execute(query("report", "record"), place).fetchone() or {}
+        entry: Row | None = known.get("open")
+        verdict = f"It is part of the correction of {corrected_by(row['key'])}."
+        if entry is not None:
+            verdict += f" It is {entry['state']}: {entry['reason'] or 'on its way'}."
+        yield Reason(
+            model=MODEL, stage="target" if entry is None else "outbox", verdict=verdict,
+            cure=entry["cure"] if entry is not None else None, details=known.get("correction") or {}, **place,
+        )  # fmt: skip
 
 
 def _drivers(connection: Session, model: OutboundModel, text: str) -> list[tuple[str, str]]:
@@ -120,17 +141,16 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
             "linked_at": known["linked_at"],
             "is_adopted": known["is_adopted"],
         }
+        correction: Row = known["correction"] or {}
+        if correction.get("number"):
+            told = f"It was corrected by {correction['by']} ({correction['reason'] or 'without a reason'}): the document before"
+            verdict = f"{told} is reversed by {row['_key']}/reversal/{correction['number']}, and the target has the new one."
+            return Reason(**common, stage="target", verdict=verdict, details={**details, **correction})
         accepted = next((made for made in known["decisions"] if made["verb"] == "accept as is"), None)
         if accepted is not None:
             told = f"{accepted['decided_by']}" + (f" ({accepted['reason']})" if accepted["reason"] else "")
             verdict = f"The target has it, and its state was accepted as it is by {told}."
             return Reason(**common, stage="target", verdict=verdict, details={**details, **accepted})
-        if known["is_adopted"]:
-            theirs = ", ".join(sorted({path.partition("/")[0] for path in known["yielded"]}))
-            verdict = "Others entered it in the target, and it was linked as it is" + (
-                f"; theirs are: {theirs}." if theirs else "."
-            )
-            return Reason(**common, stage="target", verdict=verdict, details=details)
         return Reason(
             **common, stage="target", verdict="The target has it as the model wants it.", details=details
         )

@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         pipeline.prove,
     ),
     "Looking": (look.status, look.show, look.why, drift.drift, look.psql, models.lookups),
-    "Deciding": (decide.dead_letters, decide.holds),
+    "Deciding": (decide.dead_letters, decide.holds, drift.correct),
     "Trying it out": (playground.sandbox, demo.demo),
 }
 

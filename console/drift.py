@@ -1,4 +1,4 @@
-"""`drift`: what the models of today say of documents that may no longer change, with the money by account and month."""
+"""`drift` and `correct`: what the models of today say of documents that may no longer change, with the money by account and month."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
+from cdc import diff as differ
 from cdc import drift as drifts
-from console.frame import App, command
+from cdc import plan as planner
+from cdc.desk_frozen import ask_correction
+from console.frame import App, command, progress
+from console.plans import plan_data, shown_entry
 from console.report import Report, money, short, table, verdict
+from console.setup import person
 
 
 @command("drift")
@@ -32,6 +37,33 @@ def drift(
     with app.database.connect() as database:
         found = drifts.drifting(database, connection=connection, entity=entity, key=key, limit=limit)
     return Report(data=data(found), shown=[*section(found), *documents(found)])
+
+
+@command("correct")
+@click.argument("key")
+@click.option("--connection", help="Where the key names several records.")
+@click.option("--entity", help="The same.")
+@click.option("--reason", required=True, help="Kept with the decision.")
+def correct(app: App, key: str, connection: str | None, entity: str | None, reason: str) -> Report:
+    """Propose the correction of a frozen document: a reversal and a new document. Sends nothing before it is approved.
+
+    Example: tieout correct shop/order/17/1 --reason "services were booked as goods"
+
+    KEY is one that `tieout drift` names. Both documents are shown by `tieout plan`, and approved together by `tieout holds approve`.
+    """
+    with app.database.connect() as database:
+        models = ask_correction(database, key, by=person(), reason=reason, target=connection, entity=entity)
+    with app.run("correct", {"key": key}) as run, progress("correct") as tell:
+        differ.diff(app.database, app.settings, run=run, models=models, progress=tell)
+    with app.database.connect() as database:
+        found = planner.plan(database, app.settings, connection=connection, entity=entity, key=key)
+    return Report(
+        data={"key": key, "plan": plan_data(found)},
+        shown=[
+            *(shown_entry(each) for each in found.entries),
+            f"Next: `tieout holds approve {key}`, or refuse it.",
+        ],
+    )
 
 
 def section(found: drifts.Drifting) -> list[RenderableType]:

@@ -14,9 +14,10 @@ from cdc import build as builder
 from cdc import drift as drifts
 from cdc import lookups as lookup
 from cdc import plan as planner
-from console import drift, fields
+from console import drift
 from console.frame import App, command, progress
-from console.report import Report, money, short, table, verdict
+from console.plans import plan_data, shown_entry
+from console.report import Report, money, table, verdict
 
 
 @command("build")
@@ -152,14 +153,14 @@ def plan(
             empty="Nothing would be sent.",
         )
     ]
-    shown += [_entry(each) for each in found.entries]
+    shown += [shown_entry(each) for each in found.entries]
     if found.total > len(found.entries):
         shown.append(
             f"{found.total - len(found.entries)} more: raise --limit, or name the beginning of a key."
         )
     if drifting.total:
         shown += [*drift.section(drifting), "`tieout drift --rows 5` shows the documents line by line."]
-    return Report(data=_plan_data(found) | {"drift": drift.data(drifting)}, shown=shown)
+    return Report(data=plan_data(found) | {"drift": drift.data(drifting)}, shown=shown)
 
 
 @click.group()
@@ -214,34 +215,6 @@ def _to_paste(rows: Sequence[lookup.MissingRow]) -> Iterator[RenderableType]:
 
 
 lookups.add_command(missing)
-
-
-def _entry(entry: planner.PlannedEntry) -> RenderableType:
-    amount = f", {money(entry.amount, entry.currency)}" if entry.amount is not None else ""
-    title = f"{entry.operation} {entry.entity} {entry.key} ({entry.state}{amount})"
-    if entry.reason:
-        title += f": {short(entry.reason)}"
-    before = {each.name: each.before for each in entry.fields}
-    after = {each.name: each.after for each in entry.fields}
-    changed = [(path, old, new) for path, (old, new) in fields.rows((before, after)) if old != new]
-    return table(title, ("field!", "before", "after"), changed, empty=f"{title}: no field changes.")
-
-
-def _plan_data(found: planner.Plan) -> dict[str, object]:
-    return {
-        "total": found.total,
-        "sums": [
-            {"connection": each.connection, "entity": each.entity, "operation": each.operation, "state": each.state, "entries": each.entries,
-             "amount": each.amount, "currency": each.currency, "calls": each.calls}
-            for each in found.sums
-        ],
-        "entries": [
-            {"connection": each.connection, "entity": each.entity, "key": each.key, "operation": each.operation, "state": each.state,
-             "reason": each.reason, "amount": each.amount, "currency": each.currency,
-             "fields": [{"name": field.name, "before": field.before, "after": field.after} for field in each.fields]}
-            for each in found.entries
-        ],
-    }  # fmt: skip
 
 
 def _against(found: against.Against) -> Report:

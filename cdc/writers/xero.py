@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cdc.corrections import Correct
 from cdc.postings import Posts
 from cdc.writers import xero_bank as bank
 from cdc.writers import xero_contacts as contacts
+from cdc.writers import xero_corrections as corrections
 from cdc.writers import xero_documents as documents
 from cdc.writers import xero_money as money
 from cdc.writers import xero_postings as postings
@@ -49,13 +51,12 @@ WRITES: tuple[Write, ...] = (
     ),
 
     # Never changed: PUT (batch) makes, POST of a status removes one. No unique number: a repeat is found by
-    # reading only. People enter them too: theirs stands for ours. https://developer.xero.com/documentation/api/accounting/payments
+    # reading only. https://developer.xero.com/documentation/api/accounting/payments
     XeroWrite(
         entity="payments", stream="payments", plural="Payments", id_field="PaymentID", total_field="Amount",
         identity=money.payment_identity, is_ours=money.payment_is_ours, call=money.call_payments,
         candidates=money.ask_payments, mirrored=money.mirrored_payments, read=money.read_payments,
         before=money.before_payment, reads_before=CHANGES, freeze=money.frozen_payment,
-        satisfied_by=money.stands_in_for_payment, looks=money.payments_entered,
         batches={"create": 50, "update": 50, "remove": 1},
     ),
 
@@ -95,3 +96,9 @@ POSTINGS: Mapping[str, Posts] = {
     "bank_transactions": postings.transaction_postings,
 }
 """What each entity does to the accounts; allocations move nothing between accounts."""
+
+CORRECTIONS: Mapping[str, Correct] = {
+    "invoices": corrections.correct_document(INVOICE),
+    "credit_notes": corrections.correct_document(CREDIT_NOTE),
+}
+"""Documents that are corrected by a reversal and a new one; money is never corrected, only removed and made anew."""

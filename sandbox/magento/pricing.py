@@ -55,7 +55,6 @@ class Cart:
     shipping: Decimal
     shipping_rates: list[Rate]
     shipping_origin_percent: Decimal
-    tax_before_discount: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +113,7 @@ def _tax(calculator: Calculator, cart: Cart, line: Line, rate: Decimal, discount
     return calculator.line(
         unit=cents(line.unit * rate),
         qty=line.qty,
-        discount=ZERO if cart.tax_before_discount else discount,
+        discount=discount,
         rates=line.rates,
         included=cart.included,
         origin_percent=line.origin_percent,
@@ -125,7 +124,7 @@ def _shipping(calculator: Calculator, cart: Cart, rate: Decimal, discount: Decim
     return calculator.line(
         unit=cents(cart.shipping * rate),
         qty=Decimal(1),
-        discount=ZERO if cart.tax_before_discount else discount,
+        discount=discount,
         rates=cart.shipping_rates,
         included=cart.included,
         origin_percent=cart.shipping_origin_percent,

@@ -154,7 +154,8 @@ inner join cdc.links
         and links.target_id = fan_out_changes.id
 where
     fan_out_changes.system = %(system)s
-    and fan_out_changes.stream = %(stream)s;
+    and fan_out_changes.stream = %(stream)s
+    and links.model <> 'corrections';
 
 -- name: cure
 -- A rejection that this stream may have cured is worth one more try.
@@ -167,7 +168,27 @@ with cured as (
     where
         connection = %(connection)s
         and rejected_on ? %(stream)s
-    returning model, source_connection, source_id
+    returning connection, entity, key, model, source_connection, source_id
+),
+
+again as (
+    -- No model makes the parts of a correction anew: they are sent once more as they are.
+    update cdc.outbox
+    set
+        state = 'waiting',
+        held_for = null,
+        cause = null,
+        reason = null,
+        cure = null,
+        who = null,
+        changed_at = now()
+    from cured
+    where
+        cured.model = 'corrections'
+        and outbox.connection = cured.connection
+        and outbox.entity = cured.entity
+        and outbox.key = cured.key
+        and (outbox.state = 'rejected' or outbox.held_for = 'conflict')
 )
 
 insert into cdc.changed_keys (model, source_connection, source_id, because)
@@ -176,4 +197,5 @@ select
     source_connection,
     source_id,
     'the target may have been cured: ' || %(stream)s
-from cured;
+from cured
+where model <> 'corrections';

@@ -54,7 +54,6 @@ select
     links.line_ids,
     links.mirror_version,
     links.is_gone,
-    links.is_adopted,
     links.if_taken,
     links.overrides,
     links.yielded,
@@ -62,6 +61,7 @@ select
     links.approved_hash,
     links.declined_hash,
     links.rejected_hash,
+    links.correction,
     outbox.entry,
     outbox.operation,
     outbox.state,
@@ -182,7 +182,9 @@ inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[
     on
         links.connection = given.connection
         and links.entity = given.entity
-        and links.key = given.key;
+        and links.key = given.key
+-- What a correction made is driven by no model.
+where links.model <> 'corrections';
 
 -- name: settle
 -- What a settlement says about links. Columns that are not given stay.
@@ -236,7 +238,3 @@ where
     connection = %(connection)s
     and entity = %(entity)s
     and target_id = any(%(target_ids)s);
-
--- name: lock_targets
--- One at a time links records that the target has already: links are locked by key, and two keys may want one record.
-select pg_advisory_xact_lock(hashtextextended('links/' || %(connection)s::text || '/' || %(entity)s::text, 0));

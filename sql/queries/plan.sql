@@ -1,5 +1,34 @@
 -- name: sums
--- Open entries by kind. Parameters: connection, entity (null: all), key (null: all; else the beginning of keys).
+-- Open entries by kind; a proposed correction counts as the documents that it would make.
+-- Parameters: connection, entity (null: all), key (null: all; else the beginning of keys).
+with planned as (
+    select
+        outbox.connection,
+        outbox.entity,
+        outbox.key,
+        case when outbox.control ? 'correction' then 'create' else outbox.operation end as operation,
+        outbox.state,
+        outbox.currency,
+        outbox.amount
+    from cdc.outbox
+    union all
+    select
+        outbox.connection,
+        part.entity,
+        part.key,
+        'create',
+        outbox.state,
+        outbox.currency,
+        part.total
+    from cdc.outbox
+    cross join lateral jsonb_to_recordset(outbox.control -> 'correction' -> 'parts') as part (
+        entity text,
+        key text,
+        total numeric
+    )
+    where outbox.control ? 'correction'
+)
+
 select
     connection,
     entity,
@@ -8,7 +37,7 @@ select
     currency,
     count(*) as entries,
     coalesce(sum(amount), 0) as amount
-from cdc.outbox
+from planned
 where
     (%(connection)s::text is null or connection = %(connection)s)
     and (%(entity)s::text is null or entity = %(entity)s)
@@ -29,6 +58,7 @@ select
     entries.currency,
     entries.fields,
     entries.payload,
+    entries.control -> 'correction' as correction,
     links.said
 from cdc.outbox as entries
 left join cdc.links as links

@@ -1,1 +1,0 @@
-"""Stories of the full trade, by subject; each says in Dr/Cr what an accountant books (AR = debtors control)."""
