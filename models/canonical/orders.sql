@@ -28,8 +28,17 @@ select
     orders.currency_code,
     orders.base_currency_code,
     orders.base_to_order_rate,
-    orders.grand_total as total_amount,
-    orders.base_grand_total as base_total_amount,
+    -- Gift cards, store credit and points lower Magento's total, but they are payments.
+    {% for base in ['', 'base_'] -%}
+    orders.{{ base }}grand_total
+    + balances.{{ base }}gift_card_amount + balances.{{ base }}store_credit_amount + balances.{{ base }}reward_amount
+        as {{ base }}total_amount,
+    {% endfor -%}
+    {% for base in ['', 'base_'] -%}
+    orders.{{ base }}grand_total as {{ base }}cash_amount,
+    balances.{{ base }}paid_amount,
+    {% endfor -%}
+    balances.transaction_id,
     round(
         orders.shipping_amount + orders.shipping_discount_tax_compensation_amount
         - (abs(orders.discount_amount) - line_totals.discount_amount),
@@ -58,8 +67,10 @@ select
     orders.customer_group_id,
     orders.ordered_at,
     {{ business_date('orders.ordered_at', 'store_configs.time_zone') }} as order_date,
-    orders._problems
+    {{ problems(['orders._problems', 'balances._problems']) }} as _problems
 from {{ ref('stg_magento__orders') }} as orders
+inner join {{ ref('stg_magento__order_balances') }} as balances
+    on orders.connection = balances.connection and orders.order_id = balances.order_id
 left join {{ ref('stg_magento__store_views') }} as store_views
     on orders.connection = store_views.connection and orders.store_id = store_views.store_id
 left join {{ ref('stg_magento__store_configs') }} as store_configs

@@ -41,3 +41,20 @@ with `settled=true` until it has no open entry either. `key` is an SQL expressio
 {% macro names(cell) -%}
     (coalesce(nullif({{ cell }}, ''), '*') <> '*')::int
 {%- endmacro %}
+
+{#- The row of payment_methods that is in force for a method on a day, as a subquery of at most one row. -#}
+{% macro method_in_force(connection, method, day) -%}
+    select payment_methods.*
+    from {{ ref('payment_methods') }} as payment_methods
+    where
+        payment_methods.connection = {{ connection }}
+        and lower(payment_methods.method) = lower({{ method }})
+        and {{ in_force('payment_methods', day) }}
+    order by payment_methods.valid_from desc nulls last, payment_methods.account
+    limit 1
+{%- endmacro %}
+
+{#- A text as a part of a regular expression that matches just that text. -#}
+{% macro literal_pattern(value) -%}
+    regexp_replace({{ value }}, '([^[:alnum:]/_-])', '\\\1', 'g')
+{%- endmacro %}

@@ -62,13 +62,55 @@ dead letter; `cause` is short and stable, dead letters are grouped by it. `who` 
     end
 {%- endmacro %}
 
+{#- What the target's chart of accounts says of the account that a movement of money names, as a lateral subquery. -#}
+{% macro payment_ledger(document) -%}
+    lateral (
+        select
+            exists (
+                select 1
+                from {{ ref('accounts') }} as accounts
+                where accounts.connection = {{ document }}.to_connection
+            ) as has_accounts,
+            (
+                select bool_or(accounts.is_active and accounts.takes_payments)
+                from {{ ref('accounts') }} as accounts
+                where
+                    accounts.connection = {{ document }}.to_connection
+                    and accounts.code = {{ document }}.settlement_account_code
+            ) as takes_payments,
+            (
+                select bool_or(accounts.is_active and accounts.account_type = 'BANK')
+                from {{ ref('accounts') }} as accounts
+                where
+                    accounts.connection = {{ document }}.to_connection
+                    and accounts.code = {{ document }}.settlement_account_code
+            ) as is_bank
+        offset 0
+    )
+{%- endmacro %}
+
+{#- The money of a foreign document comes in the ledger's base currency, and the shop says how much. -#}
+{% macro settles_in_base(document) -%}
+    {{ document }}.settles_in = 'base'
+    and {{ document }}.currency_code <> {{ document }}.ledger_base_currency_code
+    and {{ document }}.shop_base_currency_code = {{ document }}.ledger_base_currency_code
+{%- endmacro %}
+
+{% macro payment_rate(document) -%}
+    case when {{ settles_in_base(document) }} then null else {{ document }}.currency_rate end
+{%- endmacro %}
+
+{% macro payment_bank_amount(document) -%}
+    case when {{ settles_in_base(document) }} then {{ document }}.base_amount end
+{%- endmacro %}
+
 {#- What may stand in the way of a payment or refund: method not listed, account missing or not open for payments. -#}
 {% macro payment_problems(document) -%}
     {{ problems([
         "case when not " ~ document ~ ".has_method then "
         ~ problem("'payment_method'", document ~ ".payment_method",
                   "'The payment method ' || coalesce(" ~ document ~ ".payment_method, 'absent') || ' is not listed, so nobody knows whether money moved'",
-                  "'Add to payment_methods.csv: ' || concat_ws(',', " ~ document ~ ".connection, coalesce(" ~ document ~ ".payment_method, '<method>'), '<gateway|none|zero|liability>', '<clearing account>', '<gateway|person|store_credit>', '0', '', '')",
+                  "'Add to payment_methods.csv: ' || concat_ws(',', " ~ document ~ ".connection, coalesce(" ~ document ~ ".payment_method, '<method>'), '<gateway|none|zero|liability>', '<clearing account>', '<gateway|person|store_credit>', '0', '', '', 'document')",
                   "'accountant'", "'lookup payment_methods: ' || coalesce(" ~ document ~ ".payment_method, 'absent')") ~ " end",
         "case when " ~ document ~ ".settlement in ('gateway', 'liability') and coalesce(" ~ document ~ ".settlement_account_code, '') = '' then "
         ~ problem("'Account'", document ~ ".payment_method",
@@ -80,6 +122,11 @@ dead letter; `cause` is short and stable, dead letters are grouped by it. `who` 
                   "'The account ' || " ~ document ~ ".settlement_account_code || ' does not exist in Xero, is archived or takes no payments'",
                   "'In Xero, make ' || " ~ document ~ ".settlement_account_code || ' a bank account or enable payments to it; or correct payment_methods.csv'",
                   "'accountant'", "'account takes no payments'") ~ " end",
+        "case when " ~ document ~ ".settles_in = 'base' and " ~ document ~ ".currency_code <> " ~ document ~ ".ledger_base_currency_code and " ~ document ~ ".shop_base_currency_code <> " ~ document ~ ".ledger_base_currency_code then "
+        ~ problem("'BankAmount'", document ~ ".shop_base_currency_code",
+                  "'The money comes in ' || " ~ document ~ ".shop_base_currency_code || ', which is neither the currency of the document nor that of the ledger'",
+                  "'Set settles_in of ' || " ~ document ~ ".payment_method || ' to document in payment_methods.csv'",
+                  "'accountant'", "'settles in a third currency'") ~ " end",
         "case when " ~ document ~ ".ledger_date is null and " ~ document ~ ".document_date is not null then "
         ~ problem("'Date'", "null::text", "'The time zone of the ledger is not readable'",
                   "'Correct time_zone of the route in routes.csv (for example Europe/London)'",

@@ -9,38 +9,21 @@ with orders as (
 select
     orders.connection,
     orders.order_id,
-    settlement.credit_position,
-    settlement.invoice_position,
-    settlement.allocation,
-    settlement.amount
+    settlement.*
 from orders
 cross join lateral (
-    with recursive documents as (
-        select
-            documents.document,
-            documents.document_id,
-            documents.position,
-            documents.key,
-            documents.to_connection,
-            documents.currency_code,
-            documents.document_at,
-            documents.document_date,
-            documents.status,
-            documents.credited_invoice_id,
-            documents.has_method,
-            documents.settlement,
-            documents.total_amount
-        from {{ ref('int_documents') }} as documents
+    with recursive money as materialized (
+        select money.*
+        from {{ ref('int_order_money') }} as money
         where
-            documents.connection = orders.connection
-            and documents.order_id = orders.order_id
-            and not documents.is_draft
-            and not documents.is_void
-            and documents.skip is null
+            money.connection = orders.connection
+            and money.order_id = orders.order_id
+            and money.flow in ('open', 'credit')
     ),
 
-    -- Each credit note meets each invoice: first the one it was made from, then those that invoiced one of its items,
-    -- then any other, the newest first. What was paid, or came later than the credit note, has nothing open for it.
+    -- Each credit note, but for what goes back to gift cards, store credit and points, meets each invoice: first the one it
+    -- was made from, then those that invoiced one of its items, then any other, the newest first. What was paid, or came
+    -- later than the credit note, has nothing open for it.
     pairs as (
         select
             row_number() over (
@@ -69,17 +52,16 @@ cross join lateral (
             ) as step,
             credit_notes.position as credit_position,
             invoices.position as invoice_position,
-            credit_notes.total_amount as credit_amount,
-            case
-                when invoices.settlement in ('gateway', 'liability', 'zero') and invoices.status = 'paid' then 0
-                when not invoices.has_method then 0
-                when invoices.document_at > credit_notes.document_at then 0
-                else invoices.total_amount
-            end as open_amount,
+            credit_notes.amount as credit_amount,
+            case when invoices.document_at > credit_notes.document_at then 0 else invoices.amount end as open_amount,
             max(invoices.position) over () as last_position
-        from documents as credit_notes
-        inner join documents as invoices on invoices.document = 'invoice'
-        where credit_notes.document = 'credit'
+        from money as credit_notes
+        inner join money as invoices on invoices.flow = 'open' and invoices.skip is null
+        where
+            credit_notes.flow = 'credit'
+            and credit_notes.kind = 'cash'
+            and credit_notes.skip is null
+            and credit_notes.gone is null
     ),
 
     walk as (
@@ -123,13 +105,92 @@ cross join lateral (
                     0
                 ) as amount
         ) as taken
+    ),
+
+    allocations as materialized (
+        select
+            walk.credit_position,
+            walk.invoice_position,
+            row_number() over (partition by walk.credit_position order by walk.step) as allocation,
+            walk.amount
+        from walk
+        where walk.amount > 0
     )
 
     select
-        walk.credit_position,
-        walk.invoice_position,
-        row_number() over (partition by walk.credit_position order by walk.step) as allocation,
-        walk.amount
-    from walk
-    where walk.amount > 0
+        'allocation'::text as flow,
+        money.kind,
+        money.parent_key || '/allocation/' || allocations.allocation as key,
+        money.parent_key,
+        allocations.credit_position,
+        allocations.invoice_position,
+        money.to_connection,
+        money.skip,
+        money.gone,
+        money.payment_method,
+        money.has_method,
+        money.settlement,
+        money.settlement_account_code,
+        money.settles_in,
+        money.is_refunded_online,
+        money.refund_by,
+        allocations.amount,
+        round(money.base_amount * allocations.amount / nullif(money.amount, 0), 2) as base_amount,
+        money.currency_code,
+        money.currency_rate,
+        money.ledger_base_currency_code,
+        money.shop_base_currency_code,
+        money.document_date,
+        money.ledger_date,
+        money.transaction_id
+    from allocations
+    inner join money
+        on allocations.credit_position = money.position and money.flow = 'credit' and money.kind = 'cash'
+
+    union all
+
+    select
+        'refund'::text as flow,
+        money.kind,
+        money.key,
+        money.parent_key,
+        money.position as credit_position,
+        null::integer as invoice_position,
+        money.to_connection,
+        money.skip,
+        money.gone,
+        money.payment_method,
+        money.has_method,
+        money.settlement,
+        money.settlement_account_code,
+        money.settles_in,
+        money.is_refunded_online,
+        money.refund_by,
+        given.amount,
+        case given.amount
+            when money.amount then money.base_amount
+            else round(money.base_amount * given.amount / nullif(money.amount, 0), 2)
+        end as base_amount,
+        money.currency_code,
+        money.currency_rate,
+        money.ledger_base_currency_code,
+        money.shop_base_currency_code,
+        money.document_date,
+        money.ledger_date,
+        money.transaction_id
+    from money
+    cross join lateral (
+        select
+            money.amount - case money.kind
+                when 'cash'
+                    then
+                        (
+                            select coalesce(sum(allocations.amount), 0)
+                            from allocations
+                            where allocations.credit_position = money.position
+                        )
+                else 0
+            end as amount
+    ) as given
+    where money.flow = 'credit' and given.amount > 0
 ) as settlement

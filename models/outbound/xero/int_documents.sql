@@ -4,6 +4,7 @@ select
     method.settlement,
     method.account as settlement_account_code,
     method.refund_by,
+    coalesce(nullif(method.settles_in, ''), 'document') as settles_in,
     case when method.due_days ~ '^[0-9]{1,3}$' then method.due_days::integer else 0 end as due_days,
     case
         when not routed.has_route then null
@@ -24,10 +25,10 @@ select
                   "'The organisation behind ' || routed.to_connection || ' does not use the currency ' || routed.currency_code",
                   "'Add ' || routed.currency_code || ' in Xero under Settings, Currencies, or set document_currency to base on the route of store ' || coalesce(routed.store_code, '?')",
                   "'accountant'", "'currency not in Xero'") ~ " end",
-        "case when routed.rate_source <> 'xero' and routed.currency_code <> routed.ledger_base_currency_code and routed.shop_base_currency_code <> routed.ledger_base_currency_code then "
+        "case when routed.rate_source not in ('xero', 'table') and routed.currency_code <> routed.ledger_base_currency_code and routed.shop_base_currency_code <> routed.ledger_base_currency_code then "
         ~ problem("'CurrencyRate'", "routed.shop_base_currency_code",
                   "'The shop keeps its books in ' || routed.shop_base_currency_code || ' and the organisation in ' || routed.ledger_base_currency_code || ', so the order has no rate between ' || routed.currency_code || ' and the latter'",
-                  "'Set rate_source to xero on the route of store ' || coalesce(routed.store_code, '?')",
+                  "'Set rate_source to table or xero on the route of store ' || coalesce(routed.store_code, '?')",
                   "'accountant'", "'no exchange rate'") ~ " end",
     ]) }} as _problems
 from (
@@ -77,9 +78,13 @@ from (
         case orders.document_currency when 'base' then documents.base_currency_code else documents.currency_code end
             as currency_code,
         documents.base_currency_code as shop_base_currency_code,
-        case orders.document_currency when 'base' then documents.base_total_amount else documents.total_amount end
-            as total_amount,
-        documents.base_total_amount,
+        {% for amount in ['total', 'cash', 'gift_card', 'store_credit', 'reward'] -%}
+        case orders.document_currency
+            when 'base' then documents.base_{{ amount }}_amount else documents.{{ amount }}_amount
+        end as {{ amount }}_amount,
+        documents.base_{{ amount }}_amount,
+        {% endfor -%}
+        documents.transaction_id,
         -- Units of the document's currency for one unit of the ledger's base currency.
         case
             when orders.document_currency = 'base' or orders.rate_source = 'xero' then null
@@ -112,8 +117,11 @@ from (
                 invoices.currency_code,
                 invoices.base_currency_code,
                 invoices.currency_rate,
-                invoices.total_amount,
-                invoices.base_total_amount,
+                {% for amount in ['total', 'cash', 'gift_card', 'store_credit', 'reward'] -%}
+                invoices.{{ amount }}_amount,
+                invoices.base_{{ amount }}_amount,
+                {% endfor -%}
+                invoices.transaction_id,
                 invoices._problems
             from {{ ref('invoices') }} as invoices
             where
@@ -161,6 +169,12 @@ from (
                             + coalesce(orders.base_gift_wrap_gross_amount, 0)
                     else 0
                 end as base_total_amount,
+                -- Nothing is paid on a draft.
+                {% for amount in ['cash', 'gift_card', 'store_credit', 'reward'] -%}
+                0::numeric as {{ amount }}_amount,
+                0::numeric as base_{{ amount }}_amount,
+                {% endfor -%}
+                null::text as transaction_id,
                 {{ problems([]) }} as _problems
             from (
                 select
@@ -180,12 +194,11 @@ from (
             cross join (
                 select
                     count(*)::integer as position,
-                    count(*) filter (where not invoices.is_void) as live_count
-                from {{ ref('invoices') }} as invoices
-                where
-                    invoices.system = 'magento'
-                    and invoices.connection = driver.connection
-                    and invoices.order_id = driver.order_id
+                    count(*) filter (
+                        where coalesce(invoices.state, '') <> 'cancelled' and invoices.deleted_at is null
+                    ) as live_count
+                from {{ ref('stg_magento__invoices') }} as invoices
+                where invoices.connection = driver.connection and invoices.order_id = driver.order_id
             ) as invoiced
             where
                 orders.has_drafts
@@ -216,8 +229,11 @@ from (
                 credit_notes.currency_code,
                 credit_notes.base_currency_code,
                 credit_notes.currency_rate,
-                credit_notes.total_amount,
-                credit_notes.base_total_amount,
+                {% for amount in ['total', 'cash', 'gift_card', 'store_credit', 'reward'] -%}
+                credit_notes.{{ amount }}_amount,
+                credit_notes.base_{{ amount }}_amount,
+                {% endfor -%}
+                credit_notes.transaction_id,
                 credit_notes._problems
             from {{ ref('credit_notes') }} as credit_notes
             where

@@ -26,6 +26,11 @@ select
     orders.base_to_order_rate,
     orders.total_amount,
     orders.base_total_amount,
+    orders.cash_amount,
+    orders.base_cash_amount,
+    orders.paid_amount,
+    orders.base_paid_amount,
+    orders.transaction_id,
     orders.shipping_amount,
     orders.base_shipping_amount,
     orders.shipping_tax_amount,
@@ -53,6 +58,10 @@ select
     coalesce(route.credit_prefix, '') as credit_prefix,
     coalesce(route.draft_on_order = 'yes', false) as has_drafts,
     coalesce(route.name_taken = 'number', false) as numbers_names,
+    coalesce(nullif(route.deposits, ''), 'wait') as deposits,
+    nullif(route.deposit_account, '') as deposit_account_code,
+    coalesce(nullif(route.overpayments, ''), 'hold') as overpayments,
+    coalesce(nullif(route.re_date, ''), 'hold') as re_date,
     route.channel,
     case
         when tracked.category is not null

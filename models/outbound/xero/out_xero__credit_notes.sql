@@ -26,7 +26,7 @@ select
     null::jsonb as _if_taken,
     -- Payments first: a credit note may only settle what was unpaid.
     nullif(
-        coalesce(invoices.references_to_invoices, '[]'::jsonb) || coalesce(invoices.references_to_payments, '[]'::jsonb),
+        coalesce(invoices.references_to_invoices, '[]'::jsonb) || coalesce(payments.references_to_payments, '[]'::jsonb),
         '[]'::jsonb
     ) as _after,
     null::jsonb as _expect,
@@ -58,16 +58,7 @@ left join lateral (
         sum(invoices.total_amount) as total_amount,
         count(*) filter (where invoices.skip is null) as expected_count,
         jsonb_agg({{ after('invoices', 'invoices.key') }} order by invoices.position)
-            filter (where invoices.skip is null) as references_to_invoices,
-        jsonb_agg(
-            {{ after('payments', "invoices.connection || '/order/' || invoices.order_id || '/payment/' || invoices.position") }}
-            order by invoices.position
-        ) filter (
-            where invoices.skip is null
-            and invoices.status = 'paid'
-            and invoices.total_amount <> 0
-            and (not invoices.has_method or invoices.settlement in ('gateway', 'liability'))
-        ) as references_to_payments
+            filter (where invoices.skip is null) as references_to_invoices
     from {{ ref('int_documents') }} as invoices
     where
         invoices.connection = driver.connection
@@ -76,3 +67,13 @@ left join lateral (
         and not invoices.is_draft
         and not invoices.is_void
 ) as invoices on true
+left join lateral (
+    select jsonb_agg({{ after('payments', 'payments.key') }} order by payments.key) as references_to_payments
+    from {{ ref('int_order_money') }} as payments
+    where
+        payments.connection = driver.connection
+        and payments.order_id = driver.order_id
+        and payments.flow = 'payment'
+        and payments.skip is null
+        and payments.gone is null
+) as payments on true

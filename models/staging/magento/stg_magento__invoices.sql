@@ -31,6 +31,10 @@ select
         as base_shipping_discount_tax_compensation_amount,
     {{ number('record.grand_total') }} as grand_total,
     {{ number('record.base_grand_total') }} as base_grand_total,
+    {{ number_or_zero('balance.gift_cards_amount') }} as gift_card_amount,
+    {{ number_or_zero('balance.base_gift_cards_amount') }} as base_gift_card_amount,
+    {{ number_or_zero('balance.customer_balance_amount') }} as store_credit_amount,
+    {{ number_or_zero('balance.base_customer_balance_amount') }} as base_store_credit_amount,
     {{ gift_wrap_columns() }}    {{ utc('record.created_at') }} as invoiced_at,
     {{ problems([
         bad_numbers('record', [
@@ -40,6 +44,9 @@ select
             'base_tax_amount', 'shipping_discount_tax_compensation_amount',
             'base_shipping_discount_tax_compensation_amnt', 'grand_total', 'base_grand_total',
             'base_to_order_rate',
+        ]),
+        bad_numbers('balance', [
+            'gift_cards_amount', 'base_gift_cards_amount', 'customer_balance_amount', 'base_customer_balance_amount',
         ]),
         bad_whole_numbers('record', ['state']),
         bad_numbers('wrapping', gift_wrap_fields()),
@@ -71,6 +78,14 @@ cross join lateral jsonb_to_record(source.payload) as record (
     base_grand_total text,
     base_to_order_rate text,
     created_at text,
+    extension_attributes jsonb,
     items jsonb
+)
+-- Adobe Commerce only: what other money than that of the payment method paid. Absent is none.
+cross join lateral jsonb_to_record({{ object_of('record.extension_attributes') }}) as balance (
+    gift_cards_amount text,
+    base_gift_cards_amount text,
+    customer_balance_amount text,
+    base_customer_balance_amount text
 )
 cross join {{ gift_wrap_record('source.payload') }}

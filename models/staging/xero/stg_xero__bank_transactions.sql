@@ -8,6 +8,8 @@ select
     source.deleted_at,
     record."Type" as transaction_type,
     record."Status" as status,
+    record."PrepaymentID" as prepayment_id,
+    record."OverpaymentID" as overpayment_id,
     {{ xero_date('record."Date"') }} as transaction_date,
     record."CurrencyCode" as currency_code,
     {{ number('record."CurrencyRate"') }} as currency_rate,
@@ -27,6 +29,8 @@ from {{ source('staging', 'xero__bank_transactions') }} as source
 cross join lateral jsonb_to_record(source.payload) as record (
     "Type" text,
     "Status" text,
+    "PrepaymentID" text,
+    "OverpaymentID" text,
     "Date" text,
     "CurrencyCode" text,
     "CurrencyRate" text,

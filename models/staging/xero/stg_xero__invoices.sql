@@ -20,6 +20,9 @@ select
     {{ number_or_zero('record."AmountDue"') }} as due_amount,
     {{ number_or_zero('record."AmountPaid"') }} as paid_amount,
     {{ number_or_zero('record."AmountCredited"') }} as credited_amount,
+    record."CreditNotes" as credit_notes,
+    record."Prepayments" as prepayments,
+    record."Overpayments" as overpayments,
     {{ xero_date('record."FullyPaidOnDate"') }} as fully_paid_date,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
     {{ problems([
@@ -45,5 +48,8 @@ cross join lateral jsonb_to_record(source.payload) as record (
     "AmountPaid" text,
     "AmountCredited" text,
     "FullyPaidOnDate" text,
+    "CreditNotes" jsonb,
+    "Prepayments" jsonb,
+    "Overpayments" jsonb,
     "UpdatedDateUTC" text
 )

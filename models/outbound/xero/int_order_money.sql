@@ -1,0 +1,694 @@
+{% set not_a_document -%}
+null::text as document_id,
+        null::timestamptz as document_at,
+        null::text as credited_invoice_id,
+        null::boolean as is_refunded_online,
+        null::text as refund_by
+{%- endset %}
+-- Each movement of money that an order's invoices and payments ask for. What was posted once keeps its amount, because
+-- payments never change in Xero: what is more gets a part of its own.
+select
+    driver.connection,
+    driver.order_id,
+    money.*
+from {{ ref('stg_magento__order_keys') }} as driver
+cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
+cross join lateral (
+    with documents as materialized (
+        select documents.*
+        from {{ ref('int_documents') }} as documents
+        where
+            documents.connection = driver.connection
+            and documents.order_id = driver.order_id
+            and not documents.is_draft
+    ),
+
+    invoices as materialized (
+        select
+            documents.document_id,
+            documents.document_at,
+            documents.position,
+            documents.key,
+            driver.connection || '/order/' || driver.order_id || '/payment/' || documents.position as payment_key,
+            documents.to_connection,
+            documents.contact_key,
+            documents.currency_code,
+            documents.currency_rate,
+            documents.ledger_base_currency_code,
+            documents.shop_base_currency_code,
+            documents.status,
+            documents.is_void,
+            documents.is_deleted,
+            documents.document_date,
+            documents.ledger_date,
+            documents.skip,
+            documents.payment_method,
+            documents.has_method,
+            documents.settlement,
+            documents.settlement_account_code,
+            documents.settles_in,
+            documents.transaction_id,
+            documents.total_amount,
+            {% for amount in ['cash', 'gift_card', 'store_credit', 'reward'] -%}
+            documents.{{ amount }}_amount,
+            documents.base_{{ amount }}_amount,
+            {% endfor -%}
+            link.target_id as target_id
+        from documents
+        left join {{ source('engine', 'links') }} as link
+            on
+                documents.to_connection = link.connection
+                and link.entity = 'invoices'
+                and documents.key = link.key
+        where documents.document = 'invoice'
+    ),
+
+    -- What Xero has from us already, at the amount that was agreed.
+    posted as materialized (
+        select
+            links.key,
+            links.target_id,
+            coalesce(
+                {{ number("(links.said ->> 'Amount')") }}, {{ number("(links.said #>> '{LineItems,0,UnitAmount}')") }}
+            ) as amount
+        from {{ source('engine', 'links') }} as links
+        where
+            links.model in ('out_xero__payments', 'out_xero__deposits', 'out_xero__overpayments')
+            and links.source_connection = driver.connection
+            and links.source_id = driver.order_id
+            and links.target_id is not null
+            and not links.is_gone
+    ),
+
+    -- What others settled on our invoices in Xero: payments and credits that no key of ours stands for.
+    others as materialized (
+        select
+            invoices.position,
+            settled.amount
+        from invoices
+        cross join lateral (
+            select payments.amount
+            from {{ ref('stg_xero__payments') }} as payments
+            where
+                payments.connection = invoices.to_connection
+                and payments.invoice_id = invoices.target_id
+                and payments.deleted_at is null
+                and coalesce(payments.status, '') <> 'DELETED'
+                -- One of ours on its way, whose answer is not in yet.
+                and not starts_with(coalesce(payments.reference, ''), invoices.payment_key)
+                and not exists (
+                    select 1
+                    from {{ source('engine', 'links') }} as claimed
+                    where
+                        claimed.connection = payments.connection
+                        and claimed.entity = 'payments'
+                        and claimed.target_id = payments.payment_id
+                        and not claimed.is_gone
+                )
+            union all
+            select {{ number("(credit.entry ->> 'AppliedAmount')") }} as amount
+            from {{ ref('stg_xero__invoices') }} as mirrored
+            cross join lateral jsonb_array_elements({{ list_of('mirrored.credit_notes') }}) as credit (entry)
+            where
+                mirrored.connection = invoices.to_connection
+                and mirrored.invoice_id = invoices.target_id
+                and not exists (
+                    select 1
+                    from {{ source('engine', 'links') }} as claimed
+                    where
+                        claimed.connection = mirrored.connection
+                        and claimed.entity = 'credit_notes'
+                        and claimed.target_id = credit.entry ->> 'CreditNoteID'
+                )
+            union all
+            select {{ number("(credit.entry ->> 'AppliedAmount')") }} as amount
+            from {{ ref('stg_xero__invoices') }} as mirrored
+            cross join lateral jsonb_array_elements(
+                {{ list_of('mirrored.prepayments') }} || {{ list_of('mirrored.overpayments') }}
+            ) as credit (entry)
+            where
+                mirrored.connection = invoices.to_connection
+                and mirrored.invoice_id = invoices.target_id
+                and not exists (
+                    select 1
+                    from posted
+                    inner join {{ ref('stg_xero__bank_transactions') }} as made
+                        on posted.target_id = made.bank_transaction_id
+                    where
+                        made.connection = mirrored.connection
+                        and coalesce(credit.entry ->> 'PrepaymentID', credit.entry ->> 'OverpaymentID')
+                        in (made.prepayment_id, made.overpayment_id)
+                )
+        ) as settled
+        where invoices.target_id is not null and settled.amount > 0
+    ),
+
+    -- Gift cards, store credit and points: payments from the liability account, whether the rest is captured or not.
+    liabilities as materialized (
+        select
+            invoices.*,
+            liability.kind,
+            liability.method,
+            liability.amount,
+            liability.base_amount,
+            invoices.payment_key || '/' || liability.kind as movement_key,
+            posted.key is not null as is_posted
+        from invoices
+        cross join lateral (
+            values
+            ('gift_card', 'giftcardaccount', invoices.gift_card_amount, invoices.base_gift_card_amount),
+            ('store_credit', 'customerbalance', invoices.store_credit_amount, invoices.base_store_credit_amount),
+            ('reward', 'reward', invoices.reward_amount, invoices.base_reward_amount)
+        ) as liability (kind, method, amount, base_amount)
+        left join posted on invoices.payment_key || '/' || liability.kind = posted.key
+        where liability.amount > 0
+    ),
+
+    -- Deposits are spread over the invoices in their order: first over those that the shop calls paid, as far as their
+    -- payments leave something of what the shop says was paid, then over those that wait for money.
+    shares as materialized (
+        select
+            billed.position,
+            billed.is_paid,
+            greatest(least(billed.pool_amount - billed.before_amount, billed.cash_amount), 0) as amount,
+            billed.deposit_amount
+        from (
+            select
+                counted.position,
+                counted.is_paid,
+                counted.cash_amount,
+                coalesce(
+                    sum(counted.cash_amount) over (
+                        partition by counted.is_paid
+                        order by counted.position
+                        rows between unbounded preceding and 1 preceding
+                    ),
+                    0
+                ) as before_amount,
+                case when counted.is_paid then pool.paid_amount else pool.deposit_amount - pool.paid_amount end
+                    as pool_amount,
+                pool.deposit_amount
+            from (
+                select
+                    invoices.position,
+                    invoices.cash_amount,
+                    invoices.status is not distinct from 'paid' as is_paid
+                from invoices
+                where not invoices.is_void
+            ) as counted
+            cross join (
+                select
+                    received.amount as deposit_amount,
+                    least(
+                        received.amount,
+                        greatest(paid.amount + received.amount - greatest(total.amount, paid.amount), 0)
+                    ) as paid_amount
+                from (
+                    select coalesce(sum(posted.amount), 0) as amount
+                    from posted
+                    where posted.key ~ '/deposit/[0-9]+$'
+                ) as received
+                cross join (
+                    select coalesce(sum(invoices.cash_amount), 0) as amount
+                    from invoices
+                    where invoices.status = 'paid' and not invoices.is_void
+                ) as paid
+                cross join (
+                    select
+                        case orders.document_currency when 'base' then orders.base_paid_amount else orders.paid_amount end
+                            as amount
+                ) as total
+            ) as pool
+        ) as billed
+    ),
+
+    -- Our payment is at most what is open after what others settled. A payment by a person that equals ours is ours: the
+    -- engine links it, so it counts for nothing here.
+    cash as materialized (
+        select
+            judged.*,
+            greatest(least(judged.wanted_amount, judged.open_amount), judged.posted_amount) as amount
+        from (
+            select
+                invoices.*,
+                coalesce(shares.amount, 0) as deposit_amount,
+                sums.posted_amount,
+                sums.part_count,
+                sums.first_amount,
+                sums.overpaid_amount,
+                sums.other_amount,
+                wanted.amount as wanted_amount,
+                invoices.total_amount - coalesce(shares.amount, 0) - sums.liability_amount - sums.other_amount
+                + case
+                    when
+                        sums.part_count = 0
+                        and exists (
+                            select 1
+                            from others
+                            where others.position = invoices.position and others.amount = wanted.amount
+                        )
+                        then wanted.amount
+                    else 0
+                end
+                + sums.matched_amount as open_amount
+            from invoices
+            left join shares on invoices.position = shares.position
+            cross join lateral (
+                select
+                    (
+                        select coalesce(sum(posted.amount), 0)
+                        from posted
+                        where posted.key = invoices.payment_key or posted.key ~ ('^' || {{ literal_pattern('invoices.payment_key') }} || '/[0-9]+$')
+                    ) as posted_amount,
+                    (
+                        select count(*)
+                        from posted
+                        where posted.key = invoices.payment_key or posted.key ~ ('^' || {{ literal_pattern('invoices.payment_key') }} || '/[0-9]+$')
+                    ) as part_count,
+                    (
+                        select posted.amount
+                        from posted
+                        where posted.key = invoices.payment_key
+                    ) as first_amount,
+                    (
+                        select coalesce(sum(posted.amount), 0)
+                        from posted
+                        where posted.key = invoices.payment_key || '/overpayment'
+                    ) as overpaid_amount,
+                    (
+                        select coalesce(sum(others.amount), 0)
+                        from others
+                        where others.position = invoices.position
+                    ) as other_amount,
+                    (
+                        select coalesce(sum(liabilities.amount), 0)
+                        from liabilities
+                        where liabilities.position = invoices.position
+                    ) as liability_amount,
+                    (
+                        select coalesce(sum(liabilities.amount), 0)
+                        from liabilities
+                        where
+                            liabilities.position = invoices.position
+                            and not liabilities.is_posted
+                            and exists (
+                                select 1
+                                from others
+                                where others.position = liabilities.position and others.amount = liabilities.amount
+                            )
+                    ) as matched_amount
+            ) as sums
+            cross join lateral (
+                select
+                    case
+                        when invoices.status is distinct from 'paid' and not invoices.is_void then 0
+                        else invoices.cash_amount - coalesce(shares.amount, 0) - sums.overpaid_amount
+                    end as amount
+            ) as wanted
+        ) as judged
+    )
+
+    select
+        'payment'::text as flow,
+        'cash'::text as kind,
+        part.key,
+        cash.key as parent_key,
+        null::text as deposit_key,
+        cash.position,
+        cash.to_connection,
+        cash.contact_key,
+        case
+            when cash.skip is not null then cash.skip
+            when cash.settlement = 'none' then 'no gateway: ' || cash.payment_method || ' is paid outside the shop'
+            when cash.settlement = 'zero' or cash.cash_amount = 0 then 'nothing to pay'
+            when cash.deposit_amount > 0 and cash.wanted_amount <= 0 then 'paid by the deposit'
+            when part.amount <= 0 and cash.other_amount > 0 then 'settled in Xero by others'
+        end as skip,
+        null::text as hold,
+        case
+            when cash.is_deleted then 'the invoice was deleted in the shop'
+            when cash.is_void then 'the invoice was cancelled in the shop'
+        end as gone,
+        cash.payment_method,
+        cash.has_method,
+        cash.settlement,
+        cash.settlement_account_code,
+        cash.settles_in,
+        part.amount,
+        case part.amount
+            when cash.cash_amount then cash.base_cash_amount
+            else round(cash.base_cash_amount * part.amount / nullif(cash.cash_amount, 0), 2)
+        end as base_amount,
+        cash.currency_code,
+        cash.currency_rate,
+        cash.ledger_base_currency_code,
+        cash.shop_base_currency_code,
+        cash.document_date,
+        cash.ledger_date,
+        cash.transaction_id,
+        {{ not_a_document }}
+    from cash
+    cross join lateral (
+        select
+            cash.payment_key as key,
+            case when cash.part_count = 0 then cash.amount else coalesce(cash.first_amount, 0) end as amount
+        union all
+        select
+            posted.key,
+            posted.amount
+        from posted
+        where posted.key ~ ('^' || {{ literal_pattern('cash.payment_key') }} || '/[0-9]+$')
+        union all
+        select
+            cash.payment_key || '/' || (cash.part_count + 1) as key,
+            cash.amount - cash.posted_amount as amount
+        where cash.part_count > 0 and cash.amount > cash.posted_amount and not cash.is_void
+    ) as part
+    where cash.status in ('paid', 'cancelled')
+
+    union all
+
+    select
+        'payment'::text as flow,
+        liabilities.kind,
+        liabilities.movement_key as key,
+        liabilities.key as parent_key,
+        null::text as deposit_key,
+        liabilities.position,
+        liabilities.to_connection,
+        liabilities.contact_key,
+        liabilities.skip,
+        case
+            when not liabilities.is_posted and cash.open_amount < 0
+                then
+                    'others have settled the invoice in Xero, so that ' || (-cash.open_amount) || ' ' || liabilities.currency_code
+                    || ' of gift cards, store credit or points no longer fit: remove their payment, or refuse this one'
+        end as hold,
+        case
+            when liabilities.is_deleted then 'the invoice was deleted in the shop'
+            when liabilities.is_void then 'the invoice was cancelled in the shop'
+        end as gone,
+        liabilities.method as payment_method,
+        method.method is not null as has_method,
+        method.settlement,
+        method.account as settlement_account_code,
+        'document'::text as settles_in,
+        liabilities.amount,
+        liabilities.base_amount,
+        liabilities.currency_code,
+        liabilities.currency_rate,
+        liabilities.ledger_base_currency_code,
+        liabilities.shop_base_currency_code,
+        liabilities.document_date,
+        liabilities.ledger_date,
+        null::text as transaction_id,
+        {{ not_a_document }}
+    from liabilities
+    inner join cash on liabilities.position = cash.position
+    left join lateral (
+        {{ method_in_force('driver.connection', 'liabilities.method', 'liabilities.document_date') }}
+    ) as method on true
+
+    union all
+
+    -- What the payment has more than the invoice has open.
+    select
+        'overpayment'::text as flow,
+        'cash'::text as kind,
+        cash.payment_key || '/overpayment' as key,
+        cash.key as parent_key,
+        null::text as deposit_key,
+        cash.position,
+        cash.to_connection,
+        cash.contact_key,
+        case
+            when cash.skip is not null then cash.skip
+            when cash.settlement = 'none' then 'no gateway: ' || cash.payment_method || ' is paid outside the shop'
+            when cash.settlement = 'zero' then 'nothing to pay'
+        end as skip,
+        case
+            when orders.overpayments = 'hold' and cash.overpaid_amount = 0
+                then
+                    rest.amount || ' ' || cash.currency_code || ' were paid in the shop beyond what the invoice has open in Xero ('
+                    || cash.other_amount || ' are settled by others): refund or keep? Approve to keep it as an overpayment'
+        end as hold,
+        case
+            when cash.is_deleted then 'the invoice was deleted in the shop'
+            when cash.is_void then 'the invoice was cancelled in the shop'
+        end as gone,
+        cash.payment_method,
+        cash.has_method,
+        cash.settlement,
+        orders.deposit_account_code as settlement_account_code,
+        cash.settles_in,
+        rest.amount,
+        round(cash.base_cash_amount * rest.amount / nullif(cash.cash_amount, 0), 2) as base_amount,
+        cash.currency_code,
+        cash.currency_rate,
+        cash.ledger_base_currency_code,
+        cash.shop_base_currency_code,
+        cash.document_date,
+        cash.ledger_date,
+        cash.transaction_id,
+        {{ not_a_document }}
+    from cash
+    cross join lateral (
+        select
+            case when cash.overpaid_amount > 0 then cash.overpaid_amount else cash.wanted_amount - cash.amount end as amount
+    ) as rest
+    where cash.status in ('paid', 'cancelled') and cash.target_id is not null and rest.amount > 0
+
+    union all
+
+    -- What was received already, and what the shop says was paid beyond all invoices while something is left to invoice.
+    select
+        'deposit'::text as flow,
+        'cash'::text as kind,
+        deposit.key,
+        null::text as parent_key,
+        deposit.key as deposit_key,
+        null::integer as position,
+        orders.to_connection,
+        orders.contact_key,
+        case
+            when orders.billing <> 'shop' then 'billed by ' || orders.billing
+            when to_char(orders.order_date, 'YYYY-MM-DD') < orders.cut_over then 'before cut-over'
+            when method.settlement in ('none', 'zero') then 'no gateway: ' || orders.payment_method || ' is paid outside the shop'
+            when orders.deposits = 'wait' and not deposit.is_posted then 'the deposit waits for its invoice'
+        end as skip,
+        null::text as hold,
+        null::text as gone,
+        orders.payment_method,
+        method.method is not null as has_method,
+        method.settlement,
+        orders.deposit_account_code as settlement_account_code,
+        coalesce(nullif(method.settles_in, ''), 'document') as settles_in,
+        deposit.amount,
+        round(deposit.amount * orders.base_cash_amount / nullif(orders.cash_amount, 0), 2) as base_amount,
+        case orders.document_currency when 'base' then orders.base_currency_code else orders.currency_code end
+            as currency_code,
+        null::numeric as currency_rate,
+        orders.ledger_base_currency_code,
+        orders.base_currency_code as shop_base_currency_code,
+        orders.order_date as document_date,
+        {{ business_date('orders.ordered_at', 'orders.ledger_time_zone') }} as ledger_date,
+        orders.transaction_id,
+        {{ not_a_document }}
+    from (
+        select
+            posted.key,
+            posted.amount,
+            true as is_posted
+        from posted
+        where posted.key ~ '/deposit/[0-9]+$'
+        union all
+        select
+            driver.connection || '/order/' || driver.order_id || '/deposit/' || (received.number + 1) as key,
+            told.paid_amount - billed.amount - received.amount as amount,
+            false as is_posted
+        from (
+            select
+                case orders.document_currency when 'base' then orders.base_paid_amount else orders.paid_amount end
+                    as paid_amount,
+                case orders.document_currency when 'base' then orders.base_cash_amount else orders.cash_amount end
+                    as cash_amount
+        ) as told
+        cross join (
+            select coalesce(sum(invoices.cash_amount), 0) as amount
+            from invoices
+            where invoices.status = 'paid' and not invoices.is_void
+        ) as billed
+        cross join (
+            select
+                coalesce(sum(posted.amount), 0) as amount,
+                count(*) as number
+            from posted
+            where posted.key ~ '/deposit/[0-9]+$'
+        ) as received
+        where
+            told.paid_amount - billed.amount - received.amount > 0
+            -- Magento counts some payments twice: more than the order's total is no deposit.
+            and told.paid_amount <= told.cash_amount
+            and not orders.is_cancelled
+            and not orders.is_deleted
+            and orders.has_route
+    ) as deposit
+    left join lateral (
+        {{ method_in_force('driver.connection', 'orders.payment_method', 'orders.order_date') }}
+    ) as method on true
+
+    union all
+
+    select
+        'deposit_allocation'::text as flow,
+        'cash'::text as kind,
+        deposits.key || '/allocation/' || invoices.position as key,
+        invoices.key as parent_key,
+        deposits.key as deposit_key,
+        invoices.position,
+        invoices.to_connection,
+        invoices.contact_key,
+        invoices.skip,
+        null::text as hold,
+        null::text as gone,
+        invoices.payment_method,
+        invoices.has_method,
+        invoices.settlement,
+        null::text as settlement_account_code,
+        'document'::text as settles_in,
+        overlap.amount,
+        round(invoices.base_cash_amount * overlap.amount / nullif(invoices.cash_amount, 0), 2) as base_amount,
+        invoices.currency_code,
+        null::numeric as currency_rate,
+        invoices.ledger_base_currency_code,
+        invoices.shop_base_currency_code,
+        invoices.document_date,
+        invoices.ledger_date,
+        invoices.transaction_id,
+        {{ not_a_document }}
+    from (
+        select
+            posted.key,
+            sum(posted.amount) over received - posted.amount as from_amount,
+            sum(posted.amount) over received as to_amount
+        from posted
+        where posted.key ~ '/deposit/[0-9]+$'
+        window received as (order by length(posted.key), posted.key)
+    ) as deposits
+    cross join (
+        select
+            shares.position,
+            sum(shares.amount) over spread - shares.amount as from_amount,
+            sum(shares.amount) over spread as to_amount
+        from shares
+        window spread as (order by shares.is_paid desc, shares.position)
+    ) as spread_shares
+    inner join invoices on spread_shares.position = invoices.position
+    cross join lateral (
+        select
+            least(deposits.to_amount, spread_shares.to_amount) - greatest(deposits.from_amount, spread_shares.from_amount)
+                as amount
+    ) as overlap
+    where overlap.amount > 0
+
+    union all
+
+    -- What an invoice has open for a credit note.
+    select
+        'open'::text as flow,
+        'cash'::text as kind,
+        cash.payment_key || '/open' as key,
+        cash.key as parent_key,
+        null::text as deposit_key,
+        cash.position,
+        cash.to_connection,
+        cash.contact_key,
+        cash.skip,
+        null::text as hold,
+        null::text as gone,
+        cash.payment_method,
+        cash.has_method,
+        cash.settlement,
+        null::text as settlement_account_code,
+        cash.settles_in,
+        case
+            -- Nobody knows whether money moved.
+            when not cash.has_method then 0
+            when cash.settlement in ('gateway', 'liability', 'zero') and cash.status = 'paid' then 0
+            else
+                greatest(
+                    cash.total_amount - cash.gift_card_amount - cash.store_credit_amount - cash.reward_amount
+                    - cash.deposit_amount - cash.other_amount,
+                    0
+                )
+        end as amount,
+        null::numeric as base_amount,
+        cash.currency_code,
+        cash.currency_rate,
+        cash.ledger_base_currency_code,
+        cash.shop_base_currency_code,
+        cash.document_date,
+        cash.ledger_date,
+        cash.transaction_id,
+        cash.document_id,
+        cash.document_at,
+        null::text as credited_invoice_id,
+        null::boolean as is_refunded_online,
+        null::text as refund_by
+    from cash
+    where not cash.is_void
+
+    union all
+
+    -- What a credit memo gives back, each part to where it came from. What of the money its credit note settles instead,
+    -- int_credit_settlements works out.
+    select
+        'credit'::text as flow,
+        part.kind,
+        credit_notes.key || '/' || part.movement as key,
+        credit_notes.key as parent_key,
+        null::text as deposit_key,
+        credit_notes.position,
+        credit_notes.to_connection,
+        credit_notes.contact_key,
+        credit_notes.skip,
+        null::text as hold,
+        case
+            when credit_notes.is_deleted then 'the credit memo was deleted in the shop'
+            when credit_notes.is_void then 'the credit memo was cancelled in the shop'
+        end as gone,
+        part.method as payment_method,
+        case part.kind when 'cash' then credit_notes.has_method else method.method is not null end as has_method,
+        case part.kind when 'cash' then credit_notes.settlement else method.settlement end as settlement,
+        case part.kind when 'cash' then credit_notes.settlement_account_code else method.account end
+            as settlement_account_code,
+        case part.kind when 'cash' then credit_notes.settles_in else 'document' end as settles_in,
+        part.amount,
+        part.base_amount,
+        credit_notes.currency_code,
+        credit_notes.currency_rate,
+        credit_notes.ledger_base_currency_code,
+        credit_notes.shop_base_currency_code,
+        credit_notes.document_date,
+        credit_notes.ledger_date,
+        case part.kind when 'cash' then credit_notes.transaction_id end as transaction_id,
+        credit_notes.document_id,
+        credit_notes.document_at,
+        credit_notes.credited_invoice_id,
+        credit_notes.is_refunded_online,
+        case part.kind when 'cash' then credit_notes.refund_by end as refund_by
+    from documents as credit_notes
+    cross join lateral (
+        values
+        ('cash', 'refund/1', credit_notes.payment_method, credit_notes.cash_amount, credit_notes.base_cash_amount),
+        {% for kind, method in [
+            ('gift_card', 'giftcardaccount'), ('store_credit', 'customerbalance'), ('reward', 'reward'),
+        ] -%}
+        ('{{ kind }}', '{{ kind }}', '{{ method }}', credit_notes.{{ kind }}_amount, credit_notes.base_{{ kind }}_amount){{ "," if not loop.last }}
+        {% endfor %}
+    ) as part (kind, movement, method, amount, base_amount)
+    left join lateral (
+        {{ method_in_force('driver.connection', 'part.method', 'credit_notes.document_date') }}
+    ) as method on part.kind <> 'cash'
+    where credit_notes.document = 'credit' and part.amount > 0
+) as money
