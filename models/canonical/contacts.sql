@@ -23,6 +23,7 @@ select
     address.postcode,
     address.country_id as country_code,
     address.telephone,
+    true as is_customer,
     case when customers.deleted_at is null then 'active' else 'deleted' end as status,
     customers._problems
 from customers
@@ -68,12 +69,13 @@ select
     null::text as company_name,
     xero_contacts.email_key as email,
     xero_contacts.vat_number,
-    null::jsonb as street,
-    null::text as city,
-    null::text as region,
-    null::text as postcode,
-    null::text as country_code,
-    null::text as telephone,
+    address.street,
+    address.city,
+    address.region,
+    address.postcode,
+    address.country_code,
+    phone.telephone,
+    xero_contacts.is_customer,
     case
         when xero_contacts.deleted_at is not null then 'deleted'
         when xero_contacts.status = 'ARCHIVED' then 'archived'
@@ -81,3 +83,54 @@ select
     end as status,
     xero_contacts._problems
 from xero_contacts
+left join lateral (
+    select
+        nullif(
+            jsonb_path_query_array(
+                jsonb_build_array(fields."AddressLine1", fields."AddressLine2", fields."AddressLine3", fields."AddressLine4"),
+                '$[*] ? (@ != null && @ != "")'
+            ),
+            '[]'::jsonb
+        ) as street,
+        nullif(trim(fields."City"), '') as city,
+        nullif(trim(fields."Region"), '') as region,
+        nullif(trim(fields."PostalCode"), '') as postcode,
+        nullif(trim(fields."Country"), '') as country_code
+    from jsonb_array_elements({{ list_of('xero_contacts.addresses') }}) as entry (address)
+    cross join lateral jsonb_to_record({{ object_of('entry.address') }}) as fields (
+        "AddressType" text,
+        "AddressLine1" text,
+        "AddressLine2" text,
+        "AddressLine3" text,
+        "AddressLine4" text,
+        "City" text,
+        "Region" text,
+        "PostalCode" text,
+        "Country" text
+    )
+    where fields."AddressType" = 'STREET'
+    limit 1
+) as address on true
+left join lateral (
+    select
+        nullif(
+            trim(
+                concat_ws(
+                    ' ',
+                    nullif(trim(fields."PhoneCountryCode"), ''),
+                    nullif(trim(fields."PhoneAreaCode"), ''),
+                    nullif(trim(fields."PhoneNumber"), '')
+                )
+            ),
+            ''
+        ) as telephone
+    from jsonb_array_elements({{ list_of('xero_contacts.phones') }}) as entry (phone)
+    cross join lateral jsonb_to_record({{ object_of('entry.phone') }}) as fields (
+        "PhoneType" text,
+        "PhoneNumber" text,
+        "PhoneAreaCode" text,
+        "PhoneCountryCode" text
+    )
+    where fields."PhoneType" = 'DEFAULT'
+    limit 1
+) as phone on true

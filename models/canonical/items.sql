@@ -6,6 +6,9 @@ select
     products.name,
     products.product_type as item_type,
     products.price as sales_price,
+    null::text as description,
+    null::text as sales_tax_type,
+    true as is_sold,
     products.deleted_at is not null as is_deleted,
     products._problems
 from {{ ref('stg_magento__products') }} as products
@@ -20,6 +23,9 @@ select
     xero_items.name,
     case when xero_items.is_tracked then 'tracked' else 'untracked' end as item_type,
     xero_items.sales_price,
+    xero_items.description,
+    xero_items.sales_tax_type,
+    xero_items.is_sold,
     xero_items.deleted_at is not null as is_deleted,
     xero_items._problems
 from {{ ref('stg_xero__items') }} as xero_items

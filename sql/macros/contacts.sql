@@ -23,18 +23,21 @@ Xero squeezes spaces and refuses < and > in names, so they are cleaned here and 
     end
 {%- endmacro %}
 
-{#- A company's buyers are its persons: it has no first and last name of its own. -#}
-{% macro contact_fields(row, is_company=false) -%}
-    {{ contact_name(row) }} as "Name",
+{#-
+A company's buyers are its persons: it has no first and last name of its own. `owned` is the alias of a linked contact's row
+of int_owned_fields: what the ledger owns is not sent.
+-#}
+{% macro contact_fields(row, is_company=false, owned=none) -%}
+    {{ unless_of_ledger('name', owned, contact_name(row)) }} as "Name",
     {{ contact_number(row) }} as "ContactNumber",
     {% if not is_company -%}
-    {{ clean_name(row ~ '.first_name') }} as "FirstName",
-    {{ clean_name(row ~ '.last_name') }} as "LastName",
+    {{ unless_of_ledger('name', owned, clean_name(row ~ '.first_name')) }} as "FirstName",
+    {{ unless_of_ledger('name', owned, clean_name(row ~ '.last_name')) }} as "LastName",
     {% endif -%}
-    {{ row }}.email as "EmailAddress",
-    left({{ row }}.vat_number, 50) as "TaxNumber",
+    {{ unless_of_ledger('email', owned, row ~ '.email') }} as "EmailAddress",
+    {{ unless_of_ledger('vat_number', owned, 'left(' ~ row ~ '.vat_number, 50)') }} as "TaxNumber",
     case
-        when {{ row }}.country_code is not null
+        when {{ row }}.country_code is not null{{ '' if owned is none else ' and not ' ~ of_ledger('address', owned) }}
             then
                 jsonb_build_array(
                     jsonb_strip_nulls(
@@ -52,7 +55,7 @@ Xero squeezes spaces and refuses < and > in names, so they are cleaned here and 
                 )
     end as "Addresses",
     case
-        when nullif(trim({{ row }}.telephone), '') is not null
+        when nullif(trim({{ row }}.telephone), '') is not null{{ '' if owned is none else ' and not ' ~ of_ledger('phone', owned) }}
             then
                 jsonb_build_array(
                     jsonb_build_object('PhoneType', 'DEFAULT', 'PhoneNumber', left(trim({{ row }}.telephone), 50))

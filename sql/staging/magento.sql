@@ -78,6 +78,9 @@ add column if not exists company_key text generated always as (
     )
 ) stored;
 create index if not exists magento__orders_company_key on staging.magento__orders (connection, company_key);
+-- Which of them are still open: goods that are invoiced and not shipped.
+alter table staging.magento__orders
+add column if not exists state text generated always as (nullif(left(payload ->> 'state', 500), '')) stored;
 create index if not exists magento__orders_product_ids on staging.magento__orders using gin (product_ids jsonb_path_ops);
 create index if not exists magento__orders_increment_id on staging.magento__orders (connection, increment_id);
 create index if not exists magento__orders_customer_id on staging.magento__orders (connection, customer_id);

@@ -58,13 +58,20 @@ select
     end as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
-    {{ contact_fields('contacts') }}
+    {{ contact_fields('contacts', owned='owned') }}
 from contacts
 left join {{ source('engine', 'links') }} as link
     on
         contacts.to_connection = link.connection
         and link.entity = 'contacts'
         and contacts.contact_key = link.key
+left join {{ ref('int_owned_fields') }} as owned
+    on
+        contacts.connection = owned.connection
+        and contacts.to_connection = owned.to_connection
+        and owned.entity = 'customers'
+        and link.target_id is not null
+        and not link.is_gone
 left join lateral (
     select max(known.name) as name
     from {{ ref('stg_xero__contacts') }} as known

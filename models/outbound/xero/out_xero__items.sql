@@ -35,10 +35,27 @@ select
     null::jsonb as _after,
     null::jsonb as _expect,
     products.code as "Code",
-    left(coalesce(nullif(trim(products.name), ''), products.code), 50) as "Name",
-    left(coalesce(nullif(trim(products.name), ''), products.code), 4000) as "Description",
+    {{ unless_of_ledger('name', 'owned', "left(coalesce(nullif(trim(products.name), ''), products.code), 50)") }} as "Name",
+    {{ unless_of_ledger('description', 'owned', "left(coalesce(nullif(trim(products.name), ''), products.code), 4000)") }}
+        as "Description",
     true as "IsSold",
-    jsonb_build_object('UnitPrice', trim_scale(round(products.sales_price, 4))) as "SalesDetails"
+    {{ unless_of_ledger(
+        'price', 'owned', "jsonb_build_object('UnitPrice', trim_scale(round(products.sales_price, 4)))"
+    ) }} as "SalesDetails"
 from {{ ref('items') }} as products
 inner join targets on products.connection = targets.connection
+left join {{ source('engine', 'links') }} as link
+    on
+        targets.to_connection = link.connection
+        and link.entity = 'items'
+        and link.key = products.connection || '/item/' || products.code
+        and link.target_id is not null
+        and not link.is_gone
+-- An item that Xero does not have yet is made whole; then each side sends what it owns.
+left join {{ ref('int_owned_fields') }} as owned
+    on
+        products.connection = owned.connection
+        and targets.to_connection = owned.to_connection
+        and owned.entity = 'items'
+        and link.key is not null
 where products.system = 'magento'

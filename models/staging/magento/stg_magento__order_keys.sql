@@ -6,5 +6,7 @@ select
     source.store_id,
     source.company_key,
     source.product_ids,
+    source.state,
+    source.version,
     source.deleted_at
 from {{ source('staging', 'magento__orders') }} as source

@@ -16,6 +16,8 @@ select
     record."MergedToContactID" as merged_to_contact_id,
     {{ yes_or_no('record."IsCustomer"') }} as is_customer,
     {{ yes_or_no('record."IsSupplier"') }} as is_supplier,
+    record."Addresses" as addresses,
+    record."Phones" as phones,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
     null::jsonb as _problems
 from {{ source('staging', 'xero__contacts') }} as source
@@ -29,5 +31,7 @@ cross join lateral jsonb_to_record(source.payload) as record (
     "MergedToContactID" text,
     "IsCustomer" text,
     "IsSupplier" text,
+    "Addresses" jsonb,
+    "Phones" jsonb,
     "UpdatedDateUTC" text
 )

@@ -11,6 +11,7 @@ select
     {{ yes_or_no('record."IsPurchased"') }} as is_purchased,
     {{ number('salesdetails."UnitPrice"') }} as sales_price,
     salesdetails."AccountCode" as sales_account_code,
+    salesdetails."TaxType" as sales_tax_type,
     {{ yes_or_no('record."IsTrackedAsInventory"') }} as is_tracked,
     {{ number('record."QuantityOnHand"') }} as quantity_on_hand,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
@@ -32,5 +33,6 @@ cross join lateral jsonb_to_record(source.payload) as record (
 )
 cross join lateral jsonb_to_record({{ object_of('record."SalesDetails"') }}) as salesdetails (
     "UnitPrice" text,
-    "AccountCode" text
+    "AccountCode" text,
+    "TaxType" text
 )
