@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cdc.doubt import taken_by_another
+from cdc.going_live import undecided
 from cdc.lane import Entry, Lane
 from cdc.settle import Verdict
 from cdc.writing import Found, Outcome, Write
@@ -24,9 +25,13 @@ def already_there(lane: Lane, write: Write, entries: Sequence[Entry]) -> list[Ve
         reason = f"{write.stream} of {lane.name} were never loaded to the end; run `tieout load` first."
         later = Outcome(kind="later", seconds=UNREAD_SECONDS, reason=reason)
         return [Verdict(entry=entry, outcome=later) for entry in entries]
+    verdicts = undecided(lane, write, entries)
+    waiting = {verdict.entry.entry for verdict in verdicts}
+    entries = [entry for entry in entries if entry.entry not in waiting]
+    if not entries:
+        return verdicts
     found = write.find_in_mirror(lane.session, lane.name, [entry.outgoing for entry in entries])
     owners = _owners(lane, write, found)
-    verdicts: list[Verdict] = []
     for entry, some in zip(entries, found, strict=True):
         verdict = _judge(write, entry, some, owners)
         if verdict is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 from uuid import UUID
 
-from cdc import outbox, standing
+from cdc import going_live, outbox, standing
 from cdc.adopt import already_there
 from cdc.doubt import Wait, settle_doubts
 from cdc.gate import (
@@ -111,7 +111,10 @@ def drain(
                         worker=worker,
                         run=run,
                     )
-                    _Drain(lane, counts, progress, wait).all()
+                    closed = going_live.closed(session, connection)
+                    _Drain(lane, counts, progress, wait, closed).all()
+                    if closed:
+                        errors.append(going_live.first_look(connection.name, closed))
                 finally:
                     client.close()
             except TieoutError as error:
@@ -135,11 +138,20 @@ class _Place:
 class _Drain:
     """One target during one drain."""
 
-    def __init__(self, lane: Lane, counts: Counter[str], progress: Progress | None, wait: Wait) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        counts: Counter[str],
+        progress: Progress | None,
+        wait: Wait,
+        closed: Sequence[str] = (),
+    ) -> None:
         self._lane: Lane = lane
         self._counts: Counter[str] = counts
         self._progress: Progress | None = progress
         self._wait: Wait = wait
+        self._closed: Sequence[str] = closed
+        """Entities in which nothing may be made yet."""
         self._sender: Sender = Sender(lane, wait)
 
     def all(self) -> None:
@@ -166,6 +178,8 @@ class _Drain:
     def _entity(self, write: Write, operation: Operation) -> int | None:
         """Batches of one entity until none is ready. How many entries moved; None when the target must be left."""
         moved, place = 0, _Place()
+        if operation == "create" and write.entity in self._closed:
+            return 0
         while True:
             entries, place = self._peek(write, operation, place)
             if place.is_end:

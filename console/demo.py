@@ -22,6 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from cdc import build, desk, diff, drain, marts, proof, report
+from cdc.linking.approve import approve
+from cdc.linking.decisions import Named
+from cdc.linking.propose import propose
 from cdc.standing import pin
 from console import stands
 from console.frame import App, command
@@ -122,6 +125,10 @@ def _main_job(app: App, run: UUID, steps: _Steps) -> Any:
         build.build(app.settings, app.database, progress=tell)
     with steps.doing("diff: what each target should say"):
         diff.diff(app.database, app.settings, run=run)
+    with steps.doing("link: what the targets have already") as tell:
+        # What a person does before the first write to a target that is not empty: look, then say yes.
+        propose(app.database, run=run, by="demo", progress=tell)
+        approve(app.database, Named(), by="demo", reason="first run of the demo")
     with steps.doing("approve the first run"), app.database.connect() as database:
         # What a person does after `tieout plan`: nothing of a new model is sent unseen.
         desk.approve(database, by="demo", reason="first run of the demo")

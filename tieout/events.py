@@ -56,6 +56,7 @@ class Event(StrEnum):
     DRAIN_FINISHED = "drain.finished"
     MARTS_REFRESHED = "marts.refreshed"
     PROOF_FINISHED = "proof.finished"
+    LINK_PROPOSED = "link.proposed"
     DECISION_MADE = "decision.made"
     SANDBOX_STARTED = "sandbox.started"
 
@@ -208,6 +209,14 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "unequal": "totals not explained",
         "explained": "totals explained by named records",
         "seconds": "duration",
+    },
+    Event.LINK_PROPOSED: {
+        "connection": "target",
+        "entity": "name",
+        "rows": "of ours without a record",
+        "records": "of the target without a link",
+        "chosen": "pairs that are sure",
+        "unsure": "rows with pairs that are not",
     },
     Event.DECISION_MADE: {
         "verb": "approve, refuse, …",

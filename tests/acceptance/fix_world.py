@@ -112,11 +112,17 @@ class World:
         for name in ("shop", "books"):
             self.run("connect", name)
         self.sync(codes=(0, 5))
+        self.go_live()
         self.run("holds", "approve", "--reason", "first run")
         self.sync(codes=(0, 5))
         self.sync(codes=(0, 5))
         self.run("holds", "approve", "--reason", "first run, news for the shop")
         self.sync()
+
+    def go_live(self) -> None:
+        """Look at what the books have already, and say yes to what is sure."""
+        self.run("link", "propose")
+        self.run("link", "approve", "--reason", "first run")
 
     def proof(self, *, codes: Sequence[int] = (0,)) -> Json:
         """`tieout prove`."""

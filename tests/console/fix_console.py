@@ -122,6 +122,7 @@ def traded_template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
                     world.run("connect", name)
                 world.run("load")
                 world.run("diff", "--fail-on", "none")
+                world.go_live()
                 world.run("holds", "approve", "--reason", "first run")
                 world.run("drain", "--fail-on", "none")
                 world.run("load")

@@ -556,6 +556,11 @@ def engine(database: Database, connection: psycopg.Connection[Record], tmp_path:
     connection.execute(
         "insert into cdc.connections (connection, system, target_identity) values ('books', 'xero', 'org-1')"
     )
+    # Going live lies behind it: what the ledger has was looked at (tests/db/test_linking.py).
+    connection.execute(
+        "insert into cdc.going_live (connection, entity, opened_at, opened_by, how)"
+        " select 'books', entity, now(), 'test', 'done' from unnest(array['contacts', 'invoices', 'payments']) as entity"
+    )
     connection.execute("insert into cdc.builds (build, switched_at) values ('b1', now())")
     for stream in ("contacts", "invoices", "payments"):
         connection.execute(
