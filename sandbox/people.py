@@ -86,6 +86,8 @@ class Shopper:
     town: str
     postcode: str
     country: str = "GB"
+    company: str | None = None
+    vat_id: str | None = None
 
     def address(self) -> dict[str, Any]:
         """The address as Magento's API takes it."""
@@ -98,11 +100,25 @@ class Shopper:
             "country_id": self.country,
             "telephone": "0113 496 0000",
             "email": self.email,
+            **({"company": self.company} if self.company else {}),
+            **({"vat_id": self.vat_id} if self.vat_id else {}),
         }
 
     def in_ireland(self) -> Shopper:
         """The same person at an Irish address."""
-        return replace(self, town="Cork", postcode="T12 R5CP", country="IE")
+        return self.moved("Cork", "T12 R5CP", "IE")
+
+    def moved(self, town: str, postcode: str, country: str) -> Shopper:
+        """The same person elsewhere."""
+        return replace(self, town=town, postcode=postcode, country=country)
+
+    def of_company(self, company: str, vat_id: str) -> Shopper:
+        """The same person buying for a company."""
+        return replace(self, company=company, vat_id=vat_id)
+
+    def mailed(self, email: str) -> Shopper:
+        """The same person under another e-mail."""
+        return replace(self, email=email)
 
     def renamed(self, firstname: str, lastname: str, email: str) -> Shopper:
         """The same address under another name."""

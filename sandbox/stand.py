@@ -25,6 +25,12 @@ class Stand:
     magento: str
     xero: str
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    later: list[tuple[str, Act]] = field(default_factory=list)
+    """What stories still want to do once the books have what they did first: name of the story and the act."""
+
+    def after(self, story: Teller, act: Act) -> None:
+        """Let a story go on after the next time that the two systems were brought in step."""
+        self.later.append((story.__name__, act))
 
     def shop(self, verb: str, **body: Any) -> Any:
         """Perform `verb` (place, invoice, ship, refund, cancel, edit …) in the shop."""
@@ -41,6 +47,16 @@ class Stand:
         documents: list[Json] = _decode(answer.content)
         return documents
 
+    def books(self, entity: str, **fields: str) -> list[Json]:
+        """Records of the accounting system as it keeps them, those whose `fields` have these values."""
+        answer = self.http.get(f"{self.xero}/_sandbox/state/{entity}")
+        answer.raise_for_status()
+        return [
+            record
+            for record in _decode(answer.content)
+            if all(str(record.get(name)) == value for name, value in fields.items())
+        ]
+
     def _post(self, url: str, body: Mapping[str, Any]) -> Any:
         sent = _ENCODER.encode({key: value for key, value in body.items() if value is not None})
         answer = self.http.post(url, content=sent, headers={"Content-Type": "application/json"})
@@ -56,6 +72,8 @@ def _decode(content: bytes) -> Any:
     return json.loads(content, parse_float=Decimal)
 
 
+Act = Callable[[], Json | None]
+"""The rest of a story; returns the order that it placed, if it placed one."""
 Teller = Callable[[Stand, Shopper, datetime, random.Random], Json]
 """Plays one story at a stand for a shopper, starting at a time; returns the order as placed."""
 
@@ -80,10 +98,12 @@ def place(
     pay: str = "cardpay",
     coupon: str | None = None,
     customer: bool = False,
+    group: str = "General",
+    taxvat: str | None = None,
     **extra: Any,
 ) -> Json:
-    """Place one order for a shopper, as a guest or as a registered customer."""
-    customer_id = register(stand, who, store) if customer else None
+    """Place one order for a shopper, as a guest or as a registered customer (of a group, with a VAT number)."""
+    customer_id = register(stand, who, store, group=group, taxvat=taxvat) if customer else None
     order: Json = stand.shop(
         "place",
         store=store,
@@ -103,11 +123,14 @@ def place(
     return order
 
 
-def register(stand: Stand, who: Shopper, store: str) -> int:
+def register(
+    stand: Stand, who: Shopper, store: str, *, group: str = "General", taxvat: str | None = None
+) -> int:
     """The shopper's customer number on the store's website; registers them on their first order."""
     website_id, store_id = {"default": (1, 1), "eu": (1, 2), "trade_en": (2, 3)}[store]
     for customer in stand.state("customers", email=who.email, website_id=website_id):
         return int(customer["id"])
+    group_id = 1 if group == "General" else stand.state("customer_groups", code=group)[0]["id"]
     made = stand.shop(
         "customers",
         email=who.email,
@@ -115,7 +138,8 @@ def register(stand: Stand, who: Shopper, store: str) -> int:
         lastname=who.lastname,
         website_id=website_id,
         store_id=store_id,
-        group_id=1,
+        group_id=group_id,
+        taxvat=taxvat,
         addresses=[who.address() | {"default_billing": True}],
     )
     return int(made["id"])
@@ -135,6 +159,11 @@ def line_of(order: Json, sku: str) -> int:
 def edit_order(stand: Stand, order: Json, fields: Mapping[str, Any]) -> None:
     """Change an order behind the shop's back, as a broken extension does."""
     stand.shop("edit", entity="orders", id=order["entity_id"], fields=dict(fields), touch=True)
+
+
+def on_list(order: Json, sku: str, qty: int) -> list[Json]:
+    """Items of an invoice or a credit memo: so many pieces of one line."""
+    return [{"order_item_id": line_of(order, sku), "qty": qty}]
 
 
 def invoices_of(stand: Stand, order: Json) -> list[Json]:

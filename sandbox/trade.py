@@ -12,14 +12,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from sandbox.bad_stories import BAD
+from sandbox.cases import contacts, documents, money, taxes
 from sandbox.people import Shopper, shopper
-from sandbox.stand import Stand, Teller
+from sandbox.stand import Json, Stand, Teller
 from sandbox.stories import ORDINARY, adopted
 
 TRADE_BEGINS = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 TRADE_DAYS = 31
+Trade = Literal["ordinary", "full"]
+CASES: tuple[Teller, ...] = (*money.STORIES, *documents.STORIES, *taxes.STORIES, *contacts.STORIES)
+"""What the full trade adds to the ordinary one; the shop must be Adobe Commerce (`edition`)."""
+FULL: tuple[Teller, ...] = (*ORDINARY, *CASES, *BAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +37,14 @@ class Played:
     increment_id: str
 
 
-def stories(orders: int, *, seed: int = 2026, bad: bool = True) -> Iterator[tuple[Teller, Shopper, datetime]]:
-    """`orders` stories in the order of time: one of each bad kind when `bad`, one adopted contact, the rest ordinary."""
+def stories(
+    orders: int, *, seed: int = 2026, bad: bool = True, trade: Trade = "ordinary"
+) -> Iterator[tuple[Teller, Shopper, datetime]]:
+    """`orders` stories in the order of time: one of each bad kind when `bad`, one adopted contact, one of each case
+    when the trade is `full`, the rest ordinary. The same numbers make the same stories.
+    """
     chance = random.Random(seed)
-    special: list[Teller] = [adopted, *(BAD if bad else ())]
+    special: list[Teller] = [adopted, *(BAD if bad else ()), *(CASES if trade == "full" else ())]
     tellers = [
         *special[:orders],
         *(ORDINARY[number % len(ORDINARY)] for number in range(max(0, orders - len(special)))),
@@ -51,28 +61,43 @@ def play(
     *,
     seed: int = 2026,
     bad: bool = True,
+    trade: Trade = "ordinary",
     told: Callable[[Played], None] | None = None,
 ) -> list[Played]:
-    """Play a trade of `orders` orders; `told` hears of each as it is done."""
+    """Play a trade of `orders` stories; `told` hears of each as it is done.
+
+    Some stories of the full trade go on once the books have their documents: then call :func:`go_on`.
+    """
     chance = random.Random(seed + 1)
-    prepare(stand)
+    prepare(stand, trade)
     played = []
-    for teller, who, at in stories(orders, seed=seed, bad=bad):
-        order = teller(stand, who, at, chance)
-        played.append(
-            Played(
-                case=teller.__name__,
-                order_id=int(order["entity_id"]),
-                increment_id=str(order["increment_id"]),
-            )
-        )
+    for teller, who, at in stories(orders, seed=seed, bad=bad, trade=trade):
+        played.append(_played(teller.__name__, teller(stand, who, at, chance)))
         if told is not None:
             told(played[-1])
     return played
 
 
-def prepare(stand: Stand) -> None:
-    """Stock the one product that only the sample trade has: in a category whose account Xero lacks."""
+def go_on(stand: Stand) -> list[Played]:
+    """Go on with the stories that waited for the books: what the accountant and the shop do after a first sync.
+
+    Returns the orders that were placed. Sync after it, and call it again while `stand.later` is not empty: a few
+    stories have a third part.
+    """
+    waiting = [*stand.later]
+    stand.later.clear()
+    placed = [(case, act()) for case, act in waiting]
+    return [_played(case, order) for case, order in placed if order is not None]
+
+
+def _played(case: str, order: Json) -> Played:
+    return Played(case=case, order_id=int(order["entity_id"]), increment_id=str(order["increment_id"]))
+
+
+def prepare(stand: Stand, trade: Trade = "ordinary") -> None:
+    """Stock the one product that only the sample trade has, in a category whose account Xero lacks, and what cases need."""
+    if trade == "full":
+        taxes.prepare(stand)
     if any(product["sku"] == "GADGET-01" for product in stand.state("products")):
         return
     category = next(each["id"] for each in stand.state("categories") if each["name"] == "Gadgets")

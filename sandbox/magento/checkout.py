@@ -39,6 +39,9 @@ def place(shop: Shop, wanted: Mapping[str, Any]) -> int:
     country = str((billing_address if virtual else shipping_address).get("country_id", "GB"))
     rule = _rule(wanted.get("coupon"))
     cart = _cart(shop, view, entries, country, rule, virtual, _customer_class(shop, wanted))
+    for name in ("discount_on_gross", "tax_before_discount"):
+        if name in wanted:  # the setting as it was when this order was placed
+            setattr(cart, name, bool(wanted[name]))
     rate = Decimal(view.rate_text)
     base, own = price(cart, Decimal(1)), price(cart, rate)
     shop.linger()
@@ -174,6 +177,7 @@ def _cart(
         lines=lines,
         included=view.prices_include_tax,
         discount_on_gross=shop.options.discount_on_gross,
+        tax_before_discount=shop.options.tax_before_discount,
         rule=rule,
         shipping=ZERO if virtual else flat,
         shipping_rates=rates_for(shop, shipping_class, country, customer_class),

@@ -174,7 +174,7 @@ def _pay(order: Doc, invoice: Doc) -> None:
         if known:
             add(order, f"_{prefix}deposit", -known)
         add(order, f"{prefix}total_paid", grand - known)
-        add(order["payment"], f"{prefix}amount_paid", amount(invoice, f"{prefix}grand_total"))
+        add(order["payment"], f"{prefix}amount_paid", grand - known)
         add(order["payment"], f"{prefix}shipping_captured", amount(invoice, f"{prefix}shipping_amount"))
         due = amount(order, f"{prefix}grand_total") - amount(order, f"{prefix}total_paid")
         order[f"{prefix}total_due"] = max(due, ZERO)

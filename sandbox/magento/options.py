@@ -34,6 +34,8 @@ class Options:
     """2.4.6 and later: the refund action takes the order lock as well, not the invoice action alone."""
     discount_on_gross: bool = False
     """`tax/calculation/discount_tax`: discounts are taken from prices including tax (trade website)."""
+    tax_before_discount: bool = False
+    """`tax/calculation/apply_after_discount` off: tax is taken of the full price, whatever the discount."""
     shipping_origin: str = "GB"
     """Country whose tax is stripped from tax-inclusive catalogue prices."""
     trade_shipping: Decimal = Decimal("6.00")

@@ -55,6 +55,7 @@ class Cart:
     shipping: Decimal
     shipping_rates: list[Rate]
     shipping_origin_percent: Decimal
+    tax_before_discount: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def _tax(calculator: Calculator, cart: Cart, line: Line, rate: Decimal, discount
     return calculator.line(
         unit=cents(line.unit * rate),
         qty=line.qty,
-        discount=discount,
+        discount=ZERO if cart.tax_before_discount else discount,
         rates=line.rates,
         included=cart.included,
         origin_percent=line.origin_percent,
@@ -124,7 +125,7 @@ def _shipping(calculator: Calculator, cart: Cart, rate: Decimal, discount: Decim
     return calculator.line(
         unit=cents(cart.shipping * rate),
         qty=Decimal(1),
-        discount=discount,
+        discount=ZERO if cart.tax_before_discount else discount,
         rates=cart.shipping_rates,
         included=cart.included,
         origin_percent=cart.shipping_origin_percent,

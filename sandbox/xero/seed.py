@@ -93,7 +93,9 @@ _TAX_RATES: tuple[tuple[str, str, str, str, tuple[str, ...], bool], ...] = (
     ("INPUT2", "20% (VAT on Expenses)", "20", "INPUT", _PURCHASES, False),
     ("NONE", "No VAT", "0", "NONE", _ALL, False),
     ("TAX001", "OSS Ireland 23%", "23", "MOSSSALES", _ALL, True),
+    ("TAX002", "Canada GST and QST", "14.975", "OUTPUT", _ALL, True),
 )
+_COMPONENTS = {"TAX002": (("GST", "5"), ("QST", "9.975"))}
 
 
 def fill(store: Store) -> None:
@@ -159,7 +161,8 @@ def _settings(tenant: Tenant, options: Options) -> None:
         tenant.put("Currencies", code, {"Code": code, "Description": words})
     for type_, name, percent, report, classes, custom in _TAX_RATES:
         components = [
-            {"Name": "VAT", "Rate": Decimal(percent), "IsCompound": False, "IsNonRecoverable": False}
+            {"Name": part, "Rate": Decimal(rate), "IsCompound": False, "IsNonRecoverable": False}
+            for part, rate in _COMPONENTS.get(type_, (("VAT", percent),))
         ]
         flags = {f"CanApplyTo{class_}": class_ in classes for class_ in _ALL}
         rate: Record = {

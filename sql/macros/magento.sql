@@ -33,12 +33,19 @@ which Magento sums for each document. `wrapping` is an alias made by `gift_wrap_
     {% endfor -%}
 {%- endmacro %}
 
+{#- Commerce sends an empty text for wrapping that nobody asked for: that is no number, and no mistake. -#}
 {% macro gift_wrap_record(payload) -%}
-    lateral jsonb_to_record({{ object_of("(" ~ payload ~ " -> 'extension_attributes')") }}) as wrapping (
-        {% for field in gift_wrap_fields() -%}
-        {{ field }} text{{ "," if not loop.last }}
-        {% endfor %}
-    )
+    lateral (
+        select
+            {% for field in gift_wrap_fields() -%}
+            nullif(sent.{{ field }}, '') as {{ field }}{{ "," if not loop.last }}
+            {% endfor %}
+        from jsonb_to_record({{ object_of("(" ~ payload ~ " -> 'extension_attributes')") }}) as sent (
+            {% for field in gift_wrap_fields() -%}
+            {{ field }} text{{ "," if not loop.last }}
+            {% endfor %}
+        )
+    ) as wrapping
 {%- endmacro %}
 
 {% macro gift_wrap_fields() -%}
