@@ -11,9 +11,9 @@ from __future__ import annotations
 import importlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -22,9 +22,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cdc.proof_accounts import by_account_and_tax
+from cdc.proof_ledger import Ledger
 from cdc.proof_match import compare
 from cdc.proof_orders import orders
-from cdc.proof_records import ControlLine, ControlRecord, Proof, SourceDocument, Total
+from cdc.proof_period import Period
+from cdc.proof_records import DERIVED, ControlLine, ControlRecord, Proof, SourceDocument, Total
 from cdc.writing import TargetClient
 from tieout.db import Database
 from tieout.errors import BuildError
@@ -47,42 +49,81 @@ class _Target:
     sources: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What was read of a target: records in effect, the ledger control, what could not be read, its base currency."""
+
+    records: Sequence[ControlRecord] = ()
+    ledger: tuple[Total, ...] = ()
+    notes: tuple[str, ...] = ()
+    currency: str = ""
+
+
 def prove(
     database: Database,
     settings: Settings,
     *,
     run: UUID,
     connections: Sequence[str] | None = None,
+    period: Period | None = None,
 ) -> Proof:
     """Compare every source with its targets; `connections` limits it to flows from or to one of these.
 
-    Needs the run in `cdc.runs` no more than its id. Raises BuildError before the first build,
-    ConfigurationError for a target that the settings do not have, RetryLater when it does not answer.
+    With a period: documents that the target dates in it, whatever settles them, and the ledger's movement over it; else
+    from the first document on. Needs the run in `cdc.runs` no more than its id. Raises BuildError before the first
+    build, ConfigurationError for a target that the settings do not have, RetryLater when it does not answer.
     """
     with database.connect() as session, unit_of_work(session):
         targets = _targets(session, settings, connections)
     totals: list[Total] = []
+    notes: list[str] = []
+    currencies: dict[str, str] = {}
     skipped = 0
     for target in targets:
         started = time.monotonic()
         # No session is held while the target is read: that may take minutes.
         with database.connect() as session, unit_of_work(session):
-            documents = _documents(session, target)
+            known = _documents(session, target)
             ours = _ours(session, target)
-        records = _read(target, database, settings, documents)
-        by_order, of_orders = orders(documents, records)
+        documents = period.needs(known) if period is not None else known
+        read = _read(target, database, settings, documents, ours, period)
+        if period is not None:
+            # What a person dated into the period is compared too.
+            moved = {record.target_id for record in read.records}
+            needed = {document.name for document in documents}
+            documents += [each for each in known if each.target_id in moved and each.name not in needed]
+        by_order, of_orders = orders(documents, read.records)
         name, sources = target.connection.name, target.sources
         made = [
-            *compare([*by_order, *documents], [*of_orders, *records], ours, target=name, sources=sources),
-            *by_account_and_tax(documents, records, ours, target=name, sources=sources),
+            *compare(
+                [*by_order, *documents], [*of_orders, *read.records], ours, target=name, sources=sources
+            ),
+            *by_account_and_tax(documents, read.records, ours, target=name, sources=sources),
         ]
-        skipped += sum(1 for document in documents if document.skip is not None)
+        if period is not None:
+            made = [total for total in made if total.day in period or _is_month_of(total, period)]
+        made += read.ledger
+        notes += read.notes
+        if read.currency:
+            currencies[name] = read.currency
+        skipped += sum(1 for each in documents if each.skip and (period is None or each.day in period))
         totals += made
         with database.connect() as session, unit_of_work(session), session.transaction():
             for total in made:
                 session.execute(query("proof", "store"), _row(total, run))
         _tell(made, time.monotonic() - started)
-    return Proof(totals=tuple(totals), skipped=skipped)
+    return Proof(
+        totals=tuple(totals),
+        skipped=skipped,
+        notes=tuple(notes),
+        base_currencies=currencies,
+        period=str(period) if period else None,
+    )
+
+
+def _is_month_of(total: Total, period: Period) -> bool:
+    """Does a control by month stand for the period? Its day is the first of the month."""
+    return total.flow in DERIVED - {"orders"} and total.day == period.start.replace(day=1)
 
 
 def _targets(session: Session, settings: Settings, connections: Sequence[str] | None) -> list[_Target]:
@@ -127,28 +168,47 @@ def _ours(session: Session, target: _Target) -> Mapping[str, str]:
 
 
 def _read(
-    target: _Target, database: Database, settings: Settings, documents: Iterable[SourceDocument]
-) -> list[ControlRecord]:
+    target: _Target,
+    database: Database,
+    settings: Settings,
+    documents: Sequence[SourceDocument],
+    ours: Mapping[str, str],
+    period: Period | None,
+) -> _Read:
     """What the target holds: all since the first document, and ours wherever a person has dated them."""
     wanted = [document for document in documents if document.skip is None]
-    if not wanted:
-        return []
+    if not wanted and period is None:
+        return _Read()
     reader = _reader(target.connection.system)
     client = client_module(target.connection.system).open_client(
         target.connection, database, Vault(database, settings)
     )
+    today = datetime.now(UTC).date()
+    start = period.start if period is not None else min(document.day for document in wanted)
+    end = period.end if period is not None else max(today, *(document.day for document in wanted))
+    ledger = Ledger(ours)
     try:
-        return [*_read_all(reader, client, wanted)]
+        book = reader.open_ledger(client, ledger, start, end)
+        if isinstance(book, str):
+            return _Read(records=[*_read_all(reader, client, wanted, start, None)], notes=(book,))
+        records = [*_read_all(reader, client, wanted, start, book)]
+        is_now = end >= today
+        if is_now:
+            book.older()
+        source = target.sources[0] if len(target.sources) == 1 else ""
+        totals = ledger.totals(
+            book.balances, source=source, target=target.connection.name, with_debtors=is_now
+        )
+        return _Read(records=records, ledger=tuple(totals), currency=book.currency)
     finally:
         client.close()
 
 
 def _read_all(
-    reader: ModuleType, client: TargetClient, documents: Sequence[SourceDocument]
+    reader: ModuleType, client: TargetClient, documents: Sequence[SourceDocument], since: date, book: object
 ) -> Iterator[ControlRecord]:
-    since: date = min(document.day for document in documents)
     seen: set[str] = set()
-    for record in reader.control_records(client, since):
+    for record in reader.control_records(client, since, book):
         seen.add(record.target_id)
         if reader.has_effect(record):
             yield record

@@ -1,7 +1,8 @@
-"""Revenue by account and tax by type: what the lines of both sides come to, by month.
+"""Revenue by account, tax by type, clearing by account: what the lines of both sides come to, by month.
 
-Sales count positive, credits negative, in the document's currency. Only documents that are due take part on the source's
-side; every document of the target that is in effect on its side, so that what others posted to our accounts is named.
+Sales and money received count positive, credits and money given back negative, in the document's currency. Only documents
+that are due take part on the source's side; every document of the target that is in effect on its side, so that what
+others posted to our accounts is named, transaction by transaction.
 """
 
 from __future__ import annotations
@@ -16,10 +17,23 @@ from typing import Literal
 from cdc.proof_records import ControlLine, ControlRecord, Kind, Measure, Named, SourceDocument, Total
 
 NOTHING = Decimal(0)
-SIGNS: Mapping[str, int] = {"invoices": 1, "credit_notes": -1}
+SIGNS: Mapping[str, int] = {
+    "invoices": 1,
+    "credit_notes": -1,
+    "payments": 1,
+    "refunds": -1,
+    "deposits": 1,
+    "overpayments": 1,
+}
 """The flows that have lines, and how they count."""
-By = Literal["accounts", "tax types"]
-_MEASURED: Mapping[By, tuple[Measure, ...]] = {"accounts": ("net",), "tax types": ("net", "tax")}
+MONEY = frozenset({"payments", "refunds", "deposits", "overpayments"})
+"""Those whose one line is the account in which the money lies."""
+By = Literal["accounts", "tax types", "clearing"]
+_MEASURED: Mapping[By, tuple[Measure, ...]] = {
+    "accounts": ("net",),
+    "tax types": ("net", "tax"),
+    "clearing": ("gross",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,7 @@ def by_account_and_tax(
     target: str,
     sources: Sequence[str],
 ) -> list[Total]:
-    """One total for each account and each tax type, currency and month, with the documents behind each difference."""
+    """One total for each account and tax type, currency and month, with the documents behind each difference."""
     cells: dict[_Cell, _Sums] = defaultdict(_Sums)
     held = {record.target_id: record for record in records if record.flow in SIGNS}
     claimed: set[str] = set()
@@ -115,7 +129,7 @@ def _totals(cells: Mapping[_Cell, _Sums], target: str) -> Iterator[Total]:
         key=lambda item: (item[0].by, item[0].month, item[0].detail, item[0].currency, item[0].measure),
     )
     for cell, sums in ordered:
-        if cell.measure != "net" and not (sums.source or sums.target or sums.named):
+        if cell.measure == "tax" and not (sums.source or sums.target or sums.named):
             continue
         yield Total(
             flow=cell.by,
@@ -139,10 +153,14 @@ def _amounts(
     sign, month = SIGNS[flow], day.replace(day=1)
     sums: dict[_Cell, Decimal] = defaultdict(Decimal)
     for line in lines:
-        details: Mapping[By, str] = {"accounts": line.account, "tax types": line.tax_type}
+        details: Mapping[By, str] = (
+            {"clearing": line.account}
+            if flow in MONEY
+            else {"accounts": line.account, "tax types": line.tax_type}
+        )
         for by, detail in details.items():
             for measure in _MEASURED[by]:
-                amount = line.net if measure == "net" else line.tax
+                amount = line.tax if measure == "tax" else line.net
                 sums[_Cell(by, source, currency, month, detail, measure)] += sign * amount
     return dict(sums)
 

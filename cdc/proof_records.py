@@ -5,7 +5,7 @@ of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
@@ -22,7 +22,7 @@ corrected: the document that a correction replaced, or the one that reverses it.
 skipped: the model says why it is rightly not sent. recoded: an accountant put it on another account, which is theirs to
 decide."""
 
-DERIVED = frozenset({"orders", "accounts", "tax types"})
+DERIVED = frozenset({"orders", "accounts", "tax types", "clearing"})
 """Flows whose rows are made of other flows' documents."""
 
 
@@ -125,7 +125,7 @@ class SourceDocument:
             settles=_named(row["settles_entity"], row["settles_key"]),
             uses=_named(row["uses_entity"], row["uses_key"]),
             entity=row["entity"],
-            lines=lines,
+            lines=lines or _place(row["account_code"], row["amount"]),
         )
 
 
@@ -150,8 +150,8 @@ class Named:
 class Total:
     """One flow, currency and day on both sides, in one measure.
 
-    The controls `accounts` and `tax types` go by month (`day` is its first) and have the account or the tax type as
-    `detail`.
+    The controls `accounts`, `tax types` and `clearing` go by month (`day` is its first) and have the account or the tax
+    type as `detail`.
     """
 
     flow: str
@@ -202,11 +202,28 @@ class Proof:
     totals: tuple[Total, ...]
     skipped: int
     """Documents that rightly are not sent; each is named in its total."""
+    notes: tuple[str, ...] = ()
+    """What could not be read, and what to do about it."""
+    base_currencies: Mapping[str, str] = field(default_factory=dict)
+    """Base currency by target."""
+    period: str | None = None
+    """The period that it is limited to, or None."""
 
     @property
     def is_proved(self) -> bool:
         """Every total is equal or explained by named records."""
         return all(total.is_proved for total in self.totals)
+
+    @property
+    def open(self) -> tuple[Named, ...]:
+        """What keeps a period from being closed: due here and not alike in the target, explained or not."""
+        found = [
+            named
+            for total in self.totals
+            for named in total.named
+            if total.flow not in DERIVED and named.kind not in ("not ours", "skipped", "recoded")
+        ]
+        return tuple({(named.kind, named.key or named.target_id): named for named in found}.values())
 
     @property
     def unexplained(self) -> tuple[Named, ...]:
@@ -228,6 +245,11 @@ class Proof:
 
 def _named(entity: str | None, key: str | None) -> str | None:
     return f"{entity} {key}" if entity and key else None
+
+
+def _place(account: str | None, amount: Decimal) -> tuple[ControlLine, ...]:
+    """Of money: the account in which it lies."""
+    return () if account is None else (ControlLine(account=account, tax_type="", net=amount, tax=Decimal(0)),)
 
 
 def _counts(named: Named) -> bool:

@@ -13,6 +13,7 @@ from cdc import diff as differ
 from cdc import drain as drainer
 from cdc import marts as mart
 from cdc import proof, report
+from cdc.proof_period import Period
 from console.frame import App, command, progress
 from console.proofs import shown_proof
 from console.report import Report, about, table, verdict, worst
@@ -296,20 +297,33 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
 
 @command("prove")
 @click.argument("connection", required=False)
-def prove(app: App, connection: str | None) -> Report:
+@click.option(
+    "--period", metavar="PERIOD", help="Only this month (2026-10), day, year or 2026-10-01..2026-10-15."
+)
+@click.option(
+    "--block", is_flag=True, help="Exit 3 when anything due is not in the target, explained or not."
+)
+def prove(app: App, connection: str | None, period: str | None, block: bool) -> Report:
     """Prove that both sides agree: totals by currency and day, read afresh from the target.
 
-    Example: tieout prove
+    Example: tieout prove --period 2026-10 --block
 
-    Each difference is explained by the record behind it. Exit 5 when one is not.
+    Count, net, tax, total, base currency, paid and outstanding; revenue by account, tax by type, clearing, debtors and
+    the trial balance. Each difference is explained by the record behind it. Exit 5 when one is not; with --block, which
+    stops a month-end script, exit 3 also when a document is held, waits or is a dead letter.
     """
-    with app.run("prove", {"connection": connection}) as run, progress("prove"):
+    limits = Period.parse(period) if period else None
+    with app.run("prove", {"connection": connection, "period": period}) as run, progress("prove"):
         started = time.monotonic()
         proved = proof.prove(
-            app.database, app.settings, run=run, connections=[connection] if connection else None
+            app.database,
+            app.settings,
+            run=run,
+            connections=[connection] if connection else None,
+            period=limits,
         )
         seconds = time.monotonic() - started
-    made = shown_proof(proved)
+    made = shown_proof(proved, block=block)
     return Report(
         data={**made.data, "seconds": round(seconds, 1)}, shown=made.shown, exit_code=made.exit_code
     )

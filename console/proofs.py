@@ -7,19 +7,28 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from rich.console import RenderableType
+from rich.text import Text
 
 from cdc.proof_records import MEASURES, Measure, Named, Proof, Total
 from console.report import Report, money, table, verdict
 from tieout.errors import ExitCode
 
-CONTROLS = frozenset({"accounts", "tax types"})
+CONTROLS = frozenset({"accounts", "tax types", "clearing"})
+LEDGER = frozenset({"trial balance", "debtors"})
+BASIS = (
+    "Dates are those of the documents in the target. Amounts are positive in each flow; by account and tax type sales and "
+    "money received count positive, credits and money given back negative; in the ledger a debit is positive."
+)
 SHOWN_NAMES = 40
 """Named records on the screen; `--json` has all of them."""
 
 
-def shown_proof(proof: Proof) -> Report:
-    """The proof as data and as tables; exit code 5 when a difference has no explanation."""
-    documents = [total for total in proof.totals if total.flow not in CONTROLS]
+def shown_proof(proof: Proof, *, block: bool = False) -> Report:
+    """The proof as data and as tables; exit code 5 when a difference has no explanation.
+
+    `block`: exit code 3 when anything that is due is not in the target as it should be, explained or not.
+    """
+    documents = [total for total in proof.totals if total.flow not in CONTROLS | LEDGER]
     gross = [total for total in documents if total.measure == "gross"]
     shown: list[RenderableType] = [
         table(
@@ -45,8 +54,12 @@ def shown_proof(proof: Proof) -> Report:
             [each for each in documents if each.measure != "gross"],
         ),
         (
-            "By account and tax type, sales less credits",
+            "By account and tax type; clearing: money received less given back",
             [each for each in proof.totals if each.flow in CONTROLS],
+        ),
+        (
+            "The ledger: our records read one by one, and its trial balance; others' are explained",
+            [each for each in proof.totals if each.flow in LEDGER],
         ),
     ):
         if some:
@@ -68,14 +81,33 @@ def shown_proof(proof: Proof) -> Report:
             sentence if proof.is_proved else f"NOT proved: {len(left)} record(s) have no explanation.",
         )
     )
+    shown += [Text(note, style="yellow") for note in proof.notes]
+    bases = ", ".join(f"{target} in {currency}" for target, currency in proof.base_currencies.items())
+    shown.append(Text(f"{BASIS} {f'Base currency: {bases}.' if bases else ''}".strip(), style="dim"))
+    exit_code = ExitCode.DONE if proof.is_proved else ExitCode.NEWLY_DEAD
+    blocking = proof.open if block else ()
+    if block:
+        words = (
+            f"BLOCKED: {len(blocking)} record(s) are due and not in the target as they should be."
+            if blocking
+            else "Nothing that is due is missing or otherwise in the target."
+        )
+        shown.append(verdict(not blocking, words))
+        if blocking or not proof.is_proved:
+            exit_code = ExitCode.PERSON
     return Report(
         data={
             "proved": proof.is_proved,
+            "period": proof.period,
+            "basis": BASIS,
+            "base_currencies": dict(proof.base_currencies),
+            "notes": list(proof.notes),
             "skipped": proof.skipped,
+            "blocked_by": [named.key or named.number for named in blocking],
             "totals": [_total(total) for total in proof.totals],
         },
         shown=shown,
-        exit_code=ExitCode.DONE if proof.is_proved else ExitCode.NEWLY_DEAD,
+        exit_code=exit_code,
     )
 
 

@@ -15,10 +15,12 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from cdc.proof_ledger import Ledger
 from cdc.proof_records import ControlLine, ControlRecord
+from cdc.proving.xero_ledger import XeroLedger
 from cdc.writers.xero_values import business_date
 from cdc.writing import TargetClient
-from tieout.errors import NotFound, SchemaDrift
+from tieout.errors import ConnectionRefused, NotFound, SchemaDrift
 from tieout.paging import by_number
 
 PAGE_SIZE = 500
@@ -45,7 +47,7 @@ _INVOICES = _List(
     id_field="InvoiceID",
     number_field="InvoiceNumber",
     amount_field="Total",
-    where='Type=="ACCREC" AND ',
+    where='Type=="ACCREC"',
     params={},
     flows={"ACCREC": "invoices"},
 )
@@ -54,7 +56,7 @@ _CREDIT_NOTES = _List(
     id_field="CreditNoteID",
     number_field="CreditNoteNumber",
     amount_field="Total",
-    where='Type=="ACCRECCREDIT" AND ',
+    where='Type=="ACCRECCREDIT"',
     params={},
     flows={"ACCRECCREDIT": "credit_notes"},
 )
@@ -64,7 +66,7 @@ _BANK_TRANSACTIONS = _List(
     id_field="BankTransactionID",
     number_field="Reference",
     amount_field="Total",
-    where='(Type=="RECEIVE-PREPAYMENT" OR Type=="RECEIVE-OVERPAYMENT") AND ',
+    where='(Type=="RECEIVE-PREPAYMENT" OR Type=="RECEIVE-OVERPAYMENT")',
     params={},
     flows={"RECEIVE-PREPAYMENT": "deposits", "RECEIVE-OVERPAYMENT": "overpayments"},
 )
@@ -95,6 +97,15 @@ _PAYMENTS = _List(
     params={},
     flows={"ACCRECPAYMENT": "payments", "ARCREDITPAYMENT": "refunds"},
 )
+_JOURNALS = _List(
+    plural="ManualJournals",
+    id_field="ManualJournalID",
+    number_field="Narration",
+    amount_field="",
+    where="",
+    params={},
+    flows={},
+)
 _LISTS = {
     "invoices": _INVOICES,
     "credit_notes": _CREDIT_NOTES,
@@ -111,31 +122,67 @@ _ALLOCATED = {
 """The flow of the allocations of a credit, by the credit's flow."""
 
 
-def control_records(client: TargetClient, since: date) -> Iterator[ControlRecord]:
-    """Every sales document dated `since` or later and all that settles it, whatever its status."""
+def open_ledger(client: TargetClient, ledger: Ledger, start: date, end: date) -> XeroLedger | str:
+    """The ledger of a period, or why its balances cannot be read."""
+    try:
+        return XeroLedger(client, ledger, start=start, end=end)
+    except ConnectionRefused as refused:
+        return f"The trial balance was not read: {refused} {refused.cure}"
+
+
+def control_records(
+    client: TargetClient, since: date, ledger: XeroLedger | None = None
+) -> Iterator[ControlRecord]:
+    """Every sales document dated `since` or later and all that settles it, whatever its status.
+
+    With a ledger, purchases, other bank transactions and journals are read too, and all are told to it.
+    """
     currencies: dict[str, str] = {}
-    advances = {record.target_id: record for record in _credits(client, since)}
-    for kind in (_INVOICES, _CREDIT_NOTES, _BANK_TRANSACTIONS):
-        for record in _walk(client, kind, since):
-            flow = kind.flows.get(str(record.get("Type")))
-            if flow is None:
-                continue
-            made = _control(record, kind, flow, currencies)
-            currencies.setdefault(made.target_id, made.currency)
-            if kind is _BANK_TRANSACTIONS:
-                credit = advances.get(str(record.get("PrepaymentID") or record.get("OverpaymentID") or ""))
-                yield replace(made, outstanding=credit.outstanding if credit else None)
-                if credit is not None:
-                    yield from _allocations(credit.raw, made)
-            else:
-                yield made
-                if kind is _CREDIT_NOTES:
-                    yield from _allocations(record, made)
-    # Payments last: their currency is that of the document they pay.
-    for record in _walk(client, _PAYMENTS, since):
-        flow = _PAYMENTS.flows.get(str(record.get("PaymentType")))
-        if flow is not None:
-            yield _control(record, _PAYMENTS, flow, currencies)
+    advances: dict[str, _Credit] = {}
+    # Credits before what they are born of; payments last: their currency is that of the document they pay.
+    for kind in (
+        _PREPAYMENTS,
+        _OVERPAYMENTS,
+        _INVOICES,
+        _CREDIT_NOTES,
+        _BANK_TRANSACTIONS,
+        _PAYMENTS,
+        _JOURNALS,
+    ):
+        if kind is _JOURNALS and ledger is None:
+            continue
+        for record in _walk(client, kind, since, every=ledger is not None):
+            if ledger is not None:
+                ledger.take(kind.plural, record)
+            flow = kind.flows.get(_type_of(record, kind))
+            if flow is not None and kind in (_PREPAYMENTS, _OVERPAYMENTS):
+                # What is linked is the bank transaction that they are born of.
+                advances[str(record.get(kind.id_field))] = _Credit.of(record)
+            elif flow is not None:
+                yield from _controls(record, kind, flow, currencies, advances)
+    if ledger is not None:
+        ledger.finish()
+
+
+def _controls(
+    record: Mapping[str, Any],
+    kind: _List,
+    flow: str,
+    currencies: dict[str, str],
+    advances: Mapping[str, _Credit],
+) -> Iterator[ControlRecord]:
+    """A document, and the allocations of a credit."""
+    made = _control(record, kind, flow, currencies)
+    currencies.setdefault(made.target_id, made.currency)
+    if kind is _BANK_TRANSACTIONS:
+        credit = advances.get(str(record.get("PrepaymentID") or record.get("OverpaymentID") or ""))
+        yield replace(made, outstanding=credit.outstanding if credit else None)
+        if credit is not None:
+            yield from _allocations(credit.raw, made)
+        return
+    yield made
+    if kind is _CREDIT_NOTES:
+        yield from _allocations(record, made)
 
 
 def control_record(client: TargetClient, flow: str, target_id: str) -> ControlRecord | None:
@@ -159,20 +206,13 @@ def has_effect(record: ControlRecord) -> bool:
 class _Credit:
     """A prepayment or overpayment: what is left of it, and the record with its allocations."""
 
-    target_id: str
     outstanding: Decimal
     raw: Mapping[str, Any]
 
-
-def _credits(client: TargetClient, since: date) -> Iterator[_Credit]:
-    for kind in (_PREPAYMENTS, _OVERPAYMENTS):
-        for record in _walk(client, kind, since):
-            if str(record.get("Type")) in kind.flows:
-                yield _Credit(
-                    target_id=str(record.get(kind.id_field)),
-                    outstanding=Decimal(record.get("RemainingCredit") or 0),
-                    raw=record,
-                )
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> _Credit:
+        """From Xero's record."""
+        return cls(outstanding=Decimal(record.get("RemainingCredit") or 0), raw=record)
 
 
 def _allocations(record: Mapping[str, Any], credit: ControlRecord) -> Iterator[ControlRecord]:
@@ -197,8 +237,10 @@ def _allocations(record: Mapping[str, Any], credit: ControlRecord) -> Iterator[C
         )
 
 
-def _walk(client: TargetClient, kind: _List, since: date) -> Iterator[dict[str, Any]]:
-    where = f"{kind.where}Date>=DateTime({since.year},{since.month},{since.day})"
+def _walk(client: TargetClient, kind: _List, since: date, *, every: bool = False) -> Iterator[dict[str, Any]]:
+    """A list from a day on; of the types that have a flow, or of every type."""
+    dated = f"Date>=DateTime({since.year},{since.month},{since.day})"
+    where = f"{kind.where} AND {dated}" if kind.where and not every else dated
     seen: set[str] = set()
 
     def page(number: int) -> list[dict[str, Any]]:
@@ -245,8 +287,21 @@ def _control(
         base=(Decimal(amount) / rate).quantize(CENT, ROUND_HALF_UP) if rate else None,
         outstanding=None if outstanding is None else Decimal(outstanding),
         settles=_document_of(record) if kind is _PAYMENTS else None,
-        lines=_lines(record),
+        lines=_money(record, Decimal(amount)) or _lines(record),
     )
+
+
+def _money(record: Mapping[str, Any], amount: Decimal) -> tuple[ControlLine, ...]:
+    """Of a payment or a bank transaction: the account in which the money lies."""
+    account = record.get("BankAccount") or record.get("Account")
+    if not isinstance(account, Mapping):
+        return ()
+    code = str(account.get("Code") or account.get("AccountID") or "")
+    return (ControlLine(account=code, tax_type="", net=amount, tax=Decimal(0)),)
+
+
+def _type_of(record: Mapping[str, Any], kind: _List) -> str:
+    return str(record.get("PaymentType" if kind is _PAYMENTS else "Type") or "")
 
 
 def _lines(record: Mapping[str, Any]) -> tuple[ControlLine, ...]:

@@ -26,7 +26,7 @@ from typing import Any
 
 import flask
 
-from sandbox.xero import body, contacts, documents, errors, ledger, lines, saving
+from sandbox.xero import body, contacts, documents, errors, ledger, lines, payments, saving
 from sandbox.xero.endpoints import by_entity, named
 from sandbox.xero.fields import SCHEMAS
 from sandbox.xero.render import plain_json
@@ -137,6 +137,8 @@ def _edit(site: Site, tenant: Tenant, wanted: Record) -> Any:
     if endpoint.plural in ("Invoices", "CreditNotes"):
         kind = documents.INVOICE if endpoint.plural == "Invoices" else documents.CREDIT_NOTE
         new = documents.edited(call, old, new, kind)
+    elif endpoint.plural == "Payments":
+        payments.edited(tenant, old, new)
     if endpoint.modified == "UpdatedDateUTC" and not wanted.get("silent"):
         new = stamped(tenant, new)
     tenant.put(endpoint.plural, old[endpoint.id], new)

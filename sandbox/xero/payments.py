@@ -116,6 +116,19 @@ def delete(call: Call, payment_id: str, values: Record) -> str:
     return payment_id
 
 
+def edited(tenant: Tenant, old: Record, new: Record) -> None:
+    """Keep document and ledger true when a person's edit deletes a payment, or makes a deleted one count again."""
+    if old["Status"] == new["Status"]:
+        return
+    document = tenant.must(old["_entity"], old["_document"])
+    if new["Status"] == "DELETED":
+        ledger.reverse(tenant, old["PaymentID"])
+        settle(tenant, old["_entity"], document, amount=-old["Amount"], base=-old["_base"], paid=True)
+    else:
+        target = next(each for each in TARGETS if each.entity == old["_entity"])
+        _post(tenant, new, document, target)
+
+
 def settle(
     tenant: Tenant,
     entity: str,

@@ -21,6 +21,7 @@ select
     documents.amount,
     documents.tax,
     documents.base_amount,
+    documents.account_code,
     documents.settles_entity,
     documents.settles_key,
     documents.uses_entity,

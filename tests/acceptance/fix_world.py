@@ -82,7 +82,13 @@ class World:
         if done.exit_code not in codes:
             if not isinstance(done.exception, SystemExit) and done.exception is not None:
                 raise done.exception
-            said = data.get("message") or self._letters() or done.output[-3000:]
+            behind = [
+                f"{total['flow']} {total['measure']}: {record['key'] or record['number']} {record['amount']} {record['reason']}"
+                for total in data.get("totals", [])
+                for record in total["records"]
+                if not record["explained"]
+            ]
+            said = data.get("message") or behind or self._letters() or done.output[-3000:]
             raise AssertionError(f"{arguments} ended with {done.exit_code}: {said}")
         return Ended(code=done.exit_code, data=data, said=done.stderr)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from sandbox.people import shopper
+from sandbox.stories import cheque_customer
 from tests.acceptance.fix_world import Json, World
 
 
@@ -138,3 +142,39 @@ def test_an_order_that_nobody_has_loaded_yet_is_no_difference_and_one_not_sent_s
 def contact_of(world: World, number: int) -> str:
     """The key of an order's contact."""
     return f"shop/guest/{world.order(number)['customer_email']}"
+
+
+def test_a_journal_on_our_account_is_named_in_the_trial_balance(world: World) -> None:
+    """The accountant journals: Dr 404 Bank fees 25.00, Cr 200 Sales 25.00."""
+    world.stand.ledger(
+        "records/ManualJournals",
+        Narration="Reclass",
+        Status="POSTED",
+        Date="2026-10-20",
+        JournalLines=[{"LineAmount": 25, "AccountCode": "404"}, {"LineAmount": -25, "AccountCode": "200"}],
+    )
+
+    totals = world.proof()["totals"]
+
+    (sales,) = [each for each in totals if (each["flow"], each["detail"]) == ("trial balance", "200")]
+    assert [
+        (each["number"], Decimal(each["amount"])) for each in sales["records"] if "Reclass" in each["number"]
+    ] == [("ManualJournal Reclass", Decimal("25.00"))]
+    assert {each["detail"] for each in totals if each["flow"] == "debtors"} == {"610"}
+
+
+def test_a_month_end_script_is_stopped_while_something_due_is_missing(world: World) -> None:
+    block = ("prove", "--period", "2026-10", "--block")
+    before = {*world.run(*block, codes=(3,)).data["blocked_by"]}
+    chance = random.Random(5)
+    order = cheque_customer(world.stand, shopper(chance), datetime(2026, 10, 25, 9, tzinfo=UTC), chance)
+    number = order["entity_id"]
+    world.run("load")
+    world.run("diff")
+
+    blocked = world.run(*block, codes=(3,)).data
+    elsewhere = world.run("prove", "--period", "2026-09", "--block").data
+
+    assert blocked["proved"] is True
+    assert {*blocked["blocked_by"]} - before == {f"shop/order/{number}/1"}
+    assert elsewhere["blocked_by"] == []

@@ -14,9 +14,10 @@ import pytest
 
 from cdc import proof as proving
 from cdc.proof import prove
+from cdc.proof_period import Period
 from cdc.proving import xero
 from tests.db.fix_build import Place
-from tieout.errors import BuildError, ConfigurationError, NotFound
+from tieout.errors import BuildError, ConfigurationError, ConnectionRefused, NotFound
 from tieout.http import Answer
 from tieout.settings import Connection
 
@@ -51,6 +52,8 @@ class Xero:
 
     def read(self, path: str, *, params: Any = None, headers: Any = None) -> Answer:
         self.asked.append((path, params or {}))
+        if path == "/Accounts":
+            raise ConnectionRefused("the login lacks the scope", cure="Add it.")
         _, plural, *identity = path.split("/")
         found = self.records[plural]
         if identity:
@@ -138,7 +141,25 @@ def test_both_sides_agree_or_a_named_record_says_why(place: Place, target: Xero)
         "T-1": "made by others in the target",
         "W-300": "held (problems): no account for the category toys",
     }
+    assert proof.notes == ("The trial balance was not read: the login lacks the scope Add it.",)
     assert target.is_closed
+
+
+def test_a_period_holds_what_is_dated_in_it_and_what_a_person_dated_into_it(
+    place: Place, target: Xero
+) -> None:
+    _link(place, "1", target.invoice("W-100", "10", "2026-02-02"))
+    _link(place, "2", target.invoice("W-200", "20.50", "2026-02-01"))
+    target.invoice("T-1", "999", "2026-03-01")
+    _entry(place, "3", "held", "problems", "no account for the category toys")
+
+    proof = prove(place.database, place.settings, run=RUN, period=Period.parse("2026-02-02"))
+
+    assert proof.period == "2026-02-02 to 2026-02-02"
+    totals = [each for each in proof.totals if each.flow == "invoices" and each.measure == "gross"]
+    assert [(each.day.day, each.source_count, each.target_count) for each in totals] == [(2, 1, 1)]
+    assert sorted(each.number for each in totals[0].named) == ["W-100", "W-300"]
+    assert {each.number for each in proof.open} == {"W-100", "W-300"}
 
 
 def test_a_document_that_waits_names_the_head_of_its_chain(place: Place, target: Xero) -> None:

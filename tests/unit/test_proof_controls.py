@@ -7,12 +7,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cdc.proof_accounts import by_account_and_tax
+from cdc.proof_ledger import Balances, Ledger, Posting
 from cdc.proof_match import compare
+from cdc.proof_period import Period
 from cdc.proof_records import ControlLine, ControlRecord, Measure, Proof, SourceDocument, Total
+from tieout.errors import UsageError
 
 DAY = date(2026, 2, 1)
 INVOICE = "shop/order/1/1"
@@ -192,3 +196,82 @@ def test_every_difference_by_account_is_the_sum_of_its_named_documents(
     for total in totals.values():
         assert total.source_amount - total.target_amount == sum(each.amount for each in total.named)
         assert total.source_count - total.target_count == sum(each.count for each in total.named)
+
+
+def test_a_payment_in_another_clearing_account_is_named_on_both() -> None:
+    here = (ControlLine(account="611", tax_type="", net=Decimal("12.10"), tax=Decimal(0)),)
+    there = (ControlLine(account="090", tax_type="", net=Decimal("12.10"), tax=Decimal(0)),)
+
+    totals = _controls([_payment(lines=here)], [_paid(lines=there)])
+
+    assert totals["clearing", "611", "gross"].explained_amount == Decimal("12.10")
+    assert totals["clearing", "090", "gross"].target_amount == Decimal("12.10")
+    assert {each.kind for total in totals.values() for each in total.named} == {"recoded"}
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2026", date(2026, 1, 1), date(2026, 12, 31)),
+        ("2026-02", date(2026, 2, 1), date(2026, 2, 28)),
+        ("2026-02-03", date(2026, 2, 3), date(2026, 2, 3)),
+        ("2026-02..2026-04-15", date(2026, 2, 1), date(2026, 4, 15)),
+    ],
+)
+def test_a_period_is_a_year_a_month_a_day_or_from_one_to_another(text: str, start: date, end: date) -> None:
+    period = Period.parse(text)
+
+    assert (period.start, period.end) == (start, end)
+
+
+@pytest.mark.parametrize("text", ["october", "2026-13", "2026-02-30", "2026-03..2026-02", ""])
+def test_what_is_no_period_is_refused_with_a_cure(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Period.parse(text)
+
+    assert refused.value.cure
+
+
+BALANCES = Balances(
+    currency="GBP",
+    start=DAY,
+    end=DAY,
+    codes={"a": "610"},
+    moved={"a": Decimal("30.00")},
+    debtors_account="a",
+    debtors=Decimal("30.00"),
+)
+
+
+def _ledger(*postings: tuple[str, str, bool]) -> list[Total]:
+    ledger = Ledger({"ours": "shop/order/1/1"})
+    for target_id, amount, is_converted in postings:
+        posting = Posting(
+            account="a",
+            amount=Decimal(amount),
+            target_id=target_id,
+            name=f"invoice {target_id}",
+            is_converted=is_converted,
+        )
+        ledger.post(posting)
+        ledger.is_open(posting)
+    return [*ledger.totals(BALANCES, source="shop", target="books", with_debtors=True)]
+
+
+def test_the_trial_balance_is_made_up_of_our_records_and_those_of_others() -> None:
+    for total in _ledger(("ours", "20.00", False), ("theirs", "10.00", False)):
+        assert total.is_proved
+        assert [(each.kind, each.number, each.amount) for each in total.named] == [
+            ("not ours", "invoice theirs", Decimal("-10.00"))
+        ]
+
+
+def test_what_no_record_posts_to_our_account_fails_the_proof() -> None:
+    for total in _ledger(("ours", "20.00", False)):
+        assert not total.is_proved
+        assert total.named[-1].reason == "10.00 on account 610 that no record read here explains"
+
+
+def test_cents_of_conversion_are_explained_up_to_one_an_amount() -> None:
+    assert all(total.is_proved for total in _ledger(("ours", "29.99", True)))
+    assert not any(total.is_proved for total in _ledger(("ours", "29.98", True)))

@@ -79,6 +79,7 @@ class Options(BaseModel):
             "accounting.manualjournals",
             "accounting.contacts",
             "accounting.settings",
+            "accounting.reports.trialbalance.read",
         ),
         description="What the app may do; offline_access is added where a person logs in",
     )

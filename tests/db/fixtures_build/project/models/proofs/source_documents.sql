@@ -12,6 +12,7 @@ select
     orders.total as amount,
     0::numeric as tax,
     orders.total as base_amount,
+    null::text as account_code,
     null::text as settles_entity,
     null::text as settles_key,
     null::text as uses_entity,
