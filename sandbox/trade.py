@@ -22,6 +22,8 @@ from sandbox.stories import ORDINARY, adopted
 
 TRADE_BEGINS = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 TRADE_DAYS = 31
+_STOCKED_FOR = 1000
+"""More orders than this ship more mugs and pens than a fresh shop has: then goods come in first."""
 Trade = Literal["ordinary", "full"]
 CASES: tuple[Teller, ...] = (*money.STORIES, *documents.STORIES, *taxes.STORIES, *contacts.STORIES)
 """What the full trade adds to the ordinary one; the shop must be Adobe Commerce (`edition`)."""
@@ -70,6 +72,9 @@ def play(
     """
     chance = random.Random(seed + 1)
     prepare(stand, trade)
+    if orders > _STOCKED_FOR:
+        for sku in ("MUG-01", *(f"PEN-{kind:02d}" for kind in range(1, 21))):
+            stand.shop("stock", sku=sku, quantity=orders)
     played = []
     for teller, who, at in stories(orders, seed=seed, bad=bad, trade=trade):
         played.append(_played(teller.__name__, teller(stand, who, at, chance)))

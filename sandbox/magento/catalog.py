@@ -11,6 +11,7 @@ import copy
 from decimal import Decimal
 from typing import Any
 
+from sandbox.magento.attributes import GLOBAL
 from sandbox.magento.shop import Doc, Shop
 
 OWN = ("id", "sku", "name", "attribute_set_id", "price", "status", "visibility", "type_id")
@@ -35,8 +36,8 @@ def scoped(product: Doc, name: str, store_id: int) -> Any:
 
 
 def write(product: Doc, name: str, value: Any, store_id: int) -> None:
-    """Set a field or attribute globally (store 0) or as an override of one view."""
-    if store_id:
+    """Set a field or attribute globally (store 0) or as an override of one view, if its scope allows one."""
+    if store_id and name not in GLOBAL:
         product["scoped"].setdefault(store_id, {})[name] = value
     elif name in OWN or name == "weight":
         product[name] = value
@@ -68,9 +69,9 @@ def show(product: Doc, store_id: int) -> Doc:
         extension = {"website_ids": extension.pop("website_ids"), "category_links": links, **extension}
     row["extension_attributes"] = extension
     row |= {
-        "product_links": [],
-        "options": [],
-        "media_gallery_entries": [],
+        "product_links": product.get("product_links", []),
+        "options": product.get("options", []),
+        "media_gallery_entries": product.get("media_gallery_entries", []),
         "tier_prices": product["tier_prices"],
     }
     codes = dict.fromkeys([*product["attributes"], *product["scoped"].get(store_id, {})])

@@ -3,7 +3,7 @@ login.
 
 POST place, pay, invoice, ship, refund, cancel, hold, unhold, comment, revise (edit an order), deposit,
 capture, cancel_invoice, edit (stored fields), delete, customers, products, customer_groups, tax_classes,
-tax_rates, tax_rules, consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
+tax_rates, tax_rules, stock, consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
 answer it.
 """
 
@@ -27,6 +27,7 @@ from sandbox.magento import (
     orders,
     products,
     shipments,
+    stock,
 )
 from sandbox.magento.catalog import save
 from sandbox.magento.errors import ApiError, Crash, bad_request, not_found
@@ -71,6 +72,7 @@ def blueprint(shop: Shop) -> flask.Blueprint:
         "customers": _customer,
         "products": _product,
         "consume": _consume,
+        "stock": _stock,
         "revise": _revise,
         "deposit": _deposit,
         "capture": _capture,
@@ -291,6 +293,12 @@ def _product(shop: Shop, body: Doc) -> Doc:
         row["weee"] = weee
         save(shop, row, None)
     return products.single(shop, row, 0)
+
+
+def _stock(shop: Shop, body: Doc) -> Doc:
+    """Goods came in: the source holds `quantity` of `sku`."""
+    stock.set_source(shop, str(body["sku"]), Decimal(str(body["quantity"])), 1)
+    return {"sku": body["sku"], "salable": stock.salable(shop, str(body["sku"]))}
 
 
 def _consume(shop: Shop, body: Doc) -> Doc:

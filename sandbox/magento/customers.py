@@ -1,7 +1,8 @@
 """Customers: unique by e-mail and website, PUT merges, `addresses` replaces the set.
 
 Every PUT moves the stamp, even with nothing changed. An address that lacks required parts is dropped
-without a word on create; an entry without an id becomes a new address on every retry. Source: recorded
+without a word on create; on a PUT it is refused, and so is an address that is not the customer's (both unrecorded);
+an entry without an id becomes a new address on every retry. Source: recorded
 exchanges with Magento Open Source 2.4.4 (customers, customers_updated_at, concurrency).
 """
 
@@ -101,6 +102,12 @@ def _replace_addresses(shop: Shop, row: Doc, sent: Doc) -> None:
         row["addresses"] = []
         for entry in sent["addresses"] or []:
             _region_check(entry)
+            if entry.get("id") and entry["id"] not in known:
+                named = {"fieldName": "addressId", "fieldValue": entry["id"]}
+                raise not_found("No such entity with %fieldName = %fieldValue", named)
+            missing = [name for name in _NEEDED if not known.get(entry.get("id"), entry).get(name)]
+            if missing:
+                raise required(*missing)
             row["addresses"].append(_address(shop, row, entry, known.get(entry.get("id"))))
     for entry in row["addresses"]:
         if entry["id"] in known:

@@ -1,12 +1,14 @@
 """The price storage endpoints: base, special and tier prices and cost, written in bulk.
 
 A row that fails is one entry of the answer (HTTP 200) while the good rows are saved; the error's
-parameters are a list though its message names them. None of them moves a product's stamp. Source: recorded
+parameters are a list though its message names them. Types that have no price of their own, unknown stores and dates
+in another form are such rows too (`Catalog/Model/Product/Price/*Storage.php`, unrecorded). None of them moves a product's stamp. Source: recorded
 exchanges with Magento Open Source 2.4.4 (products).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,10 @@ from sandbox.magento.shop import Doc, Shop
 from sandbox.magento.stock import number
 
 _BAD = "Invalid attribute %fieldName = %fieldValue."
+_NO_STORE = "Requested store is not found. Row ID: SKU = %SKU, Store ID: %storeId."
+_DATES = {"price_from": "Price From", "price_to": "Price To"}
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_PRICED = ("simple", "virtual", "downloadable", "giftcard")
 Writer = Callable[[Doc, Doc, Decimal, int], None]
 
 
@@ -34,14 +40,25 @@ def _write_all(shop: Shop, call: Call, writer: Writer) -> list[Doc]:
     for entry in [(row, number(row.get("price", row.get("cost", 0)), "price")) for row in _rows(call)]:
         row, price = entry
         product = find_product(shop, str(row.get("sku")))
-        if product is None:
+        if product is None or not _may_have_a_price(product):
             errors.append({"message": _BAD, "parameters": ["SKU", str(row.get("sku"))]})
+        elif int(row.get("store_id") or 0) not in {0, *(view.id for view in shop.views)}:
+            errors.append({"message": _NO_STORE, "parameters": [str(row["sku"]), str(row["store_id"])]})
+        elif any(row.get(name) and not _STAMP.fullmatch(str(row[name])) for name in _DATES):
+            name = next(name for name in _DATES if row.get(name) and not _STAMP.fullmatch(str(row[name])))
+            errors.append({"message": _BAD, "parameters": [_DATES[name], str(row[name])]})
         elif price < 0:
             errors.append({"message": _BAD, "parameters": ["Price", text_of(price)]})
         else:
             writer(product, row, price, int(row.get("store_id") or 0))
             save(shop, product, None)
     return errors
+
+
+def _may_have_a_price(product: Doc) -> bool:
+    """Configurable and grouped products have none of their own, and a bundle only where its price is fixed."""
+    fixed = product["type_id"] == "bundle" and product["attributes"].get("price_type") == "1"
+    return fixed or product["type_id"] in _PRICED
 
 
 def _base_writer(product: Doc, _row: Doc, price: Decimal, store_id: int) -> None:

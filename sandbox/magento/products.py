@@ -1,7 +1,8 @@
 """Products and categories: upserts by sku, store scopes, children of configurables.
 
 POST and PUT are both upserts; only what is sent is written, each save moves the stamp even if nothing
-changed. Unknown keys are a masked 500, a missing sku the plain-text one. Source: recorded exchanges with
+changed. A collection that is sent (tier prices, pictures, links, options, websites, categories) is the final set:
+what it leaves out is gone. Attributes that the shop does not know are dropped without a word. Unknown keys are a masked 500, a missing sku the plain-text one. Source: recorded exchanges with
 Magento Open Source 2.4.4 (products, concurrency).
 """
 
@@ -11,6 +12,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from sandbox.magento.attributes import KNOWN, LONGEST_SKU
 from sandbox.magento.catalog import columns, find_product, save, scoped, show, write
 from sandbox.magento.columns import CATEGORIES, PRODUCTS
 from sandbox.magento.criteria import read
@@ -48,18 +50,19 @@ _REPLACED = (
     "configurable_product_links",
     "bundle_product_options",
 )
+_COLLECTIONS = {
+    "tier_prices": None,
+    "product_links": None,
+    "options": "option_id",
+    "media_gallery_entries": "id",
+}
+"""Lists of a product that a body replaces whole, with the id that each entry gets."""
 _BUSY = 4
 
 
 def upsert(shop: Shop, sent: Doc, sku: str | None, store_id: int) -> Doc:
     """Create or change a product; returns the stored row."""
-    unknown = set(sent) - _KNOWN
-    if unknown:
-        raise masked()
-    price = number(sent["price"], "price") if sent.get("price") is not None else None
-    name = sku or sent.get("sku")
-    if not name:
-        raise Crash
+    name, price = _checked(sent, sku)
     product = find_product(shop, str(name))
     created = product is None
     if product is None:
@@ -84,6 +87,7 @@ def upsert(shop: Shop, sent: Doc, sku: str | None, store_id: int) -> Doc:
     _attributes(product, sent, scope)
     _url_key(shop, product, sent, scope, created)
     _extension(shop, product, sent)
+    _collections(shop, product, sent)
     if created:
         product["id"] = shop.next_id("products")
     if product["type_id"] in ("configurable", "bundle") and product["attributes"].get("price_type") != "1":
@@ -91,6 +95,19 @@ def upsert(shop: Shop, sent: Doc, sku: str | None, store_id: int) -> Doc:
     save(shop, product, at)
     _stock(shop, product, sent, created)
     return product
+
+
+def _checked(sent: Doc, sku: str | None) -> tuple[str, Decimal | None]:
+    """The sku and the price that a body asks for."""
+    if set(sent) - _KNOWN:
+        raise masked()
+    price = number(sent["price"], "price") if sent.get("price") is not None else None
+    name = sku or sent.get("sku")
+    if not name:
+        raise Crash
+    if len(str(name)) > LONGEST_SKU:
+        raise bad_request("SKU length should be %1 characters maximum.", [str(LONGEST_SKU)])
+    return str(name), price
 
 
 def _new(sku: str, sent: Doc) -> Doc:
@@ -127,6 +144,8 @@ def _new(sku: str, sent: Doc) -> Doc:
 def _attributes(product: Doc, sent: Doc, scope: int) -> None:
     for entry in sent.get("custom_attributes") or []:
         code, value = str(entry["attribute_code"]), entry.get("value")
+        if code not in KNOWN:
+            continue
         if code in ("special_price", "cost") and value not in (None, ""):
             value = number(value, code)
         if code == "category_ids":
@@ -162,8 +181,6 @@ def _extension(shop: Shop, product: Doc, sent: Doc) -> None:
     if "category_links" in extension:
         links = extension["category_links"] or []
         product["attributes"]["category_ids"] = [str(link["category_id"]) for link in links]
-    if "tier_prices" in sent:
-        product["tier_prices"] = sent["tier_prices"] or []
     for option in product["extension"].get("configurable_product_options", []):
         option.setdefault("id", shop.next_id("configurable_options"))
     for option in product["extension"].get("bundle_product_options", []):
@@ -172,6 +189,18 @@ def _extension(shop: Shop, product: Doc, sent: Doc) -> None:
         for link in option.get("product_links", []):
             link.setdefault("id", str(shop.next_id("bundle_selections")))
             link["option_id"] = option["option_id"]
+
+
+def _collections(shop: Shop, product: Doc, sent: Doc) -> None:
+    """An entry that is sent with its id keeps it; without one it is a new entry, on every retry."""
+    for name, number_ in _COLLECTIONS.items():
+        if name not in sent:
+            continue
+        entries = [dict(entry) for entry in sent[name] or []]
+        if number_ is not None:
+            for entry in entries:
+                entry.setdefault(number_, shop.next_id(f"product_{name}"))
+        product[name] = entries
 
 
 def _stock(shop: Shop, product: Doc, sent: Doc, created: bool) -> None:

@@ -19,7 +19,7 @@ from sandbox.magento.routing import Call, Route, route
 from sandbox.magento.search import find, listing
 from sandbox.magento.shop import Doc, Shop
 from sandbox.magento.states import can_ship, children_of, settle, simple_to_ship, to_ship
-from sandbox.magento.stock import deduct
+from sandbox.magento.stock import deduct, lacks
 
 
 def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
@@ -37,7 +37,7 @@ def create(shop: Shop, order_id: int, body: Any, at: str | None = None) -> int:
     if messages:
         raise invalid_document("Shipment", messages)
     shop.linger()
-    if _count(shop, order_id) != before:
+    if _count(shop, order_id) != before or lacks(shop, quantities):
         raise bad_request("Could not save a shipment, see error log for details")
     shipment = _shipment(shop, order, quantities, body, at)
     shop.put("shipments", shipment, at)

@@ -14,12 +14,13 @@ from typing import Any
 from sandbox.magento.catalog import find_product
 from sandbox.magento.columns import SOURCE_ITEMS, SOURCES, STOCK_SOURCE_LINKS, STOCKS
 from sandbox.magento.criteria import read
-from sandbox.magento.errors import bad_request, not_found, required, wrong_type
+from sandbox.magento.errors import ApiError, bad_request, masked, not_found, required, wrong_type
 from sandbox.magento.render import ZERO
 from sandbox.magento.routing import Call, Route, route
 from sandbox.magento.search import find, listing
 from sandbox.magento.shop import Doc, Shop
 
+_SOURCE_ITEM = frozenset({"sku", "source_code", "quantity", "status", "extension_attributes"})
 _STOCKED = ("simple", "virtual")
 _SOURCE: Doc = {
     "source_code": "default",
@@ -77,6 +78,17 @@ def reserve(shop: Shop, order: Doc, event: str, quantities: Mapping[int, Decimal
 def release(shop: Shop, order: Doc, quantities: Mapping[int, Decimal]) -> None:
     """Give reserved stock free again."""
     _entries(shop, order, "order_canceled", quantities, Decimal(1))
+
+
+def lacks(shop: Shop, shipped: list[tuple[Doc, Decimal]]) -> bool:
+    """Whether the source holds less of something than is to be shipped of it: MSI lets no source go below nothing."""
+    wanted: dict[str, Decimal] = {}
+    for item, qty in shipped:
+        if item["product_type"] == "simple" or item["product_type"] == "configurable":
+            wanted[item["sku"]] = wanted.get(item["sku"], ZERO) + qty
+    with shop.lock:
+        rows = {sku: _source_row(shop, sku) for sku in wanted}
+    return any(row is not None and row["quantity"] < wanted[sku] for sku, row in rows.items())
 
 
 def deduct(shop: Shop, order: Doc, shipped: list[tuple[Doc, Decimal]]) -> None:
@@ -200,6 +212,13 @@ def _save_source_items(shop: Shop, call: Call) -> list[Any]:
     if not sent:
         raise bad_request("Input data is empty")
     rows = [(entry, number(entry.get("quantity", 0), "quantity")) for entry in sent]
+    if any(set(entry) - _SOURCE_ITEM for entry in sent):
+        raise masked()
+    empty = [name for name in ("sku", "source_code") if any(not entry.get(name) for entry in sent)]
+    if empty:
+        message = '"%field" can not be empty.'
+        errors = [{"message": message, "parameters": {"field": name}} for name in empty]
+        raise ApiError(400, "Validation Failed", errors=errors)
     for entry, _ in rows:
         if entry.get("source_code") != "default":
             raise bad_request("Could not save Source Item")

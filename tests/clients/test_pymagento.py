@@ -73,3 +73,42 @@ def test_base_prices_and_source_items_are_written(client) -> None:
     assert client.save_source_items(
         [{"sku": "PEN-01", "source_code": "default", "quantity": 7, "status": 1}]
     ) in ([], None)
+
+
+def test_a_product_is_changed_by_what_is_sent_alone(client) -> None:
+    before = client.get_product("PEN-02")
+
+    after = client.update_product("PEN-02", {"name": "Fine pen", "custom_attributes": [_cost("0.55")]})
+
+    kept = ("price", "status", "visibility", "extension_attributes")
+    assert [after[name] for name in kept if name != "extension_attributes"] == [
+        before[name] for name in kept if name != "extension_attributes"
+    ]
+    assert after["name"] == "Fine pen"
+    assert after["extension_attributes"]["category_links"] == before["extension_attributes"]["category_links"]
+
+
+def test_special_prices_are_written_read_and_taken_back(client) -> None:
+    row = {"sku": "PEN-03", "price": 0.02, "store_id": 0}
+    dates = {"price_from": "2026-11-01 00:00:00", "price_to": "2026-12-01 00:00:00"}
+
+    assert client.save_special_prices([row | dates]) == []
+    assert client.get_special_prices(["PEN-03"])[0]["price"] == 0.02
+    assert client.delete_special_prices([row | dates]) == []
+    assert client.get_special_prices(["PEN-03"]) == []
+
+
+def test_quantities_of_a_source_are_absolute(client) -> None:
+    for quantity in (4, 9):
+        client.save_source_items([_quantity(quantity)])
+
+    assert [item["quantity"] for item in client.get_source_items(sku="PEN-04")] == [9]
+    assert client.get_base_prices(["PEN-04", "NOPE"])[0]["sku"] == "PEN-04"
+
+
+def _cost(value: str) -> dict[str, str]:
+    return {"attribute_code": "cost", "value": value}
+
+
+def _quantity(quantity: int) -> dict[str, object]:
+    return {"sku": "PEN-04", "source_code": "default", "quantity": quantity, "status": 1}
