@@ -17,7 +17,15 @@ from psycopg import sql
 
 from cdc import catalogue
 from cdc.lineage import LOOKUPS, ModelSet, Node, without_texts
-from cdc.outbound import CONTROL_COLUMNS, LINE_COLUMNS, Column, DirtyRule, Mart, OutboundModel
+from cdc.outbound import (
+    CONTROL_COLUMNS,
+    LINE_COLUMNS,
+    OPTIONAL_COLUMNS,
+    Column,
+    DirtyRule,
+    Mart,
+    OutboundModel,
+)
 from cdc.project import Project
 from tieout.errors import BuildError
 from tieout.queries import compose, query
@@ -123,7 +131,14 @@ def _check_control_columns(
                 f"{type_}.",
                 cure=f"Cast it: `(…)::{type_} as {column}`.",
             )
-    unknown = [column for column in types if column.startswith("_") and column not in required]
+    for column, type_ in OPTIONAL_COLUMNS.items():
+        if types.get(column, type_) != type_:
+            raise BuildError(
+                f"{checked.file(name)}: the column {column} of {name} is {types[column]}, it must be {type_}.",
+                cure=f"Cast it: `(…)::{type_} as {column}`.",
+            )
+    allowed = {*required, *OPTIONAL_COLUMNS}
+    unknown = [column for column in types if column.startswith("_") and column not in allowed]
     if unknown:
         meant = catalogue.nearest(unknown[0], required)
         raise BuildError(

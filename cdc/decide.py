@@ -17,6 +17,7 @@ from cdc.links import after, merged, references
 from cdc.problems import held_by
 from cdc.target_change import Judged, judge
 from cdc.wanted import (
+    NUMBER_USED_AGAIN,
     approved,
     asks_a_person,
     correction_for,
@@ -26,6 +27,11 @@ from cdc.wanted import (
     settle_on,
     with_missing_lines,
 )
+
+REMOVED = ("voided", "deleted")
+"""What a writer's `frozen` says of a document that counts no more."""
+_YIELDING = ("hold", "moved")
+"""Holds that say nothing of a document that may not change anyway: its difference is drift."""
 
 
 def decide(
@@ -192,6 +198,7 @@ def _update(
         link = replace(link, yielded={**link.yielded, **patch["yielded"]}, said=patch["said"])
         patch["yielded"] = dict(link.yielded)
         payload = effective(desired, link)
+    patch |= {"identity": desired.identity} if desired.identity and link.identity is None else {}
     said = link.said or {}
     fields = tuple(
         sorted(
@@ -209,9 +216,9 @@ def _update(
         released = {"said": payload} if said.keys() - payload.keys() else {}
         return Decision(verb="drop", why="nothing differs", patch={**patch, **released})
     wanted = entry_for("update", desired, payload, fields)
-    held = held_by(desired.problems) or _disputed(judged) or asks_a_person(desired, link)
     frozen = _frozen(judged, mirror, rules)
-    if frozen is not None and (held is None or held.held_for not in ("problems", "target changed")):
+    held = held_by(desired.problems) or _disputed(judged, frozen) or asks_a_person(desired, link)
+    if frozen is not None and _may_drift(held):
         settled = _on_frozen(desired, wanted, frozen, link, opened, mirror, rules, patch)
         if settled is not None:
             return settled
@@ -222,13 +229,22 @@ def _update(
             cure="Post the correction in the target and accept it as it is, or approve to send the change all the same.",
             who="accountant",
         )
-    if desired.identity and (link.identity is None or link.approved_hash == wanted.payload_hash):
+    if desired.identity and link.approved_hash == wanted.payload_hash:
         patch["identity"] = desired.identity
     if held is not None and held.held_for == "target changed":
-        wanted.control["target_now"] = judged.now
-        wanted.control["paths"] = list(judged.paths)
-        wanted.control["target_version"] = mirror.version if mirror is not None else None
+        wanted.control.update(_seen(judged, mirror))
     return settle_on(approved(replace(wanted, held=held), link), link, opened, patch)
+
+
+def _may_drift(held: Held | None) -> bool:
+    """No other reason to look comes first. Another record under the key is a person's matter, frozen or not."""
+    return held is None or (held.cause != NUMBER_USED_AGAIN and held.held_for in _YIELDING)
+
+
+def _seen(judged: Judged, mirror: Mirror | None) -> dict[str, Any]:
+    """What a person decides about: the target's values as they are now."""
+    version = mirror.version if mirror is not None else None
+    return {"target_now": judged.now, "paths": list(judged.paths), "target_version": version}
 
 
 def _on_frozen(
@@ -271,7 +287,7 @@ def _frozen(judged: Judged, mirror: Mirror | None, rules: Rules) -> str | None:
     return rules.frozen(mirror.payload)
 
 
-def _disputed(judged: Judged) -> Held | None:
+def _disputed(judged: Judged, frozen: str | None) -> Held | None:
     if judged.is_missing:
         return Held(
             held_for="target changed",
@@ -282,6 +298,14 @@ def _disputed(judged: Judged) -> Held | None:
         )
     if not judged.disputed:
         return None
+    if frozen in REMOVED:
+        return Held(
+            held_for="target changed",
+            cause=f"{frozen} in the target",
+            reason=f"Somebody made the document {frozen} in the target; what the model says can no longer be written to it.",
+            cure="Accept it as it is if it was right; else enter it anew in the target.",
+            who="accountant",
+        )
     return Held(
         held_for="target changed",
         cause=f"changed in the target: {', '.join(sorted(judged.disputed))}",

@@ -10,15 +10,15 @@ import psycopg
 from psycopg import sql
 
 from cdc.decision import Decision, Desired, Link, Mirror, Open
-from cdc.outbound import CONTROL_COLUMNS, OutboundModel
+from cdc.outbound import CONTROL_COLUMNS, OPTIONAL_COLUMNS, OutboundModel
 from cdc.writing import Write
 from tieout.queries import compose
 
 Session = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
 
-CONTROL = [*CONTROL_COLUMNS, "_identity"]
-"""Columns that are no field of the payload; a model may leave `_identity` out."""
+CONTROL = [*CONTROL_COLUMNS, *OPTIONAL_COLUMNS]
+"""Columns that are no field of the payload."""
 
 
 def mirror_of(system: str, write: Write) -> sql.Composable:

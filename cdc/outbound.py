@@ -45,6 +45,9 @@ CONTROL_COLUMNS: Mapping[str, str] = {
 }
 """What each outbound model must have, and the type in Postgres's words."""
 
+OPTIONAL_COLUMNS: Mapping[str, str] = {"_identity": "jsonb"}
+"""What it may have: values that never change under one key, else the source used a number again."""
+
 LINE_COLUMNS: Mapping[str, str] = {
     "_source_connection": "text",
     "_source_id": "text",

@@ -24,6 +24,8 @@ from cdc.links import after, merged, references, with_path
 from cdc.writing import Operation
 from tieout.db import canonical_hash
 
+NUMBER_USED_AGAIN = "source number used again"
+
 
 def effective(desired: Desired, link: Link) -> dict[str, Any]:
     """The row's payload with the kept choice of `_if_taken`, what we yielded to the target, and what people edited."""
@@ -97,7 +99,7 @@ def asks_a_person(desired: Desired, link: Link) -> Held | None:
     if link.identity and desired.identity and link.identity != desired.identity:
         return Held(
             held_for="hold",
-            cause="source number used again",
+            cause=NUMBER_USED_AGAIN,
             reason=f"The source's record is another one: {_changes(link.identity, desired.identity)}.",
             cure="Find out whether the source was restored; approve only if it is the same sale.",
             who="shop",

@@ -58,3 +58,17 @@ with `settled=true` until it has no open entry either. `key` is an SQL expressio
 {% macro literal_pattern(value) -%}
     regexp_replace({{ value }}, '([^[:alnum:]/_-])', '\\\1', 'g')
 {%- endmacro %}
+
+{#-
+What never changes about an order: a shop that was restored from a backup may give another order the same number, and its
+documents would be taken for changes of the old ones. E-mail and address may be corrected, so they are no part of it.
+-#}
+{% macro order_identity(relation) -%}
+    case
+        when {{ relation }}.ordered_at is not null and {{ relation }}.order_number is not null
+            then
+                jsonb_build_object(
+                    'order_number', {{ relation }}.order_number, 'ordered_at', {{ relation }}.ordered_at
+                )
+    end
+{%- endmacro %}

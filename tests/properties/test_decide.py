@@ -10,11 +10,21 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdc.corrections import Correction, Part
 from cdc.decide import decide
 from cdc.decision import COUNTING, Decision, Desired, Held, Link, Mirror, Open, Rules, Wanted
 from cdc.outbound import Amend, OnTargetChange
 from cdc.wanted import fingerprint
 
+CORRECTION = Correction(
+    number=1,
+    day="2026-11-01",
+    replaced="k/replaced/1",
+    overrides={"Reference": "r-R1"},
+    parts=(
+        Part(entity="credit_notes", key="k/reversal/1", payload={"a": 1}, total=Decimal(1), day="2026-11-01"),
+    ),
+)
 FIELDS = ("Name", "Total", "Reference")
 values = st.sampled_from(["a", "b", Decimal("1.0"), Decimal("1.00"), 2])
 payloads = st.dictionaries(st.sampled_from(FIELDS), values, min_size=1)
@@ -172,6 +182,91 @@ def test_a_settled_document_is_never_changed_unseen(
 
     if mirror is not None and not mirror.is_deleted and made.entry is not None:
         assert made.entry.held is not None
+
+
+@given(
+    desired=desired_rows,
+    link=linked,
+    mirror=mirrors,
+    rule=rules(),
+    amend=st.sampled_from(["open_only", "correct"]),
+    asked=st.booleans(),
+    can=st.booleans(),
+    approved=st.booleans(),
+)
+def test_nothing_is_written_to_a_frozen_document_that_nobody_approved(
+    desired: Desired,
+    link: Link,
+    mirror: Mirror | None,
+    rule: Rules,
+    amend: Amend,
+    asked: bool,
+    can: bool,
+    approved: bool,
+) -> None:
+    """A proposed correction is held, however often it is decided; even its own hash as an approval lets nothing go."""
+    link = replace(link, is_gone=False, correction={"asked": {"by": "ada"}} if asked else None)
+    settled = replace(
+        rule,
+        frozen=lambda _record: "paid",
+        amend=amend,
+        correct=lambda _desired, _payload: CORRECTION if can else None,
+    )
+    plain = replace(desired, gone=None)
+    made = decide(plain, link, None, mirror, settled)
+    if mirror is None or mirror.is_deleted or made.entry is None:
+        return
+
+    is_proposed = "correction" in made.entry.control
+    assert made.entry.held is not None
+    assert is_proposed <= (can and (asked or amend == "correct"))
+    if approved and is_proposed:
+        again = decide(plain, replace(link, approved_hash=made.entry.payload_hash), None, mirror, settled)
+        assert again.entry is not None
+        assert again.entry.held is not None
+
+
+@given(desired=desired_rows, link=linked, mirror=mirrors, rule=rules())
+def test_drift_ends_when_the_model_says_what_was_agreed(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
+    settled = replace(rule, frozen=lambda _record: "paid", amend="open_only")
+    calm = replace(link, is_gone=False, yielded={}, overrides={}, if_taken=False, returned=None)
+    agrees = replace(desired, payload=dict(calm.said or {}), gone=None)
+
+    assert decide(agrees, calm, None, mirror, settled).drift is None
+
+
+@given(desired=desired_rows, link=linked, mirror=mirrors, rule=rules())
+def test_drift_that_was_accepted_is_silent_and_a_refused_correction_is_drift(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
+    plain = replace(desired, gone=None, skip=None)
+    link = replace(link, is_gone=False)
+    settled = replace(rule, frozen=lambda _record: "paid", amend="open_only")
+    drift = decide(plain, link, None, mirror, settled).drift
+    if drift is None:
+        return
+
+    accepted = decide(plain, replace(link, declined_hash=drift.payload_hash), None, mirror, settled)
+    correcting = replace(settled, amend="correct", correct=lambda _desired, _payload: CORRECTION)
+    proposed = decide(plain, link, None, mirror, correcting).entry
+    assert proposed is not None
+    refused = decide(plain, replace(link, declined_hash=proposed.payload_hash), None, mirror, correcting)
+
+    assert (accepted.entry, accepted.drift) == (None, None)
+    assert (refused.entry, refused.drift) == (None, drift)
+
+
+@given(desired=desired_rows, link=linked, mirror=mirrors, rule=rules())
+def test_another_record_under_a_key_is_never_mere_drift(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
+    known = replace(link, is_gone=False, identity={"created": 1})
+    other = replace(desired, identity={"created": 2}, gone=None, skip=None, moved_from=None)
+    settled = replace(rule, frozen=lambda _record: "paid", amend="open_only")
+
+    assert decide(other, known, None, mirror, settled).drift is None
 
 
 @given(desired=desired_rows, link=links, mirror=mirrors, rule=rules())

@@ -42,6 +42,7 @@ from (
         orders.billing,
         orders.cut_over,
         orders.is_cancelled,
+        orders.ordered_at,
         orders.tax_zone,
         orders.ship_to_country_code,
         orders.is_business,

@@ -6,6 +6,7 @@ select
     explained.to_connection,
     explained.contact_key,
     explained.tracking,
+    explained.ordered_at,
     explained.tax_zone,
     explained.ship_to_country_code,
     explained.is_business,

@@ -30,6 +30,7 @@ select
         '[]'::jsonb
     ) as _after,
     null::jsonb as _expect,
+    {{ order_identity('credit_notes') }} as _identity,
     'ACCRECCREDIT'::text as "Type",
     credit_notes.number as "CreditNoteNumber",
     credit_notes.order_number as "Reference",

@@ -24,6 +24,7 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ order_identity('documents') }} as _identity,
     'ACCREC'::text as "Type",
     documents.number as "InvoiceNumber",
     documents.order_number as "Reference",
