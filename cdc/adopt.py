@@ -1,17 +1,18 @@
 """Before anything is created: does the target have it already?
 
-The mirror is asked by our mark and by natural key. A record of ours is linked; one that others made is linked and only
-completed, if the entity allows that and exactly one matches; anything else is shown to a person. A mirror that was never
-read to its end proves nothing: the entries stay until it was.
+The mirror is asked by our mark and by natural key, then, for what people enter too, the target itself. A record of ours is
+linked; one that others made is linked and only completed, if the entity allows that and exactly one matches, or linked as
+it is, if it does what ours would (`matching`); anything else is shown to a person. A mirror that was never read to its end
+proves nothing: the entries stay until it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cdc.doubt import taken_by_another
 from cdc.going_live import undecided
 from cdc.lane import Entry, Lane
+from cdc.matching import made_twice, owners_of, stand_in, taken_by_another
 from cdc.settle import Verdict
 from cdc.writing import Found, Outcome, Write
 from tieout.queries import query
@@ -31,12 +32,25 @@ def already_there(lane: Lane, write: Write, entries: Sequence[Entry]) -> list[Ve
     if not entries:
         return verdicts
     found = write.find_in_mirror(lane.session, lane.name, [entry.outgoing for entry in entries])
-    owners = _owners(lane, write, found)
+    return [*verdicts, *_judged(lane, write, entries, found)]
+
+
+def entered_meanwhile(lane: Lane, write: Write, entries: Sequence[Entry]) -> list[Verdict]:
+    """The same by a look at the target just before sending."""
+    found = write.look(lane.client, [entry.outgoing for entry in entries])
+    return _judged(lane, write, entries, found) if any(found) else []
+
+
+def _judged(
+    lane: Lane, write: Write, entries: Sequence[Entry], found: Sequence[Sequence[Found]]
+) -> list[Verdict]:
+    owners = owners_of(lane, write, found)
+    verdicts: list[Verdict] = []
     for entry, some in zip(entries, found, strict=True):
         verdict = _judge(write, entry, some, owners)
         if verdict is not None:
             verdicts.append(verdict)
-            if verdict.is_adopted and verdict.outcome.target_id is not None:
+            if verdict.outcome.kind == "unchanged" and verdict.outcome.target_id is not None:
                 owners[verdict.outcome.target_id] = entry.key
     return verdicts
 
@@ -48,16 +62,12 @@ def _judge(write: Write, entry: Entry, found: Sequence[Found], owners: dict[str,
     if len(ours) == 1:
         return _link(entry, ours[0], is_foreign=False)
     if len(ours) > 1:
-        many = Outcome(
-            kind="conflict",
-            cause="made twice",
-            reason=f"The target has it {len(ours)} times: {', '.join(one.target_id for one in ours)}.",
-            cure="Void all but one in the target, then retry.",
-            who="accountant",
-        )
-        return Verdict(entry=entry, outcome=many)
+        return Verdict(entry=entry, outcome=made_twice(ours))
+    entered = stand_in(found, owners)
+    if entered is not None:
+        return Verdict(entry=entry, outcome=entered)
     if not write.adopts:
-        other = [one for one in found if owners.get(one.target_id) != entry.key]
+        other = [one for one in found if not one.satisfies and owners.get(one.target_id) != entry.key]
         return Verdict(entry=entry, outcome=taken_by_another(other)) if other else None
     if len(free) == 1:
         return _link(entry, free[0], is_foreign=True)
@@ -82,14 +92,6 @@ def _link(entry: Entry, found: Found, *, is_foreign: bool) -> Verdict:
 
 def _named(found: Found) -> str:
     return f"{found.label} ({found.target_id})" if found.label else found.target_id
-
-
-def _owners(lane: Lane, write: Write, found: Sequence[Sequence[Found]]) -> dict[str, str]:
-    target_ids = sorted({one.target_id for some in found for one in some})
-    if not target_ids:
-        return {}
-    values = {"connection": lane.name, "entity": write.entity, "target_ids": target_ids}
-    return {row["target_id"]: row["key"] for row in lane.session.execute(query("links", "owners"), values)}
 
 
 def _was_read(lane: Lane, stream: str) -> bool:

@@ -158,3 +158,27 @@ def _record(
     if row is None:
         raise AssertionError("insert … returning gives one row")
     return int(row["number"])
+
+
+def finish_call(
+    lane: Lane,
+    call: UUID,
+    *,
+    outcome: str,
+    status: int | None = None,
+    answer: Any = None,
+    asked: Any = None,
+    is_settled: bool = True,
+) -> None:
+    """How a call ended: answered, not sent, refused, unknown, settled by asking."""
+    lane.session.execute(
+        query("calls", "answered"),
+        {
+            "call": call,
+            "outcome": outcome,
+            "status": status,
+            "answer": Jsonb(answer) if answer is not None else None,
+            "asked": Jsonb(asked) if asked is not None else None,
+            "is_settled": is_settled,
+        },
+    )

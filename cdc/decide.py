@@ -112,6 +112,15 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
             who="accountant",
         )
         wanted = replace(wanted, held=held)
+    elif link.is_adopted and link.approved_hash != wanted.payload_hash:
+        held = Held(
+            held_for="hold",
+            cause="removal of what others made",
+            reason=f"The source says that it is gone ({desired.gone}), but others made the target's record; it was only linked.",
+            cure="Remove it in the target if it is wrong, or accept it as it is; approving removes it.",
+            who="accountant",
+        )
+        wanted = replace(wanted, held=held)
     wanted = replace(wanted, held=wanted.held or asks_a_person(desired, link))
     return settle_on(approved(wanted, link), link, opened)
 

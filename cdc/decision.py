@@ -51,6 +51,8 @@ class Link:
     returned: dict[str, Any] | None = None
     mirror_version: int | None = None
     is_gone: bool = False
+    is_adopted: bool = False
+    """Others made the record; it was only linked."""
     if_taken: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     yielded: Mapping[str, Any] = field(default_factory=dict)

@@ -100,6 +100,7 @@ def link_of(state: Row) -> Link:
         returned=state["returned"],
         mirror_version=state["mirror_version"],
         is_gone=state["is_gone"],
+        is_adopted=state["is_adopted"],
         if_taken=state["if_taken"],
         overrides=state["overrides"],
         yielded=state["yielded"],

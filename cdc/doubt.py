@@ -10,15 +10,16 @@ a person. An update is judged by content, a removal by whether the record is gon
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from cdc.calls import SECONDS_IN_FLIGHT, exchange
+from cdc.calls import SECONDS_IN_FLIGHT, exchange, finish_call
 from cdc.lane import Entry, Lane, entries_of
-from cdc.settle import Verdict, finish_call, settle
+from cdc.matching import found_as_ours, made_twice, owners_of, stand_in, taken_by_another
+from cdc.settle import Verdict, settle
 from cdc.worker import is_gone
 from cdc.writing import Found, Outcome, Write, WriteCall
 from tieout.errors import ConnectionRefused, NotSent, UnknownOutcome
@@ -120,10 +121,13 @@ def _repeat(lane: Lane, write: Write, call: Row, entries: Sequence[Entry]) -> Co
 def _ask(lane: Lane, write: Write, call: Row, entries: Sequence[Entry]) -> Counter[str]:
     found = write.find(lane.client, [entry.outgoing for entry in entries])
     is_believed = _was_loaded_since(lane, write, call["number"])
-    verdicts = [
-        Verdict(entry=entry, outcome=_verdict(write, entry, some, is_believed=is_believed))
-        for entry, some in zip(entries, found, strict=True)
-    ]
+    owners = owners_of(lane, write, found)
+    verdicts = []
+    for entry, some in zip(entries, found, strict=True):
+        outcome = _verdict(write, entry, some, owners, is_believed=is_believed)
+        if outcome.by_others and outcome.target_id is not None:
+            owners[outcome.target_id] = entry.key
+        verdicts.append(Verdict(entry=entry, outcome=outcome))
     return _conclude(lane, write, call, verdicts, "the target was asked")
 
 
@@ -159,52 +163,37 @@ def _told(outcome: Outcome) -> dict[str, Any]:
     return {"kind": outcome.kind, "target_id": outcome.target_id, "reason": outcome.reason}
 
 
-def _verdict(write: Write, entry: Entry, found: Sequence[Found], *, is_believed: bool) -> Outcome:
+def _verdict(
+    write: Write, entry: Entry, found: Sequence[Found], owners: Mapping[str, str], *, is_believed: bool
+) -> Outcome:
     match entry.outgoing.operation:
         case "create":
-            return _created(found, is_believed=is_believed)
+            return _created(found, owners, is_believed=is_believed)
         case "update":
             return _updated(write, entry, found)
         case "remove":
             return _removed(entry, found)
 
 
-def _created(found: Sequence[Found], *, is_believed: bool) -> Outcome:
+def _created(found: Sequence[Found], owners: Mapping[str, str], *, is_believed: bool) -> Outcome:
     ours = [one for one in found if one.is_ours]
     if len(ours) > 1:
-        return Outcome(
-            kind="conflict",
-            cause="made twice",
-            reason=f"The target has it {len(ours)} times: {', '.join(one.target_id for one in ours)}.",
-            cure="Void all but one in the target, then retry.",
-            who="accountant",
-        )
+        return made_twice(ours)
     if ours:
         return found_as_ours(ours[0])
-    if found:
-        return taken_by_another(found)
+    others = [one for one in found if not one.satisfies]
+    if others:
+        return taken_by_another(others)
     if not is_believed:
         return Outcome(
             kind="unknown",
             reason="The target does not show it; its records must be loaded before that is believed.",
         )
+    # Ours is surely not there: what others entered in its place may stand for it.
+    entered = stand_in(found, owners)
+    if entered is not None:
+        return entered
     return Outcome(kind="later", seconds=0, reason="The target does not have it: it is sent again.")
-
-
-def found_as_ours(found: Found) -> Outcome:
-    """The effect of our call is there."""
-    return Outcome(kind="applied", target_id=found.target_id, record=found.record, line_ids=found.line_ids)
-
-
-def taken_by_another(found: Sequence[Found]) -> Outcome:
-    """The target has a record with our number or name that is not ours."""
-    return Outcome(
-        kind="conflict",
-        cause="number used by another record",
-        reason=f"The target has another record with this number or name: {', '.join(one.target_id for one in found)}.",
-        cure="Give that record another number in the target, or correct it in the source: the next sync tries again.",
-        who="accountant",
-    )
 
 
 def _updated(write: Write, entry: Entry, found: Sequence[Found]) -> Outcome:

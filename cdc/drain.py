@@ -16,7 +16,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from cdc import going_live, outbox, standing
-from cdc.adopt import already_there
+from cdc.adopt import already_there, entered_meanwhile
 from cdc.doubt import Wait, settle_doubts
 from cdc.gate import (
     OpenClient,
@@ -220,8 +220,9 @@ class _Drain:
         """Look, check, send, settle."""
         lane, before = self._lane, len(entries)
         if operation == "create":
-            verdicts = already_there(lane, write, entries)
-            entries = self._settled(write, entries, verdicts)
+            entries = self._settled(write, entries, already_there(lane, write, entries))
+            if entries:
+                entries = self._settled(write, entries, entered_meanwhile(lane, write, entries))
         if not entries:
             return before
         checked = write.check(lane.client, operation, [entry.outgoing for entry in entries])

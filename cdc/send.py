@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdc.calls import START_SECONDS, Claimed, claim, exchange
-from cdc.doubt import Wait, found_as_ours, lose, taken_by_another
+from cdc.doubt import Wait, lose
 from cdc.lane import Entry, Lane
+from cdc.matching import found_as_ours, owners_of, stand_in, taken_by_another
 from cdc.settle import Verdict, settle
-from cdc.writing import Operation, Outcome, Write
+from cdc.writing import Found, Operation, Outcome, Write
 from tieout.budget import Slot
 from tieout.errors import ConnectionRefused, NotSent, RetryLater, SchemaDrift, TieoutError, UnknownOutcome
 from tieout.events import Event, emit
@@ -170,15 +171,13 @@ class Sender:
         if not asking:
             return list(outcomes)
         found = write.find(self._lane.client, [entry.outgoing for entry, _ in asking])
+        owners = owners_of(self._lane, write, found)
         answers: dict[int, Outcome] = {}
         for (entry, outcome), some in zip(asking, found, strict=True):
-            ours = [one for one in some if one.is_ours]
-            if len(ours) == 1:
-                answers[entry.entry] = found_as_ours(ours[0])
-            elif some and outcome.kind != "taken":
-                answers[entry.entry] = taken_by_another(some)
-            else:
-                answers[entry.entry] = outcome
+            judged = _judged(outcome, some, owners)
+            if judged.by_others and judged.target_id is not None:
+                owners[judged.target_id] = entry.key
+            answers[entry.entry] = judged
         return [answers.get(entry.entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True)]
 
     def _made_twice(
@@ -201,3 +200,15 @@ class Sender:
             for entry, some in zip(again, found, strict=True)
         }
         return {entry: ids for entry, ids in ours.items() if len(ids) > 1}
+
+
+def _judged(refused: Outcome, found: Sequence[Found], owners: Mapping[str, str]) -> Outcome:
+    """A refusal because there is such a record already: ours, another's in our place, another's, or none after all."""
+    ours = [one for one in found if one.is_ours]
+    if len(ours) == 1:
+        return found_as_ours(ours[0])
+    entered = stand_in(found, owners)
+    if entered is not None:
+        return entered
+    others = [one for one in found if not one.satisfies]
+    return taken_by_another(others) if others and refused.kind != "taken" else refused

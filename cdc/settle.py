@@ -18,8 +18,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
+from cdc.calls import finish_call
 from cdc.lane import Entry, Lane
-from cdc.links import with_path
+from cdc.links import references, with_path
+from cdc.matching import taken_meanwhile
 from cdc.outbox import Closed
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
@@ -87,6 +89,7 @@ def settle(
             },
         ).fetchall()
         alive = {row["entry"] for row in known}
+        verdicts = _unclaimed(lane, write, verdicts)
         asked = number if number is not None else next_version(lane.session)
         for verdict in verdicts:
             if verdict.entry.entry in alive:
@@ -100,28 +103,19 @@ def settle(
     return steps.kinds
 
 
-def finish_call(
-    lane: Lane,
-    call: UUID,
-    *,
-    outcome: str,
-    status: int | None = None,
-    answer: Any = None,
-    asked: Any = None,
-    is_settled: bool = True,
-) -> None:
-    """How a call ended: answered, not sent, refused, unknown, settled by asking."""
-    lane.session.execute(
-        query("calls", "answered"),
-        {
-            "call": call,
-            "outcome": outcome,
-            "status": status,
-            "answer": Jsonb(answer) if answer is not None else None,
-            "asked": Jsonb(asked) if asked is not None else None,
-            "is_settled": is_settled,
-        },
-    )
+def _unclaimed(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts, those put off whose record another key of ours took meanwhile."""
+    wanted = {
+        verdict.entry.key: verdict.outcome.target_id
+        for verdict in verdicts
+        if (verdict.is_adopted or verdict.outcome.by_others) and verdict.outcome.target_id is not None
+    }
+    lost = taken_meanwhile(lane, write, wanted)
+    later = Outcome(kind="later", seconds=0, reason="Another key of ours took that record meanwhile.")
+    return [
+        replace(verdict, outcome=later, is_adopted=False) if verdict.entry.key in lost else verdict
+        for verdict in verdicts
+    ]
 
 
 def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
@@ -129,7 +123,7 @@ def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
     steps.kinds[outcome.kind] += 1
     match outcome.kind:
         case "applied" | "unchanged":
-            if verdict.is_adopted:
+            if verdict.is_adopted or outcome.by_others:
                 _adopt(write, verdict, number, steps)
             else:
                 _applied(write, verdict, number, steps)
@@ -212,23 +206,31 @@ def _made_twice(verdict: Verdict) -> Row:
 def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
     """Link a record that the target has already. What others made is only completed, never changed."""
     entry, outcome = verdict.entry, verdict.outcome
+    is_foreign = verdict.is_foreign or outcome.by_others
     record, payload = outcome.record or {}, entry.outgoing.payload
     returned = write.returned(payload, record)
     wanted: Row = entry.row["payload"]
-    lacking = set(write.lacking(payload, record)) if verdict.is_foreign else set()
+    # What stands in our place (`by_others`) is left as it is, empty fields too.
+    lacking = set(write.lacking(payload, record)) if verdict.is_foreign and not outcome.by_others else set()
     differing = {
         name for name in wanted if not write.same(name, payload.get(name), returned.get(name))
     } - lacking
     # Whatever others entered is theirs from now on, equal or not: a later change of ours must not rename it.
     yielded = (
-        {name: returned[name] for name in wanted if name not in lacking and returned.get(name) is not None}
-        if verdict.is_foreign
+        {
+            name: returned[name]
+            for name in wanted
+            if name not in lacking
+            and returned.get(name) is not None
+            and (name in differing or not outcome.by_others or not _must_agree(wanted[name]))
+        }
+        if is_foreign
         else {}
     )
     agreed = dict(wanted)
     for name, value in yielded.items():
         agreed = with_path(agreed, name, value)
-    unsaid = lacking if verdict.is_foreign else differing
+    unsaid = lacking if is_foreign else differing
     steps.kinds["adopted"] += 1
     steps.linked.append(entry.key)
     steps.links.append(
@@ -241,7 +243,7 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
             "line_ids": dict(outcome.line_ids) if outcome.line_ids is not None else None,
             "mirror_version": number,
             "yielded": yielded or None,
-            "is_adopted": verdict.is_foreign,
+            "is_adopted": is_foreign,
             "is_gone": False,
             "generation": entry.outgoing.generation,
         }
@@ -261,6 +263,11 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
             link_version=entry.row["link_version"] + 1,
         )
     )
+
+
+def _must_agree(value: Any) -> bool:
+    """Of a record that stands in our place amounts and the records that it belongs to are what made it fit."""
+    return isinstance(value, int | Decimal) or bool(references({"value": value}))
 
 
 def _refused(write: Write, verdict: Verdict, steps: _Steps) -> None:

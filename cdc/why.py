@@ -151,6 +151,12 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
             told = f"{accepted['decided_by']}" + (f" ({accepted['reason']})" if accepted["reason"] else "")
             verdict = f"The target has it, and its state was accepted as it is by {told}."
             return Reason(**common, stage="target", verdict=verdict, details={**details, **accepted})
+        if known["is_adopted"]:
+            theirs = ", ".join(sorted({path.partition("/")[0] for path in known["yielded"]}))
+            verdict = "Others entered it in the target, and it was linked as it is" + (
+                f"; theirs are: {theirs}." if theirs else "."
+            )
+            return Reason(**common, stage="target", verdict=verdict, details=details)
         return Reason(
             **common, stage="target", verdict="The target has it as the model wants it.", details=details
         )

@@ -100,6 +100,8 @@ class Outcome:
     own call."""
     ask: bool = False
     """With `rejected`: the target says that it has such a record already; `find` says whether it is ours."""
+    by_others: bool = False
+    """With `unchanged`: somebody else's record does what ours would; it is linked as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,9 @@ class Found:
     """As `Outcome.line_ids`, when the record shows our lines one to one."""
     label: str = ""
     """What a person calls it."""
+    satisfies: bool = False
+    """Others made it, and it does what ours would (the same money on the same document): if no key of ours
+    holds it and it is the only one, it is linked as it is and nothing is written."""
 
 
 class Reading(Protocol):
@@ -190,6 +195,12 @@ class Write(Protocol):
         outgoing: Sequence[Outgoing],
     ) -> list[list[Found]]:
         """The same from the staging table."""
+
+    def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
+        """Creates just before they are sent: what others may have entered in their place since the last load.
+
+        Nothing is asked where the target itself refuses a second one, or where nobody enters such records.
+        """
 
     def same(self, field: str, sent: object, held: object) -> bool:
         """Does the target's value say what was sent? Rounding, forms of dates and the target's own habits

@@ -97,6 +97,10 @@ class OrderComments:
         """Nothing: comments are not mirrored. `check` reads the order before each of them."""
         return [[] for _ in outgoing]
 
+    def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:  # noqa: ARG002
+        """Nothing: what people write into an order is not ours."""
+        return [[] for _ in outgoing]
+
     def same(self, field: str, sent: object, held: object) -> bool:
         """Numbers may come as text; an empty text comes back as null."""
         if field in ("is_customer_notified", "is_visible_on_front"):

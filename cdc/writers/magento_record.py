@@ -152,6 +152,10 @@ class MagentoWrite:
             for one in outgoing
         ]
 
+    def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:  # noqa: ARG002
+        """Nothing: a shop refuses what it has, or the call sets absolute values."""
+        return [[] for _ in outgoing]
+
     def same(self, field: str, sent: object, held: object) -> bool:
         """Does Magento's value say what was sent?"""
         return values.same(field, sent, held)

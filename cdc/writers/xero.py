@@ -51,12 +51,13 @@ WRITES: tuple[Write, ...] = (
     ),
 
     # Never changed: PUT (batch) makes, POST of a status removes one. No unique number: a repeat is found by
-    # reading only. https://developer.xero.com/documentation/api/accounting/payments
+    # reading only. People enter them too: theirs stands for ours. https://developer.xero.com/documentation/api/accounting/payments
     XeroWrite(
         entity="payments", stream="payments", plural="Payments", id_field="PaymentID", total_field="Amount",
         identity=money.payment_identity, is_ours=money.payment_is_ours, call=money.call_payments,
         candidates=money.ask_payments, mirrored=money.mirrored_payments, read=money.read_payments,
         before=money.before_payment, reads_before=CHANGES, freeze=money.frozen_payment,
+        satisfied_by=money.stands_in_for_payment, looks=money.payments_entered,
         batches={"create": 50, "update": 50, "remove": 1},
     ),
 

@@ -2,7 +2,8 @@
 
 They are part of their source: made by PUT and removed by DELETE below its address, one source a call, and
 shown nowhere but on it. They have no number; source, invoice, amount and date are all that one is, so a
-repeat is found by reading the source. They never change (Xero developer documentation, "Credit Notes",
+repeat is found by reading the source. One that a person made of the same amount, on whatever day, stands for
+ours. They never change (Xero developer documentation, "Credit Notes",
 "Prepayments", "Overpayments").
 """
 
@@ -71,6 +72,7 @@ def allocations_of(source: Source) -> XeroWrite:
         total_field="Amount",
         identity=lambda _allocation: None,
         is_ours=_is_ours,
+        satisfied_by=_stands_in,
         call=_call(source),
         candidates=_ask(source),
         mirrored=_mirrored(source),
@@ -165,5 +167,9 @@ def _is_ours(one: Outgoing, record: Record) -> bool:
     return not differs(one, record, total_field=None)
 
 
+def _stands_in(one: Outgoing, record: Record) -> bool:
+    return set(differs(one, record, total_field=None)) <= {"Date"}
+
+
 def _for(one: Outgoing, records: Sequence[Record]) -> list[Record]:
-    return [record for record in records if _is_ours(one, record)]
+    return [record for record in records if _stands_in(one, record)]

@@ -43,6 +43,11 @@ def unless_gone(operation: Operation, one: Outgoing, record: Record | None) -> O
     return None
 
 
+def never_stands_in(_one: Outgoing, _record: Mapping[str, Any]) -> bool:
+    """Nothing that others made does what ours would."""
+    return False
+
+
 def no_serial(_one: Outgoing) -> str | None:
     """Calls of this entity do not get in each other's way."""
     return None
@@ -77,6 +82,10 @@ class XeroWrite:
     batches: Mapping[Operation, int]
     complete: Callable[[Outgoing, Record], Record] = as_answered
     """Adds to an answered record what Xero leaves out because it was in the address."""
+    satisfied_by: Callable[[Outgoing, Record], bool] = never_stands_in
+    """Does a record that is not ours do what ours would?"""
+    looks: Callable[[TargetClient, Sequence[Outgoing]], Candidates] | None = None
+    """Asked just before creates are sent, for what people enter too."""
     total_field: str | None = None
     gives: tuple[str, ...] = ()
     """Fields that Xero adds and other records refer to (`give` of a reference)."""
@@ -150,6 +159,14 @@ class XeroWrite:
         candidates = self.mirrored(connection, connection_name, outgoing)
         return [self._found(one, some) for one, some in zip(outgoing, candidates, strict=True)]
 
+    def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
+        """What people may have entered in place of these creates."""
+        if self.looks is None:
+            return [[] for _ in outgoing]
+        return [
+            self._found(one, some) for one, some in zip(outgoing, self.looks(client, outgoing), strict=True)
+        ]
+
     def same(self, field: str, sent: object, held: object) -> bool:
         """Does Xero's value say what was sent?"""
         return xero_values.same(field, sent, held)
@@ -211,6 +228,7 @@ class XeroWrite:
 
     def _as_found(self, one: Outgoing, record: Record, *, is_ours: bool) -> Found:
         return Found(
+            satisfies=not is_ours and one.operation == "create" and self.satisfied_by(one, record),
             target_id=str(record[self.id_field]),
             record=record,
             is_ours=is_ours,

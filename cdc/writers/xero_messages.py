@@ -289,9 +289,10 @@ _PAYMENTS = (
         r"|amount.{0,40}(?:greater|more) than.{0,40}(?:outstanding|remaining|due)|remaining credit",
         cause="more than is open",
         reason="The amount is more than is still open on the document in Xero.",
-        cure="See who else put a payment or credit on it; remove that, or accept it as this one.",
+        cure="See who else put a payment or credit on it; remove that, or refuse this one.",
         field="Amount",
         depends_on=("invoices", "credit_notes", "payments"),
+        ask=True,
     ),
     rule(
         r"only be (?:made|allocated) (?:against|to|between) authorised|must be authorised",

@@ -7,6 +7,7 @@ anew, and a reconciled payment is left alone (Xero developer documentation, "Pay
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,21 @@ import psycopg
 from cdc.writers.xero_contacts import is_another_of_ours
 from cdc.writers.xero_documents import locked_until, moved_paths
 from cdc.writers.xero_entity import Candidates, Record, element, to_collection
-from cdc.writers.xero_search import VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list, read_one
+from cdc.writers.xero_search import (
+    IDS_A_CALL,
+    VALUES_A_CALL,
+    equals,
+    in_mirror,
+    is_guid,
+    parts,
+    read_list,
+    read_one,
+)
 from cdc.writers.xero_values import as_number, differs, is_gone, same
 from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
 
+# Source connection, a word in small letters, and what names the record: see `_key` in the models.
+_KEY = re.compile(r"^[^/\s]+/[a-z][a-z_]*/\S+$")
 _DOCUMENTS = {
     "Invoice": "InvoiceID",
     "CreditNote": "CreditNoteID",
@@ -51,6 +63,35 @@ def ask_payments(client: TargetClient, outgoing: Sequence[Outgoing]) -> Candidat
         for some in parts(ids, VALUES_A_CALL):
             found += read_list(client, "Payments", {"where": is_guid(f"{field}.{id_field}", some)})
     return [_payments_for(one, found) for one in outgoing]
+
+
+def payments_entered(client: TargetClient, outgoing: Sequence[Outgoing]) -> Candidates:
+    """Payments on the invoices that are about to be paid: usually none, so the answer is small."""
+    found: list[Record] = []
+    ids = [str(one.payload["Invoice"]["InvoiceID"]) for one in outgoing if one.payload.get("Invoice")]
+    for some in parts(ids, IDS_A_CALL):
+        found += read_list(client, "Payments", {"where": is_guid("Invoice.InvoiceID", some)})
+    return [_payments_for(one, found) for one in outgoing]
+
+
+def stands_in_for_payment(one: Outgoing, record: Record) -> bool:
+    """Is it the same money on the same document, entered by somebody else?
+
+    It counts in the ledger, and bears no key but, perhaps, ours: with our Reference it was ours in another account or on
+    another day.
+    """
+    reference = record.get("Reference")
+    return (
+        not is_gone(record)
+        and _document(record) == _document(one.payload)
+        and as_number(record.get("Amount")) == as_number(one.payload.get("Amount"))
+        and (not looks_like_a_key(reference) or same("Reference", one.payload.get("Reference"), reference))
+    )
+
+
+def looks_like_a_key(text: object) -> bool:
+    """Does a text look like a key of ours or of another installation: `shop/order/1042/payment/1`?"""
+    return isinstance(text, str) and _KEY.match(text.strip()) is not None
 
 
 def mirrored_payments(

@@ -54,6 +54,7 @@ select
     links.line_ids,
     links.mirror_version,
     links.is_gone,
+    links.is_adopted,
     links.if_taken,
     links.overrides,
     links.yielded,
@@ -238,3 +239,7 @@ where
     connection = %(connection)s
     and entity = %(entity)s
     and target_id = any(%(target_ids)s);
+
+-- name: lock_targets
+-- One at a time links records that the target has already: links are locked by key, and two keys may want one record.
+select pg_advisory_xact_lock(hashtextextended('links/' || %(connection)s::text || '/' || %(entity)s::text, 0));

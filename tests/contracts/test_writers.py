@@ -607,3 +607,70 @@ def test_mirror_finds_a_record_by_what_names_it_whatever_it_says(case: Case, sho
 
     assert [(each.target_id, each.is_ours) for each in mirrored[0]] == [(found.target_id, True)]
     assert mirrored[1] == []
+
+
+# --- payments that people enter in Xero
+def test_payment_that_a_person_entered_stands_for_ours(xero: Books):
+    """Same money, same invoice; account, day and reference are theirs."""
+    write = xero.write("payments")
+    payload = fix_writers.payment(xero)
+    typed = payload | {"Account": {"Code": "090"}, "Date": "2026-01-09", "Reference": "bank 17"}
+    _, theirs = xero.made("payments", typed)
+    mine = xero.outgoing(payload)
+
+    for found in (write.look(xero.client, [mine])[0], write.find(xero.client, [mine])[0]):
+        assert [(each.target_id, each.is_ours, each.satisfies) for each in found] == [
+            (theirs.target_id, False, True)
+        ]
+
+
+def test_payment_of_another_amount_with_a_key_or_deleted_does_not_stand_for_ours(xero: Books):
+    write = xero.write("payments")
+    payload = fix_writers.payment(xero)
+    mine = xero.outgoing(payload)
+    for other in ({"Amount": Decimal("9.99")}, {"Reference": "other/order/7/payment/1"}):
+        xero.made("payments", payload | {"Reference": "bank 17"} | other)
+    gone, made = xero.made("payments", payload | {"Reference": "bank 18"})
+    xero.send(write, removed(gone, made, write))
+
+    assert not [each for each in write.look(xero.client, [mine])[0] if each.satisfies]
+    assert not [each for each in write.find(xero.client, [mine])[0] if each.satisfies]
+
+
+def test_our_payment_in_another_account_still_stands_for_ours(xero: Books):
+    """The lookup changed after it was made, and the link was lost: its Reference is our key."""
+    write = xero.write("payments")
+    one, made = xero.made("payments", fix_writers.payment(xero))
+    now = xero.outgoing(one.payload | {"Account": {"Code": "612"}})
+
+    found = write.find(xero.client, [now])[0]
+
+    assert [(each.target_id, each.is_ours, each.satisfies) for each in found] == [
+        (made.target_id, False, True)
+    ]
+
+
+def test_payment_above_what_is_open_asks_who_paid(xero: Books):
+    write = xero.write("payments")
+    payload = fix_writers.payment(xero) | {"Amount": Decimal("35.63")}
+    xero.made("payments", payload | {"Reference": "bank 17"})
+
+    outcome = xero.send(write, xero.outgoing(payload))[0]
+
+    assert (outcome.kind, outcome.cause, outcome.ask) == ("rejected", "more than is open", True)
+
+
+@pytest.mark.parametrize(
+    "payload", [fix_writers.allocation, fix_writers.prepayment_allocation], ids=lambda each: each.__name__
+)
+def test_allocation_that_a_person_made_on_another_day_stands_for_ours(xero: Books, payload: Any):
+    entity = "allocations" if payload is fix_writers.allocation else "prepayment_allocations"
+    write = xero.write(entity)
+    one, made = xero.made(entity, payload(xero))
+    mine = xero.outgoing(one.payload | {"Date": "2026-01-20"})
+
+    found = write.find(xero.client, [mine])[0]
+
+    assert [(each.target_id, each.is_ours, each.satisfies) for each in found] == [
+        (made.target_id, False, True)
+    ]

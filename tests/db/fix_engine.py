@@ -145,6 +145,8 @@ class FakeTarget:
         self.during_answer: Callable[[], None] | None = None
         self.mangle: Callable[[Record], Record] = lambda record: record
         self.accounts: set[str] = {"200", "201"}
+        self.open_amounts: dict[str, Decimal] = {}
+        """By invoice: what payments on it may not exceed."""
         self.memory: dict[str, bytes] = {}
         self.lock = threading.Lock()
 
@@ -189,6 +191,8 @@ class FakeTarget:
                     "error": f"Account code '{line['AccountCode']}' is not a valid code",
                     "kind": "account",
                 }
+        if method == "PUT" and entity == "payments" and self._exceeds(element):
+            return {"error": "the amount exceeds the amount outstanding", "kind": "amount"}
         if method == "PUT":
             target_id = str(uuid.uuid4())
             records[target_id] = self.mangle({_ID[entity]: target_id, **element})
@@ -198,6 +202,15 @@ class FakeTarget:
             return {"error": "no such record", "kind": "gone"}
         records[target_id] = self.mangle({**records[target_id], **element})
         return {"record": records[target_id]}
+
+    def _exceeds(self, element: Record) -> bool:
+        invoice = element["Invoice"]["InvoiceID"]
+        paid = sum(
+            Decimal(one["Amount"])
+            for one in self.records["payments"].values()
+            if one["Invoice"]["InvoiceID"] == invoice
+        )
+        return invoice in self.open_amounts and paid + Decimal(element["Amount"]) > self.open_amounts[invoice]
 
 
 _ID = {"contacts": "ContactID", "invoices": "InvoiceID", "payments": "PaymentID"}
@@ -265,6 +278,8 @@ class FakeWrite:
     entity: str
     stream: str | None
     adopts: bool = False
+    stands_in: bool = False
+    """A payment that others entered on the same invoice, of the same amount and without a key, does for ours."""
     settling_seconds: int = 0
     replay_seconds: int = 0
     size: int = 50
@@ -312,6 +327,10 @@ class FakeWrite:
                 cause="name taken",
                 ask=True,
             )
+        if result["kind"] == "amount":
+            return Outcome(
+                kind="rejected", messages=words, cause="more than is open", who="accountant", ask=True
+            )
         depends_on = ("accounts",) if result["kind"] == "account" else ()
         return Outcome(
             kind="rejected", messages=words, cause="unknown account", who="accountant", depends_on=depends_on
@@ -320,6 +339,9 @@ class FakeWrite:
     def find(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
         records = client.http.read(f"/{self.entity}").json()
         return [self._found(one, records) for one in outgoing]
+
+    def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
+        return self.find(client, outgoing) if self.stands_in else [[] for _ in outgoing]
 
     def find_in_mirror(
         self, connection: psycopg.Connection[Record], connection_name: str, outgoing: Sequence[Outgoing]
@@ -344,11 +366,24 @@ class FakeWrite:
             self.entity
         ]
         found = [
-            Found(target_id=record[_ID[self.entity]], record=record, is_ours=self._is_ours(one, record))
+            Found(
+                target_id=record[_ID[self.entity]],
+                record=record,
+                is_ours=self._is_ours(one, record),
+                satisfies=self._stands_in(one, record) and not self._is_ours(one, record),
+            )
             for record in records
-            if one.payload.get(natural) and record.get(natural) == one.payload.get(natural)
+            if (one.payload.get(natural) and record.get(natural) == one.payload.get(natural))
+            or self._stands_in(one, record)
         ]
         return sorted(found, key=lambda each: not each.is_ours)
+
+    def _stands_in(self, one: Outgoing, record: Record) -> bool:
+        return (
+            self.stands_in
+            and "/" not in str(record.get("Reference"))
+            and all(self.same(name, one.payload[name], record.get(name)) for name in ("Invoice", "Amount"))
+        )
 
     def _is_ours(self, one: Outgoing, record: Record) -> bool:
         return all(self.same(name, value, record.get(name)) for name, value in _plain(one.payload).items())

@@ -1,0 +1,93 @@
+"""What a record that was found in a target means for a create: ours, made twice, another's, or another's in our place.
+
+Some records that people enter do what ours would: the payment of the same amount on the same invoice, the allocation of
+the same credit. Writing ours too would double the money, so the record of theirs is linked as it is and stands for ours:
+its account, date and reference yield. Never one that carries a key of ours or that another link holds, and only when
+exactly one would do. What people enter between the last look and our own sending no client can see: a target that knows
+what is still open refuses ours then, and is asked; where it does not refuse (two parts of one invoice), both stand, and
+the proof names the one that no key holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cdc.lane import Lane
+from cdc.writing import Found, Outcome, Write
+from tieout.queries import query
+
+
+def owners_of(lane: Lane, write: Write, found: Sequence[Sequence[Found]]) -> dict[str, str]:
+    """Which of our keys hold these records, by target id."""
+    target_ids = sorted({one.target_id for some in found for one in some})
+    if not target_ids:
+        return {}
+    values = {"connection": lane.name, "entity": write.entity, "target_ids": target_ids}
+    return {row["target_id"]: row["key"] for row in lane.session.execute(query("links", "owners"), values)}
+
+
+def taken_meanwhile(lane: Lane, write: Write, wanted: Mapping[str, str]) -> set[str]:
+    """Keys whose record (its target id is given) another key of ours holds by now; until the end of the transaction nobody
+    else links one. Links are locked by key, and two keys may want one record.
+    """
+    if not wanted:
+        return set()
+    values = {"connection": lane.name, "entity": write.entity}
+    lane.session.execute(query("links", "lock_targets"), values)
+    rows = lane.session.execute(query("links", "owners"), {**values, "target_ids": list(wanted.values())})
+    owners = {row["target_id"]: row["key"] for row in rows}
+    return {key for key, target_id in wanted.items() if owners.get(target_id, key) != key}
+
+
+def found_as_ours(found: Found) -> Outcome:
+    """The effect of our call is there."""
+    return Outcome(kind="applied", target_id=found.target_id, record=found.record, line_ids=found.line_ids)
+
+
+def made_twice(ours: Sequence[Found]) -> Outcome:
+    """More than one record bears our mark."""
+    return Outcome(
+        kind="conflict",
+        cause="made twice",
+        reason=f"The target has it {len(ours)} times: {_ids(ours)}.",
+        cure="Void all but one in the target, then retry.",
+        who="accountant",
+    )
+
+
+def taken_by_another(found: Sequence[Found]) -> Outcome:
+    """The target has a record with our number or name that is not ours."""
+    return Outcome(
+        kind="conflict",
+        cause="number used by another record",
+        reason=f"The target has another record with this number or name: {_ids(found)}.",
+        cure="Give that record another number in the target, or correct it in the source: the next sync tries again.",
+        who="accountant",
+    )
+
+
+def stand_in(found: Sequence[Found], owners: Mapping[str, str]) -> Outcome | None:
+    """What others entered in place of ours; None when nothing of theirs would do."""
+    free = [one for one in found if one.satisfies and one.target_id not in owners]
+    if not free:
+        return None
+    if len(free) > 1:
+        return Outcome(
+            kind="conflict",
+            cause="several records match",
+            reason=f"Others entered {len(free)} records that may each be it: {_ids(free)}.",
+            cure="Remove the one that is too many in the target, or link the right one; then retry.",
+            who="accountant",
+        )
+    return Outcome(
+        kind="unchanged",
+        target_id=free[0].target_id,
+        record=free[0].record,
+        line_ids=free[0].line_ids,
+        by_others=True,
+        reason="Somebody else entered it in the target; it was linked as it is.",
+    )
+
+
+def _ids(found: Sequence[Found]) -> str:
+    return ", ".join(one.target_id for one in found)
