@@ -40,6 +40,8 @@ def decide(
     """The decision for one key; `desired` is None when the model has no such row."""
     if opened is not None and opened.state in IN_FLIGHT:
         return Decision(verb="leave", why="on its way")
+    if link.is_live and mirror is not None and mirror.survivor is not None:
+        return _followed(link, mirror, mirror.survivor)
     if desired is None:
         return _vanished(link, opened, rules)
     payload = effective(desired, link)
@@ -54,6 +56,13 @@ def decide(
     if rules.amend == "once":
         return Decision(verb="drop", why="sent once")
     return _update(desired, payload, link, opened, mirror, rules)
+
+
+def _followed(link: Link, mirror: Mirror, survivor: str) -> Decision:
+    """The target merged the record into another: nothing is written to either, what refers to it uses the survivor."""
+    is_known = link.followed_id == survivor and link.mirror_version == mirror.version
+    patch = {} if is_known else {"followed_id": survivor, "mirror_version": mirror.version}
+    return Decision(verb="drop", why=f"merged in the target into {survivor}", patch=patch)
 
 
 def _vanished(link: Link, opened: Open | None, rules: Rules) -> Decision:
@@ -199,6 +208,7 @@ def _update(
         rules.same,
         rules.returned,
         rules.on_target_change,
+        rules.points_to,
     )
     patch = dict(judged.patch) if mirror is not None else {}
     if patch and mirror is not None:

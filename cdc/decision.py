@@ -53,6 +53,8 @@ class Link:
     is_gone: bool = False
     is_adopted: bool = False
     """Others made the record; it was only linked."""
+    followed_id: str | None = None
+    """The record into which the target merged it."""
     if_taken: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     yielded: Mapping[str, Any] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class Mirror:
     version: int
     payload: dict[str, Any]
     is_deleted: bool = False
+    survivor: str | None = None
+    """The record into which the target merged this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,8 @@ class Rules:
     still_differs: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = lambda _payload, _record: True
     correct: Callable[[Desired, Mapping[str, Any]], Correction | None] = lambda _desired, _payload: None
     """How the target's document is corrected to this payload; None: it cannot be."""
+    points_to: Callable[[str, Any, Any], bool] = lambda _path, _desired, _held: False
+    """Is this the record that a reference of ours means now?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,5 +171,5 @@ class Decision:
     why: str = ""
     entry: Wanted | None = None
     patch: Mapping[str, Any] = field(default_factory=dict)
-    """Columns of the link to set: said, returned, yielded, identity, mirror_version."""
+    """Columns of the link to set: said, returned, yielded, identity, mirror_version, followed_id."""
     drift: Drift | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from cdc.diff_rows import (
     patch_of,
     record_of,
 )
+from cdc.followed import add_survivors, points_to
 from cdc.links import after, merged, references
 from cdc.outbound import OutboundModel
 from cdc.outbox import Closed
@@ -72,8 +74,9 @@ class Round:
         self._model: OutboundModel = model
         self._write: Write = write
         self._run: UUID | None = run
-        self._candidates: sql.Composed = candidates(model, mirror_of(model.system, write))
-        self._state: sql.Composed = compose("links", "state", mirror=mirror_of(model.system, write))
+        self._mirror: sql.Composable = mirror_of(model.system, write)
+        self._candidates: sql.Composed = candidates(model, self._mirror)
+        self._state: sql.Composed = compose("links", "state", mirror=self._mirror)
         self._organisations: dict[str, Row] = organisations(connection, model.system)
 
     def run(self, drivers: Sequence[tuple[str, str]]) -> Counts:
@@ -96,9 +99,16 @@ class Round:
         states = self._read_states(rows)
         rows = self._without_moved(rows, states)
         elsewhere = self._elsewhere(rows, states)
+        add_survivors(self._connection, self._mirror, self._write, [*states.values()])
+        is_it = points_to(self._connection, self._write, rows, states)
         decided = [
-            (row, states[name_of(row)], self._decide(row, states[name_of(row)], elsewhere.get(row["key"])))
+            (
+                row,
+                state,
+                self._decide(row, state, elsewhere.get(row["key"]), partial(is_it, row["connection"])),
+            )
             for row in rows
+            for state in [states[name_of(row)]]
         ]
         return self._store(decided)
 
@@ -192,7 +202,9 @@ class Round:
         here = {name_of(row) for row in rows if not row["is_vanished"]}
         return {row["key"]: row["connection"] for row in found if (row["connection"], row["key"]) not in here}
 
-    def _decide(self, row: Row, state: Row, elsewhere: str | None) -> Decision:
+    def _decide(
+        self, row: Row, state: Row, elsewhere: str | None, is_it: Callable[[str, Any, Any], bool]
+    ) -> Decision:
         link = link_of(state)
         desired = None if row["is_vanished"] else desired_of(row, elsewhere)
         organisation = self._organisations.get(row["connection"])
@@ -217,6 +229,7 @@ class Round:
             frozen=lambda record: write.frozen(record, organisation),
             still_differs=still_differs,
             correct=lambda wanted, payload: self._correct(row, state, wanted, payload),
+            points_to=is_it,
         )
         return decide(desired, link, open_of(state), record_of(state), rules)
 
@@ -244,6 +257,11 @@ class Round:
         ]
         if patches:
             self._connection.execute(query("links", "patch"), {"entity": entity, "rows": Jsonb(patches)})
+        merged_now = [name_of(row) for row, _, decision in decided if "followed_id" in decision.patch]
+        if merged_now:
+            names, keys = zip(*merged_now, strict=True)
+            values = {"connections": list(names), "keys": list(keys)}
+            self._connection.execute(query("links", "put_back_disputes"), values)
         self._store_drift(decided)
         made = [decision.entry.operation for _, _, decision in decided if decision.entry is not None]
         return Counts(

@@ -101,6 +101,7 @@ def link_of(state: Row) -> Link:
         mirror_version=state["mirror_version"],
         is_gone=state["is_gone"],
         is_adopted=state["is_adopted"],
+        followed_id=state["followed_id"],
         if_taken=state["if_taken"],
         overrides=state["overrides"],
         yielded=state["yielded"],
@@ -135,7 +136,10 @@ def record_of(state: Row) -> Mirror | None:
     if not state or state["record_version"] is None:
         return None
     return Mirror(
-        version=state["record_version"], payload=state["record"], is_deleted=bool(state["is_deleted"])
+        version=state["record_version"],
+        payload=state["record"],
+        is_deleted=bool(state["is_deleted"]),
+        survivor=state.get("survivor"),
     )
 
 

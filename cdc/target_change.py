@@ -43,6 +43,7 @@ def judge(
     same: Same,
     paths_of: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
     rule_of: Callable[[str], OnTargetChange],
+    points_to: Callable[[str, Any, Any], bool],
 ) -> Judged:
     """Compare the target's record with what it gave us last, path by path; `news` is None when there is nothing new."""
     if news is None:
@@ -57,6 +58,7 @@ def judge(
         (path, before, after)
         for path, before, after in _changed(returned, now, said or {}, same)
         if not _is_ours(get_path(payload, path), path, after, same)
+        and not points_to(path.rpartition("/")[2], get_path(payload, path), after)
     ]
     by_rule: dict[OnTargetChange, list[tuple[str, Any, Any]]] = {"hold": [], "overwrite": [], "yield": []}
     for path, before, after in changed:

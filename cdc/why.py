@@ -136,30 +136,7 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
             verdict=f"It was removed from the target: {row['_gone'] or 'see its entries'}.",
         )
     if known.get("target_id") is not None:
-        details = {
-            "target_id": known["target_id"],
-            "linked_at": known["linked_at"],
-            "is_adopted": known["is_adopted"],
-        }
-        correction: Row = known["correction"] or {}
-        if correction.get("number"):
-            told = f"It was corrected by {correction['by']} ({correction['reason'] or 'without a reason'}): the document before"
-            verdict = f"{told} is reversed by {row['_key']}/reversal/{correction['number']}, and the target has the new one."
-            return Reason(**common, stage="target", verdict=verdict, details={**details, **correction})
-        accepted = next((made for made in known["decisions"] if made["verb"] == "accept as is"), None)
-        if accepted is not None:
-            told = f"{accepted['decided_by']}" + (f" ({accepted['reason']})" if accepted["reason"] else "")
-            verdict = f"The target has it, and its state was accepted as it is by {told}."
-            return Reason(**common, stage="target", verdict=verdict, details={**details, **accepted})
-        if known["is_adopted"]:
-            theirs = ", ".join(sorted({path.partition("/")[0] for path in known["yielded"]}))
-            verdict = "Others entered it in the target, and it was linked as it is" + (
-                f"; theirs are: {theirs}." if theirs else "."
-            )
-            return Reason(**common, stage="target", verdict=verdict, details=details)
-        return Reason(
-            **common, stage="target", verdict="The target has it as the model wants it.", details=details
-        )
+        return _linked(common, known)
     if known.get("declined_hash") is not None:
         decision: Row = next(iter(known["decisions"]), {})
         verdict = f"Not sent: {decision.get('verb', 'declined')} by {decision.get('decided_by', 'a person')}."
@@ -171,6 +148,38 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
         stage="model",
         verdict="The model wants it; the next diff makes the entry.",
         cure="Run `tieout diff`.",
+    )
+
+
+def _linked(common: dict[str, Any], known: Row) -> Reason:
+    """What the target has."""
+    if known.get("followed_id") is not None:
+        into = {"target_id": known["target_id"], "followed_id": known["followed_id"]}
+        verdict = f"The target merged it into {known['followed_id']}; what refers to it uses that one, and nothing is written."
+        return Reason(**common, stage="target", verdict=verdict, details=into)
+    details = {
+        "target_id": known["target_id"],
+        "linked_at": known["linked_at"],
+        "is_adopted": known["is_adopted"],
+    }
+    correction: Row = known["correction"] or {}
+    if correction.get("number"):
+        told = f"It was corrected by {correction['by']} ({correction['reason'] or 'without a reason'}): the document before"
+        verdict = f"{told} is reversed by {common['key']}/reversal/{correction['number']}, and the target has the new one."
+        return Reason(**common, stage="target", verdict=verdict, details={**details, **correction})
+    accepted = next((made for made in known["decisions"] if made["verb"] == "accept as is"), None)
+    if accepted is not None:
+        told = f"{accepted['decided_by']}" + (f" ({accepted['reason']})" if accepted["reason"] else "")
+        verdict = f"The target has it, and its state was accepted as it is by {told}."
+        return Reason(**common, stage="target", verdict=verdict, details={**details, **accepted})
+    if known["is_adopted"]:
+        theirs = ", ".join(sorted({path.partition("/")[0] for path in known["yielded"]}))
+        verdict = "Others entered it in the target, and it was linked as it is" + (
+            f"; theirs are: {theirs}." if theirs else "."
+        )
+        return Reason(**common, stage="target", verdict=verdict, details=details)
+    return Reason(
+        **common, stage="target", verdict="The target has it as the model wants it.", details=details
     )
 
 

@@ -216,6 +216,9 @@ class Write(Protocol):
     def lacking(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, ...]:
         """Top-level fields that an adopted record has empty: the only ones that its completion may send."""
 
+    def merged_into(self, record: Mapping[str, Any]) -> str | None:
+        """The id of the record into which the target merged this one; None: it was not merged."""
+
     def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:
         """Why the record may no longer change (paid, credited, reconciled, locked …); None: it may."""
 

@@ -123,6 +123,10 @@ class OrderComments:
         """Nothing: a comment is never completed."""
         return ()
 
+    def merged_into(self, record: Mapping[str, Any]) -> str | None:  # noqa: ARG002
+        """Nothing: Magento merges no records."""
+        return None
+
     def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:  # noqa: ARG002
         """A comment that was made stays as it is; one that is still to be made has no number yet."""
         return "made" if "entity_id" in record else None

@@ -177,6 +177,10 @@ class MagentoWrite:
         """Nothing: a record is known by its natural key, so it is never completed as somebody else's."""
         return ()
 
+    def merged_into(self, record: Mapping[str, Any]) -> str | None:  # noqa: ARG002
+        """Nothing: Magento merges no records."""
+        return None
+
     def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:  # noqa: ARG002
         """Master data: it may always change."""
         return None

@@ -25,7 +25,7 @@ WRITES: tuple[Write, ...] = (
     # changes by id. Master data: an existing record is adopted and completed.
     # https://developer.xero.com/documentation/api/accounting/contacts
     XeroWrite(
-        entity="contacts", stream="contacts", plural="Contacts", id_field="ContactID", adopts=True,
+        entity="contacts", stream="contacts", plural="Contacts", id_field="ContactID", adopts=True, merges=True,
         identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, call=contacts.call_contacts,
         candidates=contacts.ask_contacts, mirrored=contacts.mirrored_contacts, read=contacts.read_contacts,
         before=unless_gone, reads_before=frozenset({"remove"}),

@@ -90,6 +90,8 @@ class XeroWrite:
     gives: tuple[str, ...] = ()
     """Fields that Xero adds and other records refer to (`give` of a reference)."""
     adopts: bool = False
+    merges: bool = False
+    """People merge such records in Xero (contacts)."""
     settling_seconds: int = 5
     # Xero answers the same call with the same key from memory for 6 minutes ("Idempotency"); a minute is left
     # for clocks.
@@ -183,6 +185,10 @@ class XeroWrite:
     def lacking(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, ...]:
         """What the completion of an adopted record may send."""
         return xero_values.lacking(payload, record)
+
+    def merged_into(self, record: Mapping[str, Any]) -> str | None:
+        """Where a merged contact went."""
+        return str(record["MergedToContactID"]) if self.merges and record.get("MergedToContactID") else None
 
     def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:
         """Why the record may no longer change."""

@@ -94,7 +94,7 @@ inner join cdc.links
     on
         links.connection = fan_out_changes.connection
         and links.entity = %(entity)s
-        and links.target_id = fan_out_changes.id
+        and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
 where
     fan_out_changes.system = %(system)s
     and fan_out_changes.stream = %(stream)s;
@@ -151,7 +151,7 @@ inner join cdc.links
     on
         links.connection = fan_out_changes.connection
         and links.entity = %(entity)s
-        and links.target_id = fan_out_changes.id
+        and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
 where
     fan_out_changes.system = %(system)s
     and fan_out_changes.stream = %(stream)s

@@ -242,6 +242,7 @@ differing as (
                         or links.if_taken
                         or links.overrides <> '{{}}'::jsonb
                         or links.yielded <> '{{}}'::jsonb
+                        or links.followed_id is not null
                         or mirror.version > coalesce(links.mirror_version, 0)
                         or (
                             links.identity is distinct from desired.content -> '_identity'

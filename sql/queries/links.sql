@@ -55,6 +55,7 @@ select
     links.mirror_version,
     links.is_gone,
     links.is_adopted,
+    links.followed_id,
     links.if_taken,
     links.overrides,
     links.yielded,
@@ -114,6 +115,7 @@ set
     yielded = coalesce(given.yielded, links.yielded),
     identity = coalesce(given.identity, links.identity),
     mirror_version = coalesce(given.mirror_version, links.mirror_version),
+    followed_id = coalesce(given.followed_id, links.followed_id),
     model = given.model,
     source_connection = given.source_connection,
     source_id = given.source_id,
@@ -128,20 +130,34 @@ from jsonb_to_recordset(%(rows)s) as given (
     returned jsonb,
     yielded jsonb,
     identity jsonb,
-    mirror_version bigint
+    mirror_version bigint,
+    followed_id text
 )
 where
     links.connection = given.connection
     and links.entity = %(entity)s
     and links.key = given.key;
 
+-- name: records
+-- Records of the target by id, to see where the ones that were merged went.
+select
+    mirror.connection,
+    mirror.id,
+    mirror.payload
+from {mirror} as mirror
+inner join unnest(%(connections)s::text[], %(ids)s::text[]) as given (connection, id)
+    on
+        mirror.connection = given.connection
+        and mirror.id = given.id
+where mirror.deleted_at is null;
+
 -- name: targets
--- The records that references are replaced by.
+-- The records that references are replaced by; where the target merged one into another, the survivor.
 select
     links.connection,
     links.entity,
     links.key,
-    links.target_id,
+    coalesce(links.followed_id, links.target_id) as target_id,
     coalesce(links.said, '{}'::jsonb) || coalesce(links.returned, '{}'::jsonb) as returned
 from cdc.links
 inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
@@ -243,3 +259,18 @@ where
 -- name: lock_targets
 -- One at a time links records that the target has already: links are locked by key, and two keys may want one record.
 select pg_advisory_xact_lock(hashtextextended('links/' || %(connection)s::text || '/' || %(entity)s::text, 0));
+
+-- name: put_back_disputes
+-- Entries that are held because the target moved a document may agree, now that we know where its contact went.
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    outbox.model,
+    outbox.source_connection,
+    outbox.source_id,
+    'a record that it refers to was merged in the target'
+from cdc.outbox
+inner join unnest(%(connections)s::text[], %(keys)s::text[]) as merged (connection, key)
+    on
+        outbox.connection = merged.connection
+        and strpos(outbox.payload::text, to_jsonb(merged.key)::text) > 0
+where outbox.held_for = 'target changed';

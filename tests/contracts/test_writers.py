@@ -674,3 +674,32 @@ def test_allocation_that_a_person_made_on_another_day_stands_for_ours(xero: Book
     assert [(each.target_id, each.is_ours, each.satisfies) for each in found] == [
         (made.target_id, False, True)
     ]
+
+
+def test_merged_contact_names_its_survivor_and_an_archived_one_none(xero: Books):
+    write = xero.write("contacts")
+    one, loser = xero.made("contacts", fix_writers.contact(xero))
+    _, winner = xero.made("contacts", fix_writers.contact(xero))
+    archived, made = xero.made("contacts", fix_writers.contact(xero))
+    xero.send(write, removed(archived, made, write))
+    xero.post("merge", {"from": loser.target_id, "into": winner.target_id})
+
+    [merged] = write.find(xero.client, [one])[0]
+    [gone] = write.find(xero.client, [archived])[0]
+
+    assert write.merged_into(merged.record) == winner.target_id
+    assert (write.merged_into(gone.record), gone.record["ContactStatus"]) == (None, "ARCHIVED")
+
+
+def test_contact_persons_that_are_sent_replace_all(xero: Books):
+    write = xero.write("contacts")
+    people = [{"FirstName": name, "LastName": "Doe"} for name in ("Ann", "Bob")]
+    one, made = xero.made("contacts", fix_writers.contact(xero) | {"ContactPersons": people})
+
+    outcome = xero.send(write, changed(one, made, {"ContactPersons": people[1:]}, write))[0]
+    named = [each["FirstName"] for each in (outcome.record or {})["ContactPersons"]]
+    many = [{"FirstName": f"P{number}", "LastName": "Doe"} for number in range(6)]
+    refused = xero.send(write, changed(one, made, {"ContactPersons": many}, write))[0]
+
+    assert (outcome.kind, named) == ("applied", ["Bob"])
+    assert refused.kind == "rejected"

@@ -410,6 +410,9 @@ class FakeWrite:
     def lacking(self, payload: Mapping[str, Any], record: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(name for name in payload if not record.get(name))
 
+    def merged_into(self, record: Mapping[str, Any]) -> str | None:
+        return record.get("MergedInto")
+
     def frozen(self, record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:
         return "paid" if record.get("Status") == "PAID" else None
 
