@@ -5,6 +5,9 @@ A refresh takes the changed keys of a mart and, in the same transaction, deletes
 drivers, so that BI sees either the old rows or the new ones and a process that dies loses nothing. A mart
 that is new or whose model, lookups or rules changed is made again whole. `as_of` of a row is when it was
 made; `cdc.mart_state.as_of` is how far the mart follows its sources.
+
+Ageing and forecast depend on the day that is asked for, so they are no tables: functions and views on the
+tables (`reports` in sql/queries/marts.sql), as fresh as these.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ from tieout.queries import compose, query
 
 BATCH = 10_000
 """Changed drivers in one transaction."""
+
+REPORTED = frozenset({"receivables", "receivable_balances"})
+"""The marts that the ready questions of `reports` are about."""
 
 SWITCHES = 5
 """So many builds may come between before a refresh gives up."""
@@ -64,6 +70,8 @@ def create_missing(session: Session, marts: Sequence[Mart]) -> None:
     for mart in marts:
         if not _columns(session, mart.name):
             _create(session, mart)
+    if {mart.name for mart in marts} >= REPORTED:
+        session.execute(query("marts", "reports"))
 
 
 def drop(session: Session, name: str) -> None:
@@ -133,6 +141,8 @@ def _full(session: Session, mart: Mart) -> int:
             for row in roles:
                 session.execute(compose("marts", "grant", table=mart.table, role=sql.Identifier(row["role"])))
         rows = session.execute(_compose("fill_all", mart)).rowcount
+        if mart.name in REPORTED:
+            session.execute(query("marts", "reports"))
         session.execute(query("marts", "note_swept"), {"mart": mart.name, "build": mart.build})
         session.execute(query("marts", "note_fresh"), {"mart": mart.name, "rows": rows})
     return rows

@@ -30,7 +30,9 @@ select
     invoices.allocated_amount,
     invoices.due_amount,
     invoices.paid_date,
-    invoices.skipped_because
+    invoices.skipped_because,
+    invoices.first_invoice_date - orders.order_date as days_to_invoice,
+    case when invoices.due_amount = 0 then invoices.paid_date - orders.order_date end as days_to_cash
 from {{ ref('int_orders_routed') }} as orders
 left join lateral (
     select

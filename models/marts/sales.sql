@@ -22,7 +22,21 @@ select
     lines.tax_amount,
     lines.base_currency_code,
     lines.base_net_amount,
-    lines.base_tax_amount
+    lines.base_tax_amount,
+    lines.tax_code,
+    lines.tax_percent,
+    orders.to_connection as ledger_connection,
+    case
+        when lines.line_kind <> 'product' then null
+        when product.cost is not null then 'shop'
+        when product.purchase_price is not null then 'ledger'
+    end as cost_source,
+    case when lines.line_kind = 'product' then round(lines.quantity * coalesce(product.cost, product.purchase_price), 2) end
+        as base_cost_amount,
+    case
+        when lines.line_kind = 'product'
+            then lines.base_net_amount - round(lines.quantity * coalesce(product.cost, product.purchase_price), 2)
+    end as base_margin_amount
 from {{ ref('int_orders_routed') }} as orders
 cross join lateral (
     select
@@ -42,7 +56,9 @@ cross join lateral (
         invoice_lines.tax_amount,
         invoices.base_currency_code,
         invoice_lines.base_net_amount,
-        invoice_lines.base_tax_amount
+        invoice_lines.base_tax_amount,
+        invoice_lines.tax_code,
+        invoice_lines.tax_percent
     from {{ ref('invoices') }} as invoices
     inner join {{ ref('invoice_lines') }} as invoice_lines on invoices.invoice_id = invoice_lines.invoice_id
     where
@@ -72,7 +88,9 @@ cross join lateral (
         -credit_note_lines.tax_amount as tax_amount,
         credit_notes.base_currency_code,
         -credit_note_lines.base_net_amount as base_net_amount,
-        -credit_note_lines.base_tax_amount as base_tax_amount
+        -credit_note_lines.base_tax_amount as base_tax_amount,
+        credit_note_lines.tax_code,
+        credit_note_lines.tax_percent
     from {{ ref('credit_notes') }} as credit_notes
     inner join {{ ref('credit_note_lines') }} as credit_note_lines on credit_notes.credit_note_id = credit_note_lines.credit_note_id
     where
@@ -84,3 +102,15 @@ cross join lateral (
         and credit_note_lines.order_id = orders.order_id
     offset 0
 ) as lines
+-- What a piece costs now: the shop's own figure, else the ledger's where both count in one base currency.
+left join lateral (
+    select
+        products.cost,
+        case when orders.ledger_base_currency_code = lines.base_currency_code then items.purchase_price end as purchase_price
+    from {{ ref('stg_magento__products') }} as products
+    left join {{ ref('stg_xero__items') }} as items
+        on orders.to_connection = items.connection and products.sku = items.code and items.deleted_at is null
+    where products.connection = orders.connection and products.sku = lines.sku
+    order by products.deleted_at nulls first, products.product_id, items.item_id
+    limit 1
+) as product on true

@@ -162,3 +162,211 @@ where
 -- A mart that the set no longer has. Parameters: mart.
 delete from cdc.mart_state
 where mart_state.mart = %(mart)s;
+
+-- name: reports
+-- Ready questions on the tables of receivables, as functions of a day and as views of today. Bodies are texts and are only
+-- looked at when they run, so that a table may be made anew below them.
+set local check_function_bodies = off;
+
+create or replace function marts.receivables_on(day date)
+returns table (
+    source_connection text,
+    contact_id text,
+    contact_name text,
+    document_id text,
+    document_type text,
+    document_number text,
+    store_code text,
+    document_date date,
+    due_date date,
+    days_overdue integer,
+    age text,
+    currency_code text,
+    open_amount numeric,
+    base_currency_code text,
+    base_open_amount numeric,
+    as_of timestamptz
+)
+language sql stable
+as $$
+select
+    balances.source_connection,
+    documents.contact_id,
+    documents.contact_name,
+    balances.document_id,
+    balances.document_type,
+    documents.document_number,
+    documents.store_code,
+    documents.document_date,
+    documents.due_date,
+    receivables_on.day - coalesce(documents.due_date, documents.document_date),
+    case
+        when balances.open_amount < 0 then 'credit'
+        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) then 'not due'
+        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) + 30 then '1 to 30 days'
+        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) + 60 then '31 to 60 days'
+        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) + 90 then '61 to 90 days'
+        else 'over 90 days'
+    end,
+    balances.currency_code,
+    balances.open_amount,
+    balances.base_currency_code,
+    balances.base_open_amount,
+    documents.as_of
+from marts.receivable_balances as balances
+inner join marts.receivables as documents
+    on balances.source_connection = documents.source_connection and balances.document_id = documents.document_id
+where
+    balances.from_date <= receivables_on.day
+    and (balances.until_date is null or receivables_on.day < balances.until_date)
+    and balances.open_amount <> 0
+$$;
+
+create or replace view marts.receivables_today as
+select * from marts.receivables_on(current_date);
+
+-- An invoice is expected when it is due plus the median delay of its contact (at least three paid invoices), else of its
+-- store (at least five), else of all; only what was paid by that day is known, so that a past day can be tested.
+create or replace function marts.cash_flow_forecast_on(day date)
+returns table (
+    source_connection text,
+    contact_id text,
+    contact_name text,
+    document_id text,
+    document_number text,
+    store_code text,
+    due_date date,
+    expected_delay_days integer,
+    delay_of text,
+    expected_date date,
+    currency_code text,
+    open_amount numeric,
+    base_currency_code text,
+    base_open_amount numeric,
+    as_of timestamptz
+)
+language sql stable
+as $$
+with paid as (
+    select
+        documents.source_connection,
+        documents.contact_id,
+        documents.store_code,
+        documents.days_late
+    from marts.receivables as documents
+    where
+        documents.document_type = 'invoice'
+        and documents.is_paid
+        and not documents.is_void
+        and documents.settled_date <= cash_flow_forecast_on.day
+        and documents.days_late is not null
+),
+
+by_contact as (
+    select
+        paid.source_connection,
+        paid.contact_id,
+        percentile_disc(0.5) within group (order by paid.days_late) as delay
+    from paid
+    group by paid.source_connection, paid.contact_id
+    having count(*) >= 3
+),
+
+by_store as (
+    select
+        paid.source_connection,
+        paid.store_code,
+        percentile_disc(0.5) within group (order by paid.days_late) as delay
+    from paid
+    where paid.store_code is not null
+    group by paid.source_connection, paid.store_code
+    having count(*) >= 5
+),
+
+by_all as (
+    select
+        paid.source_connection,
+        percentile_disc(0.5) within group (order by paid.days_late) as delay
+    from paid
+    group by paid.source_connection
+)
+
+select
+    unpaid.source_connection,
+    unpaid.contact_id,
+    unpaid.contact_name,
+    unpaid.document_id,
+    unpaid.document_number,
+    unpaid.store_code,
+    unpaid.due_date,
+    coalesce(by_contact.delay, by_store.delay, by_all.delay, 0),
+    case
+        when by_contact.delay is not null then 'contact'
+        when by_store.delay is not null then 'store'
+        when by_all.delay is not null then 'all'
+        else 'nobody yet'
+    end,
+    greatest(
+        coalesce(unpaid.due_date, unpaid.document_date) + coalesce(by_contact.delay, by_store.delay, by_all.delay, 0),
+        cash_flow_forecast_on.day
+    ),
+    unpaid.currency_code,
+    unpaid.open_amount,
+    unpaid.base_currency_code,
+    unpaid.base_open_amount,
+    unpaid.as_of
+from marts.receivables_on(cash_flow_forecast_on.day) as unpaid
+left join by_contact
+    on unpaid.source_connection = by_contact.source_connection and unpaid.contact_id = by_contact.contact_id
+left join by_store
+    on unpaid.source_connection = by_store.source_connection and unpaid.store_code = by_store.store_code
+left join by_all
+    on unpaid.source_connection = by_all.source_connection
+where unpaid.document_type = 'invoice' and unpaid.open_amount > 0
+$$;
+
+create or replace view marts.cash_flow_forecast as
+select * from marts.cash_flow_forecast_on(current_date);
+
+-- The back-test: what the forecast would have said on each of the last Mondays before `day`, and what came.
+create or replace function marts.cash_flow_accuracy_until(day date, weeks integer default 13)
+returns table (
+    source_connection text,
+    base_currency_code text,
+    forecast_date date,
+    open_documents bigint,
+    settled_documents bigint,
+    mean_absolute_days numeric,
+    base_expected_amount numeric,
+    base_settled_amount numeric,
+    base_absolute_error numeric,
+    as_of timestamptz
+)
+language sql stable
+as $$
+select
+    forecast.source_connection,
+    forecast.base_currency_code,
+    mondays.monday,
+    count(*),
+    count(documents.settled_date),
+    round(avg(abs(documents.settled_date - forecast.expected_date)), 1),
+    coalesce(sum(forecast.base_open_amount) filter (where forecast.expected_date < mondays.monday + 7), 0),
+    coalesce(sum(forecast.base_open_amount) filter (where documents.settled_date < mondays.monday + 7), 0),
+    abs(
+        coalesce(sum(forecast.base_open_amount) filter (where forecast.expected_date < mondays.monday + 7), 0)
+        - coalesce(sum(forecast.base_open_amount) filter (where documents.settled_date < mondays.monday + 7), 0)
+    ),
+    max(documents.as_of)
+from (
+    select date_trunc('week', cash_flow_accuracy_until.day::timestamp)::date - 7 * back.number as monday
+    from generate_series(1, cash_flow_accuracy_until.weeks) as back (number)
+) as mondays
+cross join lateral marts.cash_flow_forecast_on(mondays.monday) as forecast
+inner join marts.receivables as documents
+    on forecast.source_connection = documents.source_connection and forecast.document_id = documents.document_id
+group by forecast.source_connection, forecast.base_currency_code, mondays.monday
+$$;
+
+create or replace view marts.cash_flow_accuracy as
+select * from marts.cash_flow_accuracy_until(current_date);

@@ -75,6 +75,10 @@ create table if not exists staging.xero__credit_notes (
 comment on table staging.xero__credit_notes is 'Credit notes with lines and allocations';
 create index if not exists xero__credit_notes_credit_note_number on staging.xero__credit_notes (connection, credit_note_number);
 create index if not exists xero__credit_notes_contact_id on staging.xero__credit_notes (connection, contact_id);
+-- Which invoices it was allocated to: an allocation may leave its invoice's own stamp as it was.
+alter table staging.xero__credit_notes
+add column if not exists invoice_ids jsonb generated always as (jsonb_path_query_array(payload, '$.Allocations[*].Invoice.InvoiceID')) stored;
+create index if not exists xero__credit_notes_invoice_ids on staging.xero__credit_notes using gin (invoice_ids jsonb_path_ops);
 
 create table if not exists staging.xero__payments (
     like cdc.staging_template including all,
@@ -93,6 +97,10 @@ create table if not exists staging.xero__overpayments (
 );
 comment on table staging.xero__overpayments is 'Overpayments with their allocations';
 create index if not exists xero__overpayments_contact_id on staging.xero__overpayments (connection, contact_id);
+-- Which invoices it was allocated to: an allocation may leave its invoice's own stamp as it was.
+alter table staging.xero__overpayments
+add column if not exists invoice_ids jsonb generated always as (jsonb_path_query_array(payload, '$.Allocations[*].Invoice.InvoiceID')) stored;
+create index if not exists xero__overpayments_invoice_ids on staging.xero__overpayments using gin (invoice_ids jsonb_path_ops);
 
 create table if not exists staging.xero__prepayments (
     like cdc.staging_template including all,
@@ -100,6 +108,10 @@ create table if not exists staging.xero__prepayments (
 );
 comment on table staging.xero__prepayments is 'Prepayments with their allocations';
 create index if not exists xero__prepayments_contact_id on staging.xero__prepayments (connection, contact_id);
+-- Which invoices it was allocated to: an allocation may leave its invoice's own stamp as it was.
+alter table staging.xero__prepayments
+add column if not exists invoice_ids jsonb generated always as (jsonb_path_query_array(payload, '$.Allocations[*].Invoice.InvoiceID')) stored;
+create index if not exists xero__prepayments_invoice_ids on staging.xero__prepayments using gin (invoice_ids jsonb_path_ops);
 
 create table if not exists staging.xero__bank_transactions (
     like cdc.staging_template including all,

@@ -37,6 +37,7 @@ VIEWS = {
     ("marts_live", "order_to_cash"): ("source_connection", "order_id"),
     ("marts_live", "sales"): ("source_connection", "order_id"),
     ("marts_live", "receivables"): ("source_connection", "document_id"),
+    ("marts_live", "receivable_balances"): ("source_connection", "document_id"),
     ("proofs", "source_documents"): ("source_connection", "source_id"),
 }
 BY_ORDER = [
@@ -50,6 +51,7 @@ BY_ORDER = [
         "out_xero__store_contacts",
         "out_xero__items",
         "receivables",
+        "receivable_balances",
     }
 ]
 FEW, MANY = 40, 160

@@ -12,6 +12,7 @@ select
     extension_attributes.category_links,
     record.custom_attributes,
     tax_class.tax_class_id,
+    {{ number('costs.cost') }} as cost,
     {{ utc('record.created_at') }} as created_at,
     {{ problems([
         bad_numbers('record', [
@@ -37,3 +38,9 @@ left join lateral (
     where attribute.entry ->> 'attribute_code' = 'tax_class_id'
     limit 1
 ) as tax_class on true
+left join lateral (
+    select attribute.entry ->> 'value' as cost
+    from jsonb_array_elements({{ list_of('record.custom_attributes') }}) as attribute (entry)
+    where attribute.entry ->> 'attribute_code' = 'cost'
+    limit 1
+) as costs on true

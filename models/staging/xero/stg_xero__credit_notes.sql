@@ -3,6 +3,7 @@ select
     source.id as credit_note_id,
     source.credit_note_number,
     source.contact_id,
+    source.invoice_ids,
     source.version,
     source.modified_at,
     source.deleted_at,

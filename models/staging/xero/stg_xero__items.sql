@@ -12,6 +12,7 @@ select
     {{ number('salesdetails."UnitPrice"') }} as sales_price,
     salesdetails."AccountCode" as sales_account_code,
     salesdetails."TaxType" as sales_tax_type,
+    {{ number('purchasedetails."UnitPrice"') }} as purchase_price,
     {{ yes_or_no('record."IsTrackedAsInventory"') }} as is_tracked,
     {{ number('record."QuantityOnHand"') }} as quantity_on_hand,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
@@ -29,10 +30,12 @@ cross join lateral jsonb_to_record(source.payload) as record (
     "IsTrackedAsInventory" text,
     "QuantityOnHand" text,
     "UpdatedDateUTC" text,
-    "SalesDetails" jsonb
+    "SalesDetails" jsonb,
+    "PurchaseDetails" jsonb
 )
 cross join lateral jsonb_to_record({{ object_of('record."SalesDetails"') }}) as salesdetails (
     "UnitPrice" text,
     "AccountCode" text,
     "TaxType" text
 )
+cross join lateral jsonb_to_record({{ object_of('record."PurchaseDetails"') }}) as purchasedetails ("UnitPrice" text)

@@ -2,6 +2,7 @@ select
     source.connection,
     source.id as overpayment_id,
     source.contact_id,
+    source.invoice_ids,
     source.version,
     source.modified_at,
     source.deleted_at,
@@ -12,6 +13,9 @@ select
     {{ number('record."CurrencyRate"') }} as currency_rate,
     {{ number('record."Total"') }} as total_amount,
     {{ number('record."RemainingCredit"') }} as remaining_amount,
+    record."Reference" as reference,
+    record."Allocations" as allocations,
+    record."Payments" as payments,
     {{ xero_time('record."UpdatedDateUTC"') }} as updated_at,
     {{ problems([
         bad_numbers('record', [
@@ -27,5 +31,8 @@ cross join lateral jsonb_to_record(source.payload) as record (
     "CurrencyRate" text,
     "Total" text,
     "RemainingCredit" text,
+    "Reference" text,
+    "Allocations" jsonb,
+    "Payments" jsonb,
     "UpdatedDateUTC" text
 )
