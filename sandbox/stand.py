@@ -27,6 +27,8 @@ class Stand:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     later: list[tuple[str, Act]] = field(default_factory=list)
     """What stories still want to do once the books have what they did first: name of the story and the act."""
+    rounds: list[datetime] = field(default_factory=list)
+    """When stories went on so far."""
 
     def after(self, story: Teller, act: Act) -> None:
         """Let a story go on after the next time that the two systems were brought in step."""
@@ -72,8 +74,8 @@ def _decode(content: bytes) -> Any:
     return json.loads(content, parse_float=Decimal)
 
 
-Act = Callable[[], Json | None]
-"""The rest of a story; returns the order that it placed, if it placed one."""
+Act = Callable[[datetime], Json | None]
+"""The rest of a story, at a time later than all that was played before; returns the order that it placed, if any."""
 Teller = Callable[[Stand, Shopper, datetime, random.Random], Json]
 """Plays one story at a stand for a shopper, starting at a time; returns the order as placed."""
 

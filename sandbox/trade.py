@@ -22,6 +22,8 @@ from sandbox.stories import ORDINARY, adopted
 
 TRADE_BEGINS = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 TRADE_DAYS = 31
+_GOES_ON = TRADE_BEGINS + timedelta(days=TRADE_DAYS + 14)
+"""When stories go on, a day a round: after the last stamp of what was played before, or no poll would see it."""
 _STOCKED_FOR = 1000
 """More orders than this ship more mugs and pens than a fresh shop has: then goods come in first."""
 Trade = Literal["ordinary", "full"]
@@ -91,7 +93,9 @@ def go_on(stand: Stand) -> list[Played]:
     """
     waiting = [*stand.later]
     stand.later.clear()
-    placed = [(case, act()) for case, act in waiting]
+    at = _GOES_ON + timedelta(days=len(stand.rounds))
+    stand.rounds.append(at)
+    placed = [(case, act(at + timedelta(minutes=minutes))) for minutes, (case, act) in enumerate(waiting)]
     return [_played(case, order) for case, order in placed if order is not None]
 
 

@@ -51,11 +51,11 @@ def merged_contact(stand: Stand, who: Shopper, at: datetime, chance: random.Rand
     buyer = who.renamed("Max", "Merger", "max.merger@example.com")
     order = place(stand, buyer, at, [item("MUG-01")])
 
-    def act() -> Json | None:
+    def act(on: datetime) -> Json | None:
         made = stand.ledger("records/Contacts", Name="Merged Holdings")
         loser = contact_in_books(stand, buyer.email)
         stand.ledger("merge", **{"from": loser["ContactID"], "into": made["Contacts"][0]["ContactID"]})
-        return place(stand, buyer, at + timedelta(days=6), [item("MUG-01", 2)])
+        return place(stand, buyer, on, [item("MUG-01", 2)])
 
     stand.after(merged_contact, act)
     return order
@@ -70,11 +70,11 @@ def archived_contact(stand: Stand, who: Shopper, at: datetime, chance: random.Ra
     buyer = who.renamed("Ari", "Archive", "ari.archive@example.com")
     order = place(stand, buyer, at, [item("MUG-01")])
 
-    def act() -> Json | None:
+    def act(on: datetime) -> Json | None:
         contact = contact_in_books(stand, buyer.email)
         fields = {"ContactStatus": "ARCHIVED"}
         stand.ledger("edit", entity="Contacts", id=contact["ContactID"], fields=fields)
-        return place(stand, buyer, at + timedelta(days=7), [item("BOOK-01")])
+        return place(stand, buyer, on, [item("BOOK-01")])
 
     stand.after(archived_contact, act)
     return order

@@ -144,10 +144,10 @@ def invoice_cancelled(stand: Stand, who: Shopper, at: datetime, chance: random.R
     order = place(stand, who, at, [item("MUG-01", 2)], pay="cardauth")
     stand.shop("invoice", order_id=order["entity_id"], not_captured=True, at=stamp(at + timedelta(hours=2)))
 
-    def act() -> Json | None:
+    def act(on: datetime) -> Json | None:
         first = invoices_of(stand, order)[0]
-        stand.shop("cancel_invoice", invoice_id=first["entity_id"], at=stamp(at + timedelta(days=1)))
-        _invoice(stand, order, at + timedelta(days=1, hours=1))
+        stand.shop("cancel_invoice", invoice_id=first["entity_id"], at=stamp(on))
+        _invoice(stand, order, on + timedelta(hours=1))
         return None
 
     stand.after(invoice_cancelled, act)
@@ -174,12 +174,12 @@ def refund_offline_by_person(stand: Stand, who: Shopper, at: datetime, chance: r
     _invoice(stand, order, at + timedelta(hours=2))
     whole = Decimal(order["grand_total"])
 
-    def paid() -> Json | None:
-        receive(stand, invoices_of(stand, order)[0], whole, at + timedelta(days=5))
-        memo = stand.shop("refund", order_id=order["entity_id"], at=stamp(at + timedelta(days=7)))
+    def paid(on: datetime) -> Json | None:
+        receive(stand, invoices_of(stand, order)[0], whole, on)
+        memo = stand.shop("refund", order_id=order["entity_id"], at=stamp(on + timedelta(hours=2)))
 
-        def sent_back() -> Json | None:
-            pay_back(stand, memo, Decimal(memo["grand_total"]), at + timedelta(days=9))
+        def sent_back(on: datetime) -> Json | None:
+            pay_back(stand, memo, Decimal(memo["grand_total"]), on)
             return None
 
         stand.after(refund_offline_by_person, sent_back)

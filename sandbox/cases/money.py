@@ -111,7 +111,7 @@ def cod_paid_in_xero(stand: Stand, who: Shopper, at: datetime, chance: random.Ra
     order = place(stand, who, at, [item("MUG-01")], pay="cashondelivery")
     stand.shop("invoice", order_id=order["entity_id"], at=stamp(at + timedelta(hours=2)))
     stand.shop("ship", order_id=order["entity_id"], at=stamp(at + timedelta(days=1)))
-    stand.after(cod_paid_in_xero, _paid_at_the_bank(stand, order, at + timedelta(days=6)))
+    stand.after(cod_paid_in_xero, _paid_at_the_bank(stand, order))
     return order
 
 
@@ -122,7 +122,7 @@ def cheque_paid_in_xero(stand: Stand, who: Shopper, at: datetime, chance: random
     """
     order = place(stand, who, at, [item("LAMP-01", 2)], pay="checkmo", customer=True)
     stand.shop("invoice", order_id=order["entity_id"], at=stamp(at + timedelta(hours=3)))
-    stand.after(cheque_paid_in_xero, _paid_at_the_bank(stand, order, at + timedelta(days=9)))
+    stand.after(cheque_paid_in_xero, _paid_at_the_bank(stand, order))
     return order
 
 
@@ -143,7 +143,7 @@ def card_paid_by_hand_in_xero(stand: Stand, who: Shopper, at: datetime, chance: 
     payment: none of our own.
     """
     order = _uncaptured(stand, who, at)
-    stand.after(card_paid_by_hand_in_xero, _entered_then_captured(stand, order, Decimal(21), at))
+    stand.after(card_paid_by_hand_in_xero, _entered_then_captured(stand, order, Decimal(21)))
     return order
 
 
@@ -154,7 +154,7 @@ def card_part_paid_by_hand(stand: Stand, who: Shopper, at: datetime, chance: ran
     Dr 092 10.00, Cr AR 10.00 as an overpayment of the contact.
     """
     order = _uncaptured(stand, who, at)
-    stand.after(card_part_paid_by_hand, _entered_then_captured(stand, order, Decimal(10), at))
+    stand.after(card_part_paid_by_hand, _entered_then_captured(stand, order, Decimal(10)))
     return order
 
 
@@ -181,14 +181,14 @@ def deposit_two_invoices(stand: Stand, who: Shopper, at: datetime, chance: rando
     number = order["entity_id"]
     stand.shop("deposit", order_id=number, amount=40, counted="once", at=stamp(at + timedelta(minutes=5)))
 
-    def invoice() -> Json | None:
-        for days in (3, 4):
+    def invoice(on: datetime) -> Json | None:
+        for hours in (0, 3):
             stand.shop(
                 "invoice",
                 order_id=number,
                 items=on_list(order, "LAMP-01", 1),
                 capture=True,
-                at=stamp(at + timedelta(days=days)),
+                at=stamp(on + timedelta(hours=hours)),
             )
         return None
 
@@ -221,7 +221,7 @@ def refund_before_payment(stand: Stand, who: Shopper, at: datetime, chance: rand
         at=stamp(at + timedelta(days=2)),
     )
     left = Decimal(order["grand_total"]) - Decimal(memo["grand_total"])
-    stand.after(refund_before_payment, _paid_at_the_bank(stand, order, at + timedelta(days=8), left))
+    stand.after(refund_before_payment, _paid_at_the_bank(stand, order, left))
     return order
 
 
@@ -241,8 +241,8 @@ def euro_settled_in_base(stand: Stand, who: Shopper, at: datetime, chance: rando
     )
 
 
-def _paid_at_the_bank(stand: Stand, order: Json, on: datetime, amount: Decimal | None = None) -> Act:
-    def act() -> Json | None:
+def _paid_at_the_bank(stand: Stand, order: Json, amount: Decimal | None = None) -> Act:
+    def act(on: datetime) -> Json | None:
         receive(stand, invoices_of(stand, order)[0], amount or Decimal(order["grand_total"]), on)
         return None
 
@@ -255,11 +255,11 @@ def _uncaptured(stand: Stand, who: Shopper, at: datetime) -> Json:
     return order
 
 
-def _entered_then_captured(stand: Stand, order: Json, entered: Decimal, at: datetime) -> Act:
-    def act() -> Json | None:
+def _entered_then_captured(stand: Stand, order: Json, entered: Decimal) -> Act:
+    def act(on: datetime) -> Json | None:
         invoice = invoices_of(stand, order)[0]
-        receive(stand, invoice, entered, at + timedelta(days=2), account=CARD)
-        stand.shop("capture", invoice_id=invoice["entity_id"], at=stamp(at + timedelta(days=2)))
+        receive(stand, invoice, entered, on, account=CARD)
+        stand.shop("capture", invoice_id=invoice["entity_id"], at=stamp(on))
         return None
 
     return act

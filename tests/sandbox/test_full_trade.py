@@ -112,4 +112,4 @@ def test_stories_that_need_the_books_wait_for_them(full: Played) -> None:
     }
     act = dict(stand.later)["cod_paid_in_xero"]
     with pytest.raises(RuntimeError, match="the books have 0 records"):
-        act()
+        act(trade.TRADE_BEGINS)
