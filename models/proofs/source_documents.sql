@@ -127,3 +127,96 @@ where
     and allocations._to is not null
     and allocations._date is not null
     and allocations._total is not null
+
+union all
+
+select
+    'deposits'::text as flow,
+    'bank_transactions'::text as entity,
+    deposits._key as key,
+    deposits._source_connection as source_connection,
+    deposits._source_id as source_id,
+    deposits._to as target_connection,
+    deposits._key as number,
+    null::text as reference,
+    coalesce(deposits._currency, '') as currency,
+    deposits._date as day,
+    deposits._total as amount,
+    null::numeric as tax,
+    null::numeric as base_amount,
+    deposits."BankAccount" ->> 'Code' as account_code,
+    null::text as settles_entity,
+    null::text as settles_key,
+    null::text as uses_entity,
+    null::text as uses_key,
+    deposits._skip as skip,
+    deposits._hold as hold,
+    deposits._problems as problems
+from {{ ref('out_xero__deposits') }} as deposits
+where
+    deposits._gone is null
+    and deposits._to is not null
+    and deposits._date is not null
+    and deposits._total is not null
+
+union all
+
+select
+    'overpayments'::text as flow,
+    'bank_transactions'::text as entity,
+    overpayments._key as key,
+    overpayments._source_connection as source_connection,
+    overpayments._source_id as source_id,
+    overpayments._to as target_connection,
+    overpayments._key as number,
+    null::text as reference,
+    coalesce(overpayments._currency, '') as currency,
+    overpayments._date as day,
+    overpayments._total as amount,
+    null::numeric as tax,
+    null::numeric as base_amount,
+    overpayments."BankAccount" ->> 'Code' as account_code,
+    null::text as settles_entity,
+    null::text as settles_key,
+    null::text as uses_entity,
+    null::text as uses_key,
+    overpayments._skip as skip,
+    overpayments._hold as hold,
+    overpayments._problems as problems
+from {{ ref('out_xero__overpayments') }} as overpayments
+where
+    overpayments._gone is null
+    and overpayments._to is not null
+    and overpayments._date is not null
+    and overpayments._total is not null
+
+union all
+
+select
+    'deposit_allocations'::text as flow,
+    'prepayment_allocations'::text as entity,
+    deposit_allocations._key as key,
+    deposit_allocations._source_connection as source_connection,
+    deposit_allocations._source_id as source_id,
+    deposit_allocations._to as target_connection,
+    deposit_allocations._key as number,
+    null::text as reference,
+    coalesce(deposit_allocations._currency, '') as currency,
+    deposit_allocations._date as day,
+    deposit_allocations._total as amount,
+    null::numeric as tax,
+    null::numeric as base_amount,
+    null::text as account_code,
+    'invoices'::text as settles_entity,
+    deposit_allocations."Invoice" -> 'InvoiceID' -> '$linked' ->> 'key' as settles_key,
+    'bank_transactions'::text as uses_entity,
+    deposit_allocations."Prepayment" -> 'PrepaymentID' -> '$linked' ->> 'key' as uses_key,
+    deposit_allocations._skip as skip,
+    deposit_allocations._hold as hold,
+    deposit_allocations._problems as problems
+from {{ ref('out_xero__deposit_allocations') }} as deposit_allocations
+where
+    deposit_allocations._gone is null
+    and deposit_allocations._to is not null
+    and deposit_allocations._date is not null
+    and deposit_allocations._total is not null

@@ -72,3 +72,15 @@ documents would be taken for changes of the old ones. E-mail and address may be 
                 )
     end
 {%- endmacro %}
+
+{#- The row of line_accounts that is in force for a kind of line on a day, as a subquery of at most one row. -#}
+{% macro line_account_in_force(connection, kind, day) -%}
+    select line_accounts.account
+    from {{ ref('line_accounts') }} as line_accounts
+    where
+        line_accounts.connection = {{ connection }}
+        and line_accounts.line_kind = '{{ kind }}'
+        and {{ in_force('line_accounts', day) }}
+    order by line_accounts.valid_from desc nulls last, line_accounts.account
+    limit 1
+{%- endmacro %}

@@ -133,3 +133,37 @@ dead letter; `cause` is short and stable, dead letters are grouped by it. `who` 
                   "'analyst'", "'time zone unknown'") ~ " end",
     ]) }}
 {%- endmacro %}
+
+{#- What may stand in the way of money received without an invoice: the method, the account on the route, the currency. -#}
+{% macro bank_problems(document) -%}
+    {{ problems([
+        "case when not " ~ document ~ ".has_method then "
+        ~ problem("'payment_method'", document ~ ".payment_method",
+                  "'The payment method ' || coalesce(" ~ document ~ ".payment_method, 'absent') || ' is not listed, so nobody knows whether money moved'",
+                  "'Add to payment_methods.csv: ' || concat_ws(',', " ~ document ~ ".connection, coalesce(" ~ document ~ ".payment_method, '<method>'), '<gateway|none|zero|liability>', '<clearing account>', '<gateway|person|store_credit>', '0', '', '', 'document')",
+                  "'accountant'", "'lookup payment_methods: ' || coalesce(" ~ document ~ ".payment_method, 'absent')") ~ " end",
+        "case when " ~ document ~ ".settlement_account_code is null then "
+        ~ problem("'BankAccount'", "null::text", "'No account is set to receive money that has no invoice'",
+                  "'Fill in deposit_account of the route in routes.csv'", "'accountant'", "'route without deposit_account'") ~ " end",
+        "case when ledger.has_accounts and " ~ document ~ ".settlement_account_code is not null and not coalesce(ledger.is_bank, false) then "
+        ~ problem("'BankAccount'", document ~ ".settlement_account_code",
+                  "'The account ' || " ~ document ~ ".settlement_account_code || ' does not exist in Xero, is archived or is no bank account'",
+                  "'In Xero, make ' || " ~ document ~ ".settlement_account_code || ' an account of type bank; or correct deposit_account in routes.csv'",
+                  "'accountant'", "'deposit account is no bank account'") ~ " end",
+        "case when " ~ document ~ ".currency_code <> " ~ document ~ ".ledger_base_currency_code then "
+        ~ problem("'CurrencyCode'", document ~ ".currency_code",
+                  "'Xero takes money in ' || " ~ document ~ ".currency_code || ' without an invoice only on a bank account in that currency'",
+                  "'Book it by hand, or let such orders wait (deposits and overpayments on the route)'",
+                  "'accountant'", "'deposit in a foreign currency'") ~ " end",
+    ]) }}
+{%- endmacro %}
+
+{#- A deposit needs an account for its line: `line_account` is the alias that holds it. -#}
+{% macro deposit_line_problem(document) -%}
+    case
+        when line_account.account is null
+            then {{ problem("'AccountCode'", "'deposit'", "'No account is set for deposits'",
+                            "'Add to line_accounts.csv: ' || concat_ws(',', " ~ document ~ ".connection, 'deposit', '<account>', '', '')",
+                            "'accountant'", "'lookup line_accounts: deposit'") }}
+    end
+{%- endmacro %}

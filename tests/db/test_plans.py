@@ -33,12 +33,18 @@ VIEWS = {
     ("outbound", "out_xero__credit_note_lines"): BY_SOURCE,
     ("outbound", "out_xero__allocations"): BY_SOURCE,
     ("outbound", "out_xero__refunds"): BY_SOURCE,
+    ("outbound", "out_xero__deposits"): BY_SOURCE,
+    ("outbound", "out_xero__deposit_lines"): BY_SOURCE,
+    ("outbound", "out_xero__deposit_allocations"): BY_SOURCE,
+    ("outbound", "out_xero__overpayments"): BY_SOURCE,
+    ("outbound", "out_xero__overpayment_lines"): BY_SOURCE,
     ("outbound", "out_magento__order_statuses"): BY_SOURCE,
     ("marts_live", "order_to_cash"): ("source_connection", "order_id"),
     ("marts_live", "sales"): ("source_connection", "order_id"),
     ("marts_live", "receivables"): ("source_connection", "document_id"),
     ("marts_live", "receivable_balances"): ("source_connection", "document_id"),
     ("proofs", "source_documents"): ("source_connection", "source_id"),
+    ("proofs", "clearing_transactions"): ("source_connection", "source_id"),
 }
 BY_ORDER = [
     view

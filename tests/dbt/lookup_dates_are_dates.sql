@@ -13,9 +13,9 @@ with cells as (
     from {{ ref('routes') }}
     union all
     select
-        'exchange_rates' as lookup,
+        'daily_rates' as lookup,
         day as cell
-    from {{ ref('exchange_rates') }}
+    from {{ ref('daily_rates') }}
 )
 
 select

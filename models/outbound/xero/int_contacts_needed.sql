@@ -26,6 +26,12 @@ where
     and orders.billing = 'shop'
     and (
         (orders.has_drafts and not orders.is_cancelled and to_char(orders.order_date, 'YYYY-MM-DD') >= orders.cut_over)
+        -- A deposit is received from somebody.
+        or (
+            orders.deposits = 'prepayment'
+            and orders.paid_amount > 0
+            and to_char(orders.order_date, 'YYYY-MM-DD') >= orders.cut_over
+        )
         or exists (
             select 1
             from {{ ref('invoices') }} as invoices

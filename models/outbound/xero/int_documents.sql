@@ -1,5 +1,10 @@
 select
     routed.*,
+    -- Units of the document's currency for one unit of the ledger's base currency.
+    case
+        when routed.rate_source <> 'table' then routed.shop_rate
+        when routed.currency_code is distinct from routed.ledger_base_currency_code then daily.rate
+    end as currency_rate,
     method.method is not null as has_method,
     method.settlement,
     method.account as settlement_account_code,
@@ -30,6 +35,11 @@ select
                   "'The shop keeps its books in ' || routed.shop_base_currency_code || ' and the organisation in ' || routed.ledger_base_currency_code || ', so the order has no rate between ' || routed.currency_code || ' and the latter'",
                   "'Set rate_source to table or xero on the route of store ' || coalesce(routed.store_code, '?')",
                   "'accountant'", "'no exchange rate'") ~ " end",
+        "case when routed.rate_source = 'table' and routed.currency_code <> routed.ledger_base_currency_code and coalesce(daily.rate, 0) <= 0 then "
+        ~ problem("'CurrencyRate'", "routed.currency_code",
+                  "'No rate between ' || routed.currency_code || ' and ' || routed.ledger_base_currency_code || ' is known for ' || routed.document_date || ' or a day before'",
+                  "'Add to daily_rates.csv: ' || concat_ws(',', routed.ledger_base_currency_code, routed.currency_code, routed.document_date, '<' || routed.currency_code || ' for 1 ' || routed.ledger_base_currency_code || '>', '<source>')",
+                  "'accountant'", "'lookup daily_rates: ' || routed.currency_code") ~ " end",
     ]) }} as _problems
 from (
     select
@@ -86,13 +96,13 @@ from (
         documents.base_{{ amount }}_amount,
         {% endfor -%}
         documents.transaction_id,
-        -- Units of the document's currency for one unit of the ledger's base currency.
+        -- The same as the shop has it, for its own base currency.
         case
             when orders.document_currency = 'base' or orders.rate_source = 'xero' then null
             when documents.currency_code = documents.base_currency_code then null
             when orders.rate_source = 'order' or documents.base_total_amount = 0 then documents.currency_rate
             else round(documents.total_amount / documents.base_total_amount, 6)
-        end as currency_rate,
+        end as shop_rate,
         orders.rate_source
     from {{ ref('stg_magento__order_keys') }} as driver
     cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
@@ -262,3 +272,14 @@ left join lateral (
     from {{ ref('stg_xero__currencies') }} as currencies
     where currencies.connection = routed.to_connection and currencies.deleted_at is null
 ) as ledger on true
+-- The nearest day before counts: banks and offices publish no rate at the weekend.
+left join lateral (
+    select exchange_rates.rate
+    from {{ ref('exchange_rates') }} as exchange_rates
+    where
+        exchange_rates.base_currency_code = routed.ledger_base_currency_code
+        and exchange_rates.currency_code = routed.currency_code
+        and exchange_rates.rate_date <= routed.document_date
+    order by exchange_rates.rate_date desc
+    limit 1
+) as daily on true

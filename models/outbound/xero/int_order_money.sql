@@ -10,6 +10,7 @@ null::text as document_id,
 select
     driver.connection,
     driver.order_id,
+    orders.order_number,
     money.*
 from {{ ref('stg_magento__order_keys') }} as driver
 cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
@@ -164,61 +165,31 @@ cross join lateral (
         where liability.amount > 0
     ),
 
-    -- Deposits are spread over the invoices in their order: first over those that the shop calls paid, as far as their
-    -- payments leave something of what the shop says was paid, then over those that wait for money.
+    -- Deposits are used up by the invoices in their order, before any other money: modules differ in whether a later
+    -- invoice counts the deposit in total_paid once more, so that cannot decide.
     shares as materialized (
         select
             billed.position,
-            billed.is_paid,
-            greatest(least(billed.pool_amount - billed.before_amount, billed.cash_amount), 0) as amount,
-            billed.deposit_amount
+            greatest(least(billed.deposit_amount - billed.before_amount, billed.cash_amount), 0) as amount
         from (
             select
-                counted.position,
-                counted.is_paid,
-                counted.cash_amount,
+                invoices.position,
+                invoices.cash_amount,
                 coalesce(
-                    sum(counted.cash_amount) over (
-                        partition by counted.is_paid
-                        order by counted.position
+                    sum(invoices.cash_amount) over (
+                        order by invoices.position
                         rows between unbounded preceding and 1 preceding
                     ),
                     0
                 ) as before_amount,
-                case when counted.is_paid then pool.paid_amount else pool.deposit_amount - pool.paid_amount end
-                    as pool_amount,
-                pool.deposit_amount
-            from (
-                select
-                    invoices.position,
-                    invoices.cash_amount,
-                    invoices.status is not distinct from 'paid' as is_paid
-                from invoices
-                where not invoices.is_void
-            ) as counted
+                received.amount as deposit_amount
+            from invoices
             cross join (
-                select
-                    received.amount as deposit_amount,
-                    least(
-                        received.amount,
-                        greatest(paid.amount + received.amount - greatest(total.amount, paid.amount), 0)
-                    ) as paid_amount
-                from (
-                    select coalesce(sum(posted.amount), 0) as amount
-                    from posted
-                    where posted.key ~ '/deposit/[0-9]+$'
-                ) as received
-                cross join (
-                    select coalesce(sum(invoices.cash_amount), 0) as amount
-                    from invoices
-                    where invoices.status = 'paid' and not invoices.is_void
-                ) as paid
-                cross join (
-                    select
-                        case orders.document_currency when 'base' then orders.base_paid_amount else orders.paid_amount end
-                            as amount
-                ) as total
-            ) as pool
+                select coalesce(sum(posted.amount), 0) as amount
+                from posted
+                where posted.key ~ '/deposit/[0-9]+$'
+            ) as received
+            where not invoices.is_void
         ) as billed
     ),
 
@@ -581,7 +552,7 @@ cross join lateral (
             sum(shares.amount) over spread - shares.amount as from_amount,
             sum(shares.amount) over spread as to_amount
         from shares
-        window spread as (order by shares.is_paid desc, shares.position)
+        window spread as (order by shares.position)
     ) as spread_shares
     inner join invoices on spread_shares.position = invoices.position
     cross join lateral (
