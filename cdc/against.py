@@ -16,6 +16,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg import sql
 
+from cdc.against_money import PostedEffect, in_schema, posted_effects
 from cdc.build import Progress, make
 from cdc.lineage import ModelSet
 from cdc.outbound import OutboundModel, models_in_force
@@ -76,6 +77,8 @@ class Against:
 
     models: tuple[ModelChanges, ...]
     rows: tuple[RowChange, ...]
+    posted: tuple[PostedEffect, ...] = ()
+    """What it would do to the accounts of documents that are in a target already."""
 
     @property
     def is_same(self) -> bool:
@@ -123,17 +126,27 @@ def _compare(session: Session, before: tuple[OutboundModel, ...], after: ModelSe
     new = {name: (model.schema, is_line) for model in after.outbound for name, is_line in _views(model)}
     models: list[ModelChanges] = []
     rows: list[RowChange] = []
+    parents = {name: model.name for model in before for name, _ in _views(model)}
+    changed: dict[str, set[str]] = {}
     for name in sorted({*old, *new}):
         counts = {"new": 0, "gone": 0, "changed": 0}
         totals = [Decimal(0), Decimal(0)]
         for row in _differences(session, name, old.get(name), new.get(name)):
             counts[row.kind] += 1
+            changed.setdefault(parents.get(name, ""), set()).add(row.key)
             totals[0] += row.total_before or Decimal(0)
             totals[1] += row.total_after or Decimal(0)
             if sum(counts.values()) <= shown:
                 rows.append(row)
         models.append(ModelChanges(model=name, total_before=totals[0], total_after=totals[1], **counts))
-    return Against(models=tuple(models), rows=tuple(rows))
+    others = {model.name: in_schema(model, f"{PREFIX}__") for model in after.outbound}
+    posted = [
+        each
+        for model in before
+        if model.name in others and model.name in changed
+        for each in posted_effects(session, model, others[model.name], changed[model.name])
+    ]
+    return Against(models=tuple(models), rows=tuple(rows), posted=tuple(posted))
 
 
 def _views(model: OutboundModel) -> Iterator[tuple[str, bool]]:

@@ -230,6 +230,18 @@ def _against(found: against.Against) -> Report:
             empty="",
         )
     ]
+    if found.posted:
+        shown.append(
+            table(
+                "What it would do to the accounts of documents that are posted already",
+                ("month", "account", "side", "amount#", "in base currency#", "documents#", "model", "and then"),
+                [
+                    (each.posting.period, each.posting.account, each.posting.side, money(each.posting.amount, each.posting.currency),
+                     each.posting.base, each.documents, each.model, "drift (frozen)" if each.is_frozen else "changed in the target")
+                    for each in found.posted
+                ],
+            )
+        )  # fmt: skip
     shown += [
         table(
             f"{row.kind} {row.model} {row.key}" + (f" line {row.line}" if row.line else ""),
@@ -244,6 +256,7 @@ def _against(found: against.Against) -> Report:
             "same": found.is_same,
             "models": [{"model": each.model, "new": each.new, "gone": each.gone, "changed": each.changed, "total_before": each.total_before,
                         "total_after": each.total_after} for each in found.models],
+            "posted": [{"model": each.model, "frozen": each.is_frozen, "documents": each.documents, **each.posting.to_json()} for each in found.posted],
             "rows": [{"model": row.model, "key": row.key, "line": row.line, "kind": row.kind,
                       "fields": [{"name": field.name, "before": field.before, "after": field.after} for field in row.fields]} for row in found.rows],
         },

@@ -32,3 +32,45 @@ select
     to_jsonb(relation) - '_source_connection' - '_source_id' as content
 from {relation} as relation
 order by 1, 2;
+
+-- name: payloads
+-- Rows of an outbound view that are in a target, whole: what is sent, and the target's record. Parameters: model, entity, keys,
+-- control.
+with driver as materialized (
+    select
+        connection,
+        key,
+        target_id,
+        source_connection,
+        source_id
+    from cdc.links
+    where
+        model = %(model)s
+        and entity = %(entity)s
+        and key = any(%(keys)s::text[])
+        and target_id is not null
+        and not is_gone
+)
+
+select
+    driver.connection,
+    driver.key,
+    wanted.content ->> '_currency' as currency,
+    wanted.content ->> '_date' as day,
+    jsonb_strip_nulls(wanted.content - %(control)s::text[] || {lines}) as payload,
+    mirror.payload as record
+from driver
+cross join lateral (
+    select to_jsonb(outbound.*) as content
+    from {view} as outbound
+    where
+        outbound._source_connection = driver.source_connection
+        and outbound._source_id = driver.source_id
+        and outbound._key = driver.key
+    offset 0
+) as wanted
+{line_joins}
+left join {mirror} as mirror
+    on
+        driver.connection = mirror.connection
+        and driver.target_id = mirror.id;

@@ -40,6 +40,34 @@ def test_a_changed_lookup_shows_the_lines_that_it_changes(built: Place, other: P
     assert built.rows("select nspname from pg_namespace where nspname like 'against%'") == []
 
 
+def test_what_an_edit_would_do_to_posted_documents_is_told_by_account_and_month(
+    built: Place, other: Path
+) -> None:
+    """Order 2 is in the target and still open, order 4 is paid there, the others are not there."""
+    for number, status in (("2", "AUTHORISED"), ("4", "PAID")):
+        built.rows(
+            "insert into cdc.links (connection, entity, key, model, source_connection, source_id, target_id, said) "
+            f"values ('books', 'invoices', 'shop/order/{number}/1', 'out_xero__invoices', 'shop', '{number}', 't{number}', '{{}}') "
+            "returning key"
+        )
+        built.rows(
+            "insert into staging.xero__invoices (connection, id, payload, content_hash, version) "
+            f"""values ('books', 't{number}', '{{"Status": "{status}"}}', 'h', 1) returning id"""
+        )
+    _edit(other / "models/lookups/accounts.csv", "0201", "0299")
+
+    found = compare(built.settings, built.database, project_dir=other)
+
+    told = [(one.is_frozen, one.posting.account, one.posting.amount, one.documents) for one in found.posted]
+    amounts = {frozen: amount for frozen, account, amount, _ in told if account == "0299"}
+    assert sorted(told) == sorted(
+        (frozen, account, sign * amounts[frozen], 1)
+        for frozen in (True, False)
+        for account, sign in (("0201", -1), ("0299", 1))
+    )
+    assert all(amount > 0 for amount in amounts.values())
+
+
 def test_rows_and_money_that_would_come_and_go_are_counted(built: Place, other: Path) -> None:
     _edit(
         other / "models/outbound/out_xero__invoices.sql",
