@@ -7,6 +7,7 @@ POST edit              {"entity", "id", "fields", "silent"?}: change a record pa
 POST merge             {"from", "into"}: the loser is archived and names the winner
 POST organisation      fields of the organisation, such as {"PeriodLockDate": "2026-09-30"}; null clears
 POST records/<Entity>  create a record with the API's validation, without login
+POST history           years of records: {"seed", "from", "until", "contacts", "items", "invoices", "sales": […]}
 POST limits            {"minute": 60, "day": 5000, "concurrent": 5, "appminute": 10000}; null: no limit
 POST options           options of the stand-in by name
 POST reconcile         {"payment_id"} or {"bank_transaction_id"}: matched to the bank statement
@@ -26,7 +27,7 @@ from typing import Any
 
 import flask
 
-from sandbox.xero import body, contacts, documents, errors, ledger, lines, payments, saving
+from sandbox.xero import body, contacts, documents, errors, history, ledger, lines, payments, saving
 from sandbox.xero.endpoints import by_entity, named
 from sandbox.xero.fields import SCHEMAS
 from sandbox.xero.render import plain_json
@@ -47,6 +48,7 @@ def routes(site: Site) -> flask.Blueprint:
         "options": _options,
         "reconcile": _reconcile,
         "disconnect": _disconnect,
+        "history": _history,
     }
 
     @blueprint.post("/<action>")
@@ -228,6 +230,11 @@ def _reconcile(_site: Site, tenant: Tenant, wanted: Record) -> Any:
     )
     record = tenant.must(entity, wanted[name])
     return _state(tenant.put(entity, wanted[name], stamped(tenant, {**record, "IsReconciled": True})))
+
+
+def _history(site: Site, tenant: Tenant, wanted: Record) -> Any:
+    call = Call(tenant=tenant, options=site.store.options, by_person=True, places=4)
+    return history.make(call, wanted)
 
 
 def _disconnect(site: Site, _tenant: Tenant, wanted: Record) -> Any:

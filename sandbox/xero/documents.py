@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from sandbox.xero import contacts, ledger, lines
+from sandbox.xero import contacts, ledger, lines, stock
 from sandbox.xero.errors import ElementError, UnknownIdError
 from sandbox.xero.store import Call, Record, Tenant, new_id, stamped
 
@@ -160,7 +160,8 @@ def _update(call: Call, old: Record, values: Record, kind: Kind) -> str:
 
 def _remove(call: Call, old: Record, status: str, kind: Kind) -> str:
     ledger.reverse(call.tenant, old[kind.id])
-    changed = {**old, "Status": status, "_outstanding": ZERO, "_base_outstanding": ZERO}
+    stock.take_back(call.tenant, old)
+    changed = {**old, "Status": status, "_stock": [], "_outstanding": ZERO, "_base_outstanding": ZERO}
     call.tenant.put(kind.entity, old[kind.id], stamped(call.tenant, changed))
     return str(old[kind.id])
 
@@ -279,6 +280,8 @@ def _finish(call: Call, old: Record, new: Record, kind: Kind, *, approved: bool)
         ledger.post_document(
             tenant, new, source_id=identifier, source_type=new["Type"], receivable=sale != kind.credit
         )
+        stock.take_back(tenant, old)
+        new["_stock"] = stock.move(tenant, new, source_id=identifier, sale=sale, credit=kind.credit)
     new["_approved"] = approved
     outstanding = new["Total"] - new["AmountPaid"] - new["AmountCredited"]
     if not approved:
@@ -296,7 +299,7 @@ def _finish(call: Call, old: Record, new: Record, kind: Kind, *, approved: bool)
 def _posting(document: Record) -> list[object]:
     """What the ledger depends on; an edit that leaves it alone posts nothing."""
     names = ("Date", "CurrencyRate", "CurrencyCode", "Total", "TotalTax", "LineAmountTypes", "Reference")
-    of_line = ("AccountID", "TaxType", "TaxAmount", "LineAmount", "Tracking")
+    of_line = ("AccountID", "TaxType", "TaxAmount", "LineAmount", "Tracking", "ItemCode", "Quantity")
     held: list[object] = [document.get(name) for name in names]
     return held + [[line.get(name) for name in of_line] for line in document["LineItems"]]
 

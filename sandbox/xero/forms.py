@@ -50,6 +50,8 @@ def item(_tenant: Tenant, record: Record, form: Form) -> Record:
         if price.get("UnitPrice") is not None:
             price["UnitPrice"] = price["UnitPrice"].quantize(Decimal(1).scaleb(-form.places), ROUND_HALF_UP)
         shown[name] = price
+    tracked = ("InventoryAssetAccountCode", "QuantityOnHand", "TotalCostPool")
+    shown |= given(record, *tracked) if record["IsTrackedAsInventory"] else {}
     return shown | given(record, "Name", "IsTrackedAsInventory", "IsSold", "IsPurchased")
 
 

@@ -103,6 +103,8 @@ def _item_defaults(tenant: Tenant, line: Record, sheet: Sheet) -> None:
     )
     if "LineAmount" not in line and details.get("UnitPrice") is not None:
         line.setdefault("UnitAmount", details["UnitPrice"])
+    if item["IsTrackedAsInventory"] and not sheet.sale:
+        line.setdefault("AccountCode", item["InventoryAssetAccountCode"])
     if details.get("AccountCode") and not line.get("AccountID"):
         line.setdefault("AccountCode", details["AccountCode"])
     if details.get("TaxType"):

@@ -69,6 +69,7 @@ _ACCOUNTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("611", "Card clearing", "CURRENT", {"EnablePaymentsToAccount": True}),
     ("612", "PayPal clearing", "CURRENT", {"EnablePaymentsToAccount": True}),
     ("613", "Gateway other", "CURRENT", {"EnablePaymentsToAccount": True}),
+    ("630", "Inventory", "INVENTORY", {}),
     ("800", "Accounts payable", "CURRLIAB", {"SystemAccount": "CREDITORS"}),
     ("820", "VAT", "CURRLIAB", {"SystemAccount": "GST"}),
     ("830", "Gift cards and store credit", "CURRLIAB", {"EnablePaymentsToAccount": True}),

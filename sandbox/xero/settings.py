@@ -253,10 +253,21 @@ def save_item(call: Call, values: Record) -> str:
     new["Name"] = new.get("Name") or new["Code"]
     for name, used in (("SalesDetails", new["IsSold"]), ("PurchaseDetails", new["IsPurchased"])):
         new[name] = _price(tenant, {**(old or {}).get(name, {}), **values.get(name, {})}) if used else {}
-    if values.get("InventoryAssetAccountCode"):
-        raise ElementError("Tracked inventory is not available to this organisation.")
+    if new.get("InventoryAssetAccountCode"):
+        new = _tracked_item(tenant, new, old)
     tenant.put("Items", new["ItemID"], stamped(tenant, new))
     return str(new["ItemID"])
+
+
+def _tracked_item(tenant: Tenant, new: Record, old: Record | None) -> Record:
+    """An item becomes tracked by an inventory account and a cost of goods account; the vendor's words are not known."""
+    asset = next(tenant.find("Accounts", "Code", new["InventoryAssetAccountCode"]), None)
+    if asset is None or asset["Type"] != "INVENTORY" or not new["PurchaseDetails"].get("COGSAccountCode"):
+        raise ElementError(
+            "A tracked item needs an inventory asset account and a cost of goods sold account."
+        )
+    held = {name: (old or {}).get(name, Decimal(0)) for name in ("QuantityOnHand", "TotalCostPool")}
+    return {**new, "IsTrackedAsInventory": True, **held}
 
 
 def _price(tenant: Tenant, price: Record) -> Record:
