@@ -13,10 +13,12 @@ from cdc import diff as differ
 from cdc import drain as drainer
 from cdc import marts as mart
 from cdc import proof, report
+from cdc import shadow as shadower
 from cdc.proof_period import Period
 from console.frame import App, command, progress
 from console.proofs import shown_proof
 from console.report import Report, about, table, verdict, worst
+from console.shadows import shown_shadow
 from loaders import poll
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, MigrationMismatch, TieoutError, UsageError
 
@@ -303,7 +305,14 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
 @click.option(
     "--block", is_flag=True, help="Exit 3 when anything due is not in the target, explained or not."
 )
-def prove(app: App, connection: str | None, period: str | None, block: bool) -> Report:
+@click.option(
+    "--shadow",
+    metavar="MONTH",
+    help="Compare what we would have posted in this month (2026-10) with what the ledger holds; writes nothing.",
+)
+def prove(
+    app: App, connection: str | None, period: str | None, block: bool, shadow: str | None = None
+) -> Report:
     """Prove that both sides agree: totals by currency and day, read afresh from the target.
 
     Example: tieout prove --period 2026-10 --block
@@ -311,7 +320,18 @@ def prove(app: App, connection: str | None, period: str | None, block: bool) -> 
     Count, net, tax, total, base currency, paid and outstanding; revenue by account, tax by type, clearing, debtors and
     the trial balance. Each difference is explained by the record behind it. Exit 5 when one is not; with --block, which
     stops a month-end script, exit 3 also when a document is held, waits or is a dead letter.
+
+    With --shadow 2026-10 connections that may only read are enough, and nothing needs to be linked: what we would have posted
+    in the month is compared with what the ledger holds, and what is missing, twice, different or without a source is named.
     """
+    if shadow is not None:
+        with app.run("prove", {"connection": connection, "shadow": shadow}), progress("shadow") as tell:
+            compared = shadower.shadow(
+                app.database, app.settings, shadow, connection=connection, progress=tell
+            )
+            made = shown_shadow(compared, shadow)
+            app.outcome = made.exit_code
+            return made
     limits = Period.parse(period) if period else None
     with app.run("prove", {"connection": connection, "period": period}) as run, progress("prove"):
         started = time.monotonic()

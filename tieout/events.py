@@ -57,6 +57,7 @@ class Event(StrEnum):
     MARTS_REFRESHED = "marts.refreshed"
     PROOF_FINISHED = "proof.finished"
     LINK_PROPOSED = "link.proposed"
+    SHADOW_FINISHED = "shadow.finished"
     DECISION_MADE = "decision.made"
     SANDBOX_STARTED = "sandbox.started"
 
@@ -217,6 +218,17 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "records": "of the target without a link",
         "chosen": "pairs that are sure",
         "unsure": "rows with pairs that are not",
+    },
+    Event.SHADOW_FINISHED: {
+        "connection": "target",
+        "month": "YYYY-MM",
+        "documents": "of the source",
+        "records": "of the target",
+        "missing": "count",
+        "twice": "count",
+        "differing": "count",
+        "without_source": "count",
+        "seconds": "duration",
     },
     Event.DECISION_MADE: {
         "verb": "approve, refuse, …",

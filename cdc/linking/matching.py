@@ -49,6 +49,8 @@ class OurRow:
     """As the diff would send it, references as keys."""
     control: Record
     """`_if_taken` and the like."""
+    target_id: str | None = None
+    """The record that it is linked with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

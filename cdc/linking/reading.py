@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence, Set
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -71,11 +72,18 @@ class References:
         return self._names.get((self._connection, entity, key))
 
 
-def drivers_of(session: Session, model: OutboundModel) -> Iterator[list[tuple[str, str]]]:
-    """The driving records of a model, some at a time. Uses the room of a sweep, so one model after the other."""
+def drivers_of(
+    session: Session, model: OutboundModel, *, since: date | None = None, until: date | None = None
+) -> Iterator[list[tuple[str, str]]]:
+    """The driving records of a model, some at a time; with days, those that drive rows dated between them.
+
+    Uses the room of a sweep, so one model after the other.
+    """
     session.execute(query("diff", "sweep_table"))
     session.execute(query("diff", "clear_sweep"))
-    total = session.execute(compose("linking", "drivers", view=model.relation)).rowcount
+    total = session.execute(
+        compose("linking", "drivers", view=model.relation), {"since": since, "until": until}
+    ).rowcount
     for after in range(0, total, DRIVERS):
         values = {"after": after, "until": after + DRIVERS}
         rows = session.execute(query("diff", "sweep_range"), values).fetchall()
@@ -87,8 +95,10 @@ def rows_of(
     model: OutboundModel,
     drivers: Sequence[tuple[str, str]],
     keys: Sequence[str] | None = None,
+    *,
+    also_linked: bool = False,
 ) -> list[OurRow]:
-    """Rows of the model for these drivers that have no record in their target; `keys` limits them."""
+    """Rows of the model for these drivers that have no record in their target, or all; `keys` limits them."""
     values = {
         "source_connections": [driver[0] for driver in drivers],
         "source_ids": [driver[1] for driver in drivers],
@@ -96,6 +106,7 @@ def rows_of(
         "control": CONTROL,
         "before_cut_over": BEFORE_CUT_OVER,
         "keys": list(keys) if keys is not None else None,
+        "also_linked": also_linked,
     }
     return [OurRow(model=model.name, **row) for row in session.execute(_ours(model), values)]
 

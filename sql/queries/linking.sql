@@ -1,7 +1,8 @@
 -- Going live: finding the records that a target has already, and linking them without a write.
 
 -- name: drivers
--- All driving records of an outbound view.
+-- All driving records of an outbound view; with days given, those of rows that are dated between them.
+-- Parameters: since, until (null: all).
 insert into sweep_drivers (source_connection, source_id)
 select distinct
     outbound._source_connection,
@@ -10,11 +11,13 @@ from {view} as outbound
 where
     outbound._source_connection is not null
     and outbound._source_id is not null
+    and (%(since)s::date is null or outbound._date between %(since)s::date and %(until)s::date)
 order by outbound._source_connection, outbound._source_id;
 
 -- name: ours
 -- Rows of a model, for the given drivers, that have no record in their target: to be sent, or before the cut-over.
--- Parameters: source_connections, source_ids, entity, control, before_cut_over, keys (null: all that are not linked).
+-- Parameters: source_connections, source_ids, entity, control, before_cut_over, keys (null: all), also_linked (true: whatever
+-- is linked).
 with driver as (
     select distinct
         given.source_connection,
@@ -34,7 +37,8 @@ select
     jsonb_strip_nulls(wanted.content - %(control)s::text[] || {lines}) as payload,
     jsonb_strip_nulls(
         jsonb_build_object('if_taken', wanted.content -> '_if_taken', 'identity', wanted.content -> '_identity')
-    ) as control
+    ) as control,
+    case when not links.is_gone then links.target_id end as target_id
 from driver
 cross join lateral (
     select to_jsonb(outbound.*) as content
@@ -53,7 +57,7 @@ left join cdc.links
 where
     wanted.content ->> '_gone' is null
     and (wanted.content ->> '_skip' is null or wanted.content ->> '_skip' = %(before_cut_over)s)
-    and links.target_id is null
+    and (%(also_linked)s or links.target_id is null)
     and (%(keys)s::text[] is null or wanted.content ->> '_key' = any(%(keys)s::text[]))
 order by 1, 2;
 
