@@ -11,7 +11,7 @@ import calendar
 import importlib
 import importlib.util
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from types import ModuleType
@@ -22,7 +22,7 @@ import psycopg
 from cdc.linking.faces import Face
 from cdc.linking.matching import Matcher, OurRow, matchers
 from cdc.linking.reading import References, drivers_of, rows_of
-from cdc.outbound import models_in_force, pin_set
+from cdc.outbound import OutboundModel, models_in_force, pin_set
 from cdc.shadow_match import compare
 from cdc.shadow_records import Planned, Shadow
 from cdc.writing import open_writers
@@ -114,33 +114,42 @@ def _planned(
     links = References(session)
     for system in sorted({model.system for model in models}):
         reader = _reader_or_none(system)
-        if reader is None:
-            continue
-        lines = matchers(system)
-        for entity in (name for name in open_writers(system) if name in reader.ENTITIES):
+        for entity in (
+            () if reader is None else tuple(name for name in open_writers(system) if name in reader.ENTITIES)
+        ):
             for model in (model for model in models if model.system == system and model.entity == entity):
                 if progress is not None:
                     progress(model.name)
                 since = first - (DOCUMENTS_BEFORE if entity != "payments" else AROUND)
-                for drivers in drivers_of(session, model, since=since, until=last + AROUND):
-                    rows = rows_of(session, model, drivers, also_linked=True)
-                    buyers = _buyers(session, rows)
-                    for target in sorted({row.connection for row in rows}):
-                        links.read_for(target, [row for row in rows if row.connection == target])
-                    for row in rows:
-                        links.read_for(row.connection, [row])
-                        flow = reader.flow_of(entity, row.payload)
-                        if flow is not None and row.day is not None and since <= row.day <= last + AROUND:
-                            face = _face(row, lines[entity], links, buyers)
-                            found.setdefault(row.connection, []).append(
-                                Planned(
-                                    flow=flow,
-                                    face=face,
-                                    source_connection=row.source_connection,
-                                    target_id=row.target_id,
-                                )
-                            )
+                for target, planned in _of_model(session, model, links, since, last + AROUND):
+                    found.setdefault(target, []).append(planned)
     return found
+
+
+def _of_model(
+    session: Session, model: OutboundModel, links: References, since: date, until: date
+) -> Iterator[tuple[str, Planned]]:
+    """Rows of one model between two days, with their targets."""
+    reader, matcher = _reader(model.system), matchers(model.system)[model.entity]
+    for drivers in drivers_of(session, model, since=since, until=until):
+        rows = rows_of(session, model, drivers, also_linked=True)
+        buyers = _buyers(session, rows)
+        for target in sorted({row.connection for row in rows}):
+            some = [row for row in rows if row.connection == target]
+            links.read_for(target, some)
+            for row in some:
+                flow = reader.flow_of(model.entity, row.payload)
+                if flow is not None and row.day is not None and since <= row.day <= until:
+                    face = _face(row, matcher, links, buyers)
+                    yield (
+                        target,
+                        Planned(
+                            flow=flow,
+                            face=face,
+                            source_connection=row.source_connection,
+                            target_id=row.target_id,
+                        ),
+                    )
 
 
 def _face(
