@@ -6,6 +6,7 @@ running, so that the next command can look at what it made.
 
 from __future__ import annotations
 
+import csv
 import shutil
 import time
 from collections import Counter
@@ -13,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import click
@@ -25,6 +25,7 @@ from cdc import build, desk, diff, drain, marts, proof, report
 from cdc.linking.approve import approve
 from cdc.linking.decisions import Named
 from cdc.linking.propose import propose
+from cdc.proof_records import Proof
 from cdc.standing import pin
 from console import stands
 from console.frame import App, command
@@ -64,6 +65,17 @@ RAPID: Mapping[str, Mapping[str, object]] = {
 """Xero lifts its limits a minute and a day for a new connection's first 30 minutes ("Rapid Sync", vendor's pricing page);
 the demo's shoppers come one after another, so the shop need not linger to let them race."""
 
+FULL_ROUTES: Mapping[str, Mapping[str, str]] = {
+    "default": {
+        "contacts": "by_company",
+        "deposits": "prepayment",
+        "overpayments": "overpayment",
+        "re_date": "next_open_day",
+    },
+    "eu": {"name_taken": "number"},
+}
+"""What the routes of the full trade choose otherwise than the shipped ones, by store: columns of `routes.csv`."""
+
 
 @command("demo")
 @click.option(
@@ -73,6 +85,14 @@ the demo's shoppers come one after another, so the shop need not linger to let t
     show_default=True,
     help="How many orders are placed.",
 )
+@click.option(
+    "--trade",
+    "kind",
+    type=click.Choice(["ordinary", "full"]),
+    default="ordinary",
+    show_default=True,
+    help="full: every case of money, documents, taxes and contacts too, in a shop of Adobe Commerce.",
+)
 @click.option("--seed", type=int, default=2026, show_default=True, help="Another number, another trade.")
 @click.option(
     "--folder",
@@ -80,13 +100,14 @@ the demo's shoppers come one after another, so the shop need not linger to let t
     help="The demo's folder (default: `demo` in the data folder).",
 )
 @click.option("--stop", is_flag=True, help="Stop the stand-ins and the database of the last demo, and end.")
-def demo(app: App, orders: int, seed: int, folder: Path | None, stop: bool) -> Report:
+def demo(app: App, orders: int, kind: trade.Trade, seed: int, folder: Path | None, stop: bool) -> Report:
     """Run the main job on a sample trade: orders from Magento to Xero and back, and the proof.
 
-    Example: tieout demo --orders 1000 --json
+    Example: tieout demo --trade full --json
 
     Real database, real dbt, real HTTP; only the vendors' APIs are stand-ins. The trade has every ordinary case and one
-    record of each kind of bad input, which end as dead letters with their cures.
+    record of each kind of bad input, which end as dead letters with their cures. The full trade goes on after the first
+    sync: an accountant books receipts, merges contacts, closes a month; the shop captures, invoices, refunds.
     """
     place = (folder or _place_of(app)).resolve()
     if stop:
@@ -95,23 +116,31 @@ def demo(app: App, orders: int, seed: int, folder: Path | None, stop: bool) -> R
     steps = _Steps()
     with steps.doing("start the database and the stand-ins"):
         _prepare(place)
-        standing = stands.start(place, options=RAPID)
-        settings_file = _write_settings(place, standing)
+        standing = stands.start(place, options=_stand_ins(kind))
+        settings_file = _write_settings(
+            place, standing, _lookups(place, FULL_ROUTES if kind == "full" else {})
+        )
         shown = App(settings_file=settings_file, is_alone=True)
         migrate(shown.unchecked_database)
     addresses = {each.system: each.address for each in standing}
     stand = Stand(magento=addresses["magento"], xero=addresses["xero"])
     with steps.counting(f"place {orders} orders in the shop", orders) as advance:
-        played = trade.play(stand, orders, seed=seed, told=lambda _: advance())
+        played = trade.play(stand, orders, seed=seed, trade=kind, told=lambda _: advance())
     started = time.monotonic()
-    with shown.run("demo", {"orders": orders, "seed": seed}) as run:
-        proved = _main_job(shown, run, steps)
+    with shown.run("demo", {"orders": orders, "seed": seed, "trade": kind}) as run:
+        _first_run(shown, run, steps)
+        while stand.later:
+            with steps.doing("the trade goes on: what accountant and shop do next") as tell:
+                played += trade.go_on(stand)
+                # The stories are dated in the trade's own month: nothing that is dated back shows by its time of change.
+                _sync(shown, run, tell, full=True)
+        proved = _proved(shown, run, steps)
     seconds = time.monotonic() - started
     return _report(shown, played, proved, seconds, steps)
 
 
-def _main_job(app: App, run: UUID, steps: _Steps) -> Any:
-    """Load, build, diff, approve the first run, drain; then once more for the news that goes back; marts; prove."""
+def _first_run(app: App, run: UUID, steps: _Steps) -> None:
+    """Load, build, diff, approve the first run, drain; then once more for the news that goes back."""
     with steps.doing("connect"), app.database.connect() as database:
         for chosen in app.connections():
             client = client_module(chosen.system).open_client(chosen, app.database, app.vault)
@@ -135,18 +164,27 @@ def _main_job(app: App, run: UUID, steps: _Steps) -> Any:
     with steps.doing("drain: write to Xero") as tell:
         drain.drain(app.database, app.settings, run=run, progress=tell)
     with steps.doing("load, diff and drain: news back to the shop") as tell:
-        load_all(app, run, None, (), tell=tell)
-        diff.diff(app.database, app.settings, run=run)
-        with app.database.connect() as database:
-            desk.approve(database, by="demo", reason="first run of the demo")
-        drain.drain(app.database, app.settings, run=run, progress=tell)
+        _sync(app, run, tell)
+
+
+def _sync(app: App, run: UUID, tell: Callable[[str], None], *, full: bool = False) -> None:
+    """Load, diff and drain once more; what is new of its kind is approved."""
+    load_all(app, run, None, (), tell=tell, full=full)
+    diff.diff(app.database, app.settings, run=run)
+    with app.database.connect() as database:
+        desk.approve(database, by="demo", reason="first run of the demo")
+    drain.drain(app.database, app.settings, run=run, progress=tell)
+
+
+def _proved(app: App, run: UUID, steps: _Steps) -> Proof:
+    """Marts, then the proof."""
     with steps.doing("marts"):
         marts.refresh(app.database, run=run)
     with steps.doing("prove: read the target afresh"):
         return proof.prove(app.database, app.settings, run=run)
 
 
-def _report(app: App, played: Sequence[trade.Played], proved: Any, seconds: float, steps: _Steps) -> Report:
+def _report(app: App, played: Sequence[trade.Played], proved: Proof, seconds: float, steps: _Steps) -> Report:
     with app.database.connect() as database:
         made: Counter[str] = Counter()
         for row in database.execute(query("runs", "made")):
@@ -161,6 +199,7 @@ def _report(app: App, played: Sequence[trade.Played], proved: Any, seconds: floa
         "dead_letters": dead,
         "skipped": proved.skipped,
         "proved": shown_totals.data["proved"],
+        "cases": dict(sorted(Counter(each.case for each in played).items())),
         "seconds": round(seconds, 1),
         "steps": steps.seconds,
         "settings": str(app.settings.source),
@@ -233,13 +272,20 @@ def _halt(place: Path) -> None:
         embedded.stop(place / "data")
 
 
-def _write_settings(place: Path, standing: Sequence[stands.Standing]) -> Path:
+def _stand_ins(kind: trade.Trade) -> Mapping[str, Mapping[str, object]]:
+    """Options of the stand-ins; only Adobe Commerce has gift cards, store credit and points."""
+    if kind == "ordinary":
+        return RAPID
+    return {**RAPID, "magento": {**RAPID["magento"], "edition": "commerce"}}
+
+
+def _write_settings(place: Path, standing: Sequence[stands.Standing], lookups: Path) -> Path:
     """The same settings file that a user writes, filled in with what the stand-ins told."""
     by_system = {each.system: each for each in standing}
     magento, xero = by_system["magento"], by_system["xero"]
     sections: Mapping[str, Mapping[str, str | int | Path]] = {
         "": {"environment": "dev", "data_dir": place / "data"},
-        "models": {"lookups_dir": _lookups(place)},
+        "models": {"lookups_dir": lookups},
         "connections.shop": {
             "system": "magento",
             "writes": "on",
@@ -282,13 +328,20 @@ def _write_settings(place: Path, standing: Sequence[stands.Standing]) -> Path:
     return file
 
 
-def _lookups(place: Path) -> Path:
+def _lookups(place: Path, routes: Mapping[str, Mapping[str, str]]) -> Path:
     """A folder of lookups that overlays ours, as a user's does, with one mistake on purpose: an account that Xero lacks."""
     folder = place / "lookups"
     folder.mkdir()
-    source = package_root() / "models" / "lookups" / "category_accounts.csv"
-    text = source.read_text(encoding="utf-8")
-    (folder / source.name).write_text(f"{text.rstrip()}\nshop,Gadgets,209,,\n", encoding="utf-8")
+    ours = package_root() / "models" / "lookups"
+    text = (ours / "category_accounts.csv").read_text(encoding="utf-8")
+    (folder / "category_accounts.csv").write_text(f"{text.rstrip()}\nshop,Gadgets,209,,\n", encoding="utf-8")
+    if routes:
+        with (ours / "routes.csv").open(encoding="utf-8", newline="") as shipped:
+            rows = [row | routes.get(row["store_code"], {}) for row in csv.DictReader(shipped)]
+        with (folder / "routes.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
     return folder
 
 
