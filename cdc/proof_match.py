@@ -167,11 +167,20 @@ class _Comparison:
         _add(sums.target, held)
         explained = document.pending is not None
         if here != there:
+            pending = document.pending
+            if (
+                pending is None
+                and document.is_adopted
+                and said["gross"] == held["gross"]
+                and here.currency == there.currency
+            ):
+                pending = "it was in the target before, and is dated as others dated it"
             reason = _with(
                 f"{document.amount} {document.currency} of {document.day} here, "
                 f"{record.amount} {record.currency} of {record.day} in the target",
-                document.pending,
+                pending,
             )
+            explained = pending is not None
             self._name(here, "differs", document, reason, said, explained=explained, count=1)
             away = {measure: -amount for measure, amount in held.items()}
             self._name(there, "differs", document, reason, away, explained=explained, count=-1)

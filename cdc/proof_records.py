@@ -97,6 +97,8 @@ class SourceDocument:
     """Of an allocation: entity and key of the credit that it uses up."""
     entity: str = ""
     """What the target's writer calls it."""
+    is_adopted: bool = False
+    """Was the target's record there before, made by others? Then its date is theirs."""
     lines: tuple[ControlLine, ...] = ()
 
     @property
@@ -125,6 +127,7 @@ class SourceDocument:
             settles=_named(row["settles_entity"], row["settles_key"]),
             uses=_named(row["uses_entity"], row["uses_key"]),
             entity=row["entity"],
+            is_adopted=row["is_adopted"],
             lines=lines or _place(row["account_code"], row["amount"]),
         )
 

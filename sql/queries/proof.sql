@@ -29,6 +29,7 @@ select
     documents.skip,
     links.target_id,
     coalesce(links.is_gone, false) as is_gone,
+    coalesce(links.is_adopted, false) as is_adopted,
     links.declined_hash is not null as is_declined,
     outbox.state,
     outbox.operation,

@@ -132,6 +132,13 @@ def test_another_day_in_the_target_is_named_on_both_days() -> None:
     assert len(proof.unexplained) == 1
 
 
+def test_a_record_that_was_there_before_may_be_dated_as_others_dated_it() -> None:
+    proof = _compare([_document(is_adopted=True)], [_record(day=date(2026, 2, 3))])
+
+    assert proof.is_proved
+    assert "dated as others dated it" in proof.totals[0].named[0].reason
+
+
 def test_a_frozen_difference_is_explained() -> None:
     proof = _compare([_document(pending="frozen: paid")], [_record(amount=Decimal(12))])
 
