@@ -27,8 +27,6 @@ class Stand:
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     later: list[tuple[str, Act]] = field(default_factory=list)
     """What stories still want to do once the books have what they did first: name of the story and the act."""
-    rounds: list[datetime] = field(default_factory=list)
-    """When stories went on so far."""
 
     def after(self, story: Teller, act: Act) -> None:
         """Let a story go on after the next time that the two systems were brought in step."""
@@ -48,6 +46,12 @@ class Stand:
         answer.raise_for_status()
         documents: list[Json] = _decode(answer.content)
         return documents
+
+    def now(self) -> datetime:
+        """The time by the shop's clock."""
+        answer = self.http.get(f"{self.magento}/_sandbox/clock")
+        answer.raise_for_status()
+        return datetime.fromisoformat(answer.json()["now"])
 
     def books(self, entity: str, **fields: str) -> list[Json]:
         """Records of the accounting system as it keeps them, those whose `fields` have these values."""

@@ -23,7 +23,11 @@ from sandbox.stories import ORDINARY, adopted
 TRADE_BEGINS = datetime(2026, 10, 1, 8, 0, tzinfo=UTC)
 TRADE_DAYS = 31
 _GOES_ON = TRADE_BEGINS + timedelta(days=TRADE_DAYS + 14)
-"""When stories go on, a day a round: after the last stamp of what was played before, or no poll would see it."""
+"""Stories go on at the shop's present time, but not before this: after the last stamp of what was played before.
+
+An earlier stamp would lie behind the cursor of a poll that has read that far, and a later one would put the cursor
+ahead of everything that the shop does next.
+"""
 _STOCKED_FOR = 1000
 """More orders than this ship more mugs and pens than a fresh shop has: then goods come in first."""
 Trade = Literal["ordinary", "full"]
@@ -93,9 +97,8 @@ def go_on(stand: Stand) -> list[Played]:
     """
     waiting = [*stand.later]
     stand.later.clear()
-    at = _GOES_ON + timedelta(days=len(stand.rounds))
-    stand.rounds.append(at)
-    placed = [(case, act(at + timedelta(minutes=minutes))) for minutes, (case, act) in enumerate(waiting)]
+    at = max(stand.now(), _GOES_ON)
+    placed = [(case, act(at)) for case, act in waiting]
     return [_played(case, order) for case, order in placed if order is not None]
 
 

@@ -147,7 +147,7 @@ def invoice_cancelled(stand: Stand, who: Shopper, at: datetime, chance: random.R
     def act(on: datetime) -> Json | None:
         first = invoices_of(stand, order)[0]
         stand.shop("cancel_invoice", invoice_id=first["entity_id"], at=stamp(on))
-        _invoice(stand, order, on + timedelta(hours=1))
+        _invoice(stand, order, on)
         return None
 
     stand.after(invoice_cancelled, act)
@@ -176,7 +176,7 @@ def refund_offline_by_person(stand: Stand, who: Shopper, at: datetime, chance: r
 
     def paid(on: datetime) -> Json | None:
         receive(stand, invoices_of(stand, order)[0], whole, on)
-        memo = stand.shop("refund", order_id=order["entity_id"], at=stamp(on + timedelta(hours=2)))
+        memo = stand.shop("refund", order_id=order["entity_id"], at=stamp(on))
 
         def sent_back(on: datetime) -> Json | None:
             pay_back(stand, memo, Decimal(memo["grand_total"]), on)

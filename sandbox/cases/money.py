@@ -172,23 +172,24 @@ def deposit_before_invoice(stand: Stand, who: Shopper, at: datetime, chance: ran
 
 
 def deposit_two_invoices(stand: Stand, who: Shopper, at: datetime, chance: random.Random) -> Json:
-    """A deposit of 40.00 before anything was invoiced; the invoices (45.99 and 40.00) follow after the first sync.
+    """A deposit of 40.00 before anything was invoiced; the invoices (46.00 and 39.99) follow after the first sync.
 
-    At once, by the route, Dr 092 40.00, Cr AR (prepayment) 40.00. Invoices: Dr AR 45.99 and 40.00, Cr sales, shipping,
-    VAT; the prepayment is allocated to the first (40.00), Dr 611 5.99 and Dr 611 40.00, Cr AR.
+    At once, by the route, Dr 092 40.00, Cr AR (prepayment) 40.00. Invoices: Dr AR 46.00 and 39.99, Cr sales, shipping,
+    VAT; the prepayment is allocated to the first (40.00), Dr 611 6.00 and Dr 611 39.99, Cr AR. Where the route waits:
+    Dr 611 46.00 and 39.99, Cr AR.
     """
     order = place(stand, who, at, [item("LAMP-01", 2)], pay="cardauth", customer=True)
     number = order["entity_id"]
     stand.shop("deposit", order_id=number, amount=40, counted="once", at=stamp(at + timedelta(minutes=5)))
 
     def invoice(on: datetime) -> Json | None:
-        for hours in (0, 3):
+        for _ in range(2):
             stand.shop(
                 "invoice",
                 order_id=number,
                 items=on_list(order, "LAMP-01", 1),
                 capture=True,
-                at=stamp(on + timedelta(hours=hours)),
+                at=stamp(on),
             )
         return None
 
@@ -207,8 +208,8 @@ def zero_order(stand: Stand, who: Shopper, at: datetime, chance: random.Random) 
 def refund_before_payment(stand: Stand, who: Shopper, at: datetime, chance: random.Random) -> Json:
     """One of two lamps is credited before anybody paid; then the bank receives the rest.
 
-    Dr AR 85.99, Cr sales 66.66, Cr shipping 5.00, Cr VAT 14.33; Dr sales 33.33, Dr VAT 6.66 (or 6.67), Cr AR; the credit
-    note is allocated to the invoice; by hand Dr 090, Cr AR for what was left.
+    Dr AR 85.99, Cr sales 66.66, Cr shipping 5.00, Cr VAT 14.33; Dr sales 33.33, Dr VAT 6.67, Cr AR 40.00; the credit note
+    is allocated to the invoice; by hand Dr 090 45.99, Cr AR 45.99.
     """
     order = place(stand, who, at, [item("LAMP-01", 2)], pay="banktransfer", customer=True)
     number = order["entity_id"]
