@@ -104,8 +104,8 @@ _CATALOGUE = {
         {_ERRORS}""",
     "InvoiceRef": "InvoiceID:id InvoiceNumber:text255 ~Type:text ~LineItems:list",
     "CreditNoteRef": "CreditNoteID:id CreditNoteNumber:text255 ~ID:id ~LineItems:list",
-    "PrepaymentRef": "PrepaymentID:id ~ID:id ~LineItems:list",
-    "OverpaymentRef": "OverpaymentID:id ~ID:id ~LineItems:list",
+    "PrepaymentRef": "PrepaymentID:id ~ID:id ~LineItems:list ~HasAttachments:flag",
+    "OverpaymentRef": "OverpaymentID:id ~ID:id ~LineItems:list ~HasAttachments:flag",
     "AccountRef": "AccountID:id Code:text ~Name:text",
     "Payment": f"""PaymentID:id Invoice:{{InvoiceRef}} CreditNote:{{CreditNoteRef}}
         Prepayment:{{PrepaymentRef}}

@@ -240,6 +240,59 @@ def test_credit_note_is_allocated(sdk):
     assert sdk.accounting.get_credit_note(sdk.tenant, credit.credit_note_id).credit_notes[0].status == "PAID"
 
 
+def test_deposit_is_received_allocated_and_refunded(sdk):
+    """Dr 092 80 Cr 832 80; allocated 71.96: Dr 832 Cr 610; the rest paid back: Dr 832 8.04 Cr 092 8.04."""
+    person = contact(sdk)
+    made = sdk.accounting.create_invoices(
+        sdk.tenant, accounting.Invoices(invoices=[invoice(person.contact_id, "W-1")])
+    ).invoices[0]
+    line = accounting.LineItem(
+        description="Deposit",
+        quantity=Decimal(1),
+        unit_amount=Decimal("80.00"),
+        account_code="832",
+        tax_type="NONE",
+    )
+    received = accounting.BankTransaction(
+        type="RECEIVE-PREPAYMENT",
+        contact=accounting.Contact(contact_id=person.contact_id),
+        bank_account=accounting.Account(code="092"),
+        date=date(2026, 10, 1),
+        reference="shop/order/1/deposit/1",
+        line_amount_types=accounting.LineAmountTypes("NoTax"),
+        line_items=[line],
+    )
+    transaction = sdk.accounting.create_bank_transactions(
+        sdk.tenant, accounting.BankTransactions(bank_transactions=[received])
+    ).bank_transactions[0]
+
+    allocation = accounting.Allocation(
+        invoice=accounting.Invoice(invoice_id=made.invoice_id),
+        amount=Decimal("71.96"),
+        date=date(2026, 10, 3),
+    )
+    sdk.accounting.create_prepayment_allocations(
+        sdk.tenant, transaction.prepayment_id, accounting.Allocations(allocations=[allocation])
+    )
+    held = sdk.accounting.get_prepayment(sdk.tenant, transaction.prepayment_id).prepayments[0]
+    assert (held.remaining_credit, held.status) == (Decimal("8.04"), "AUTHORISED")
+    assert sdk.accounting.get_invoice(sdk.tenant, made.invoice_id).invoices[0].status == "PAID"
+
+    refund = accounting.Payment(
+        prepayment=accounting.Prepayment(prepayment_id=transaction.prepayment_id),
+        account=accounting.Account(code="092"),
+        date=date(2026, 10, 4),
+        amount=Decimal("8.04"),
+    )
+    sdk.accounting.create_payments(sdk.tenant, accounting.Payments(payments=[refund]))
+    held = sdk.accounting.get_prepayment(sdk.tenant, transaction.prepayment_id).prepayments[0]
+    assert (held.remaining_credit, held.status) == (Decimal("0.00"), "PAID")
+
+    report = sdk.accounting.get_report_trial_balance(sdk.tenant).reports[0]
+    shown = {row.cells[0].value: row.cells for part in report.rows if part.rows for row in part.rows}
+    assert shown["Card deposits (092)"][3].value == "71.96"
+
+
 def test_settings_are_read(sdk):
     rates = {
         each.tax_type: each.effective_rate for each in sdk.accounting.get_tax_rates(sdk.tenant).tax_rates
