@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -113,3 +114,16 @@ def test_stories_that_need_the_books_wait_for_them(full: Played) -> None:
     act = dict(stand.later)["cod_paid_in_xero"]
     with pytest.raises(RuntimeError, match="the books have 0 records"):
         act(trade.TRADE_BEGINS)
+
+
+def test_stories_go_on_after_every_stamp_and_before_every_later_one(full: Played) -> None:
+    """A stamp behind the newest is behind a poll's cursor; one ahead of the clock puts what comes next behind it."""
+    stand = Stand(magento=full[0].magento, xero=full[0].xero)
+    times: list[datetime] = []
+    stand.after(ORDINARY[0], times.append)
+
+    assert trade.go_on(stand) == []
+
+    stamps = [row["updated_at"] for table in ("orders", "invoices") for row in stand.state(table)]
+    assert max(stamps) <= times[0].strftime("%Y-%m-%d %H:%M:%S")
+    assert stand.later == []

@@ -215,3 +215,13 @@ def _address(country: str) -> dict[str, Any]:
         "country_id": country,
         "telephone": "0",
     }
+
+
+@pytest.mark.parametrize(("store", "tax"), [("default", Decimal(6)), ("trade_en", Decimal("5.17"))])
+def test_tax_before_discount_is_that_of_the_full_price(store: str, tax: Decimal) -> None:
+    """2 × 12.50 less ten percent: 20 % of 25.00 (or what 25.00 holds of it) and of the shipping, not of 22.50."""
+    shop = Shop(tax_before_discount=True)
+
+    order = shop.place(("MUG-01", 2), store=store, coupon="TEN")
+
+    assert (order["tax_amount"], order["discount_tax_compensation_amount"]) == (tax, 0)
