@@ -181,6 +181,13 @@ class World:
         order: Json = ledger.fetch(f"{self.shop.address}/rest/all/V1/orders/{number}", token)
         return order
 
+    def shop_list(self, path: str) -> list[Json]:
+        """Every record of a list of the shop's API, global values."""
+        token = ledger.log_in(self.shop.address, *self._administrator)
+        asked = f"{self.shop.address}/rest/all/V1/{path}?searchCriteria[pageSize]=0"
+        found: list[Json] = ledger.fetch(asked, token)["items"]
+        return found
+
     def of_order(self, entity: str, number: int) -> list[Json]:
         """Invoices, creditmemos or shipments of an order, oldest first."""
         found = [each for each in self.stand.state(entity) if int(each["order_id"]) == number]

@@ -39,6 +39,10 @@ VIEWS = {
     ("outbound", "out_xero__overpayments"): BY_SOURCE,
     ("outbound", "out_xero__overpayment_lines"): BY_SOURCE,
     ("outbound", "out_magento__order_statuses"): BY_SOURCE,
+    ("outbound", "out_magento__customers"): BY_SOURCE,
+    ("outbound", "out_magento__products"): BY_SOURCE,
+    ("outbound", "out_magento__base_prices"): BY_SOURCE,
+    ("outbound", "out_magento__source_items"): BY_SOURCE,
     ("marts_live", "order_to_cash"): ("source_connection", "order_id"),
     ("marts_live", "sales"): ("source_connection", "order_id"),
     ("marts_live", "receivables"): ("source_connection", "document_id"),
@@ -58,6 +62,10 @@ BY_ORDER = [
         "out_xero__items",
         "receivables",
         "receivable_balances",
+        "out_magento__customers",
+        "out_magento__products",
+        "out_magento__base_prices",
+        "out_magento__source_items",
     }
 ]
 FEW, MANY = 40, 160
@@ -162,6 +170,10 @@ def _traded(server_url: str, template: str, orders: int, *, is_known: bool = Fal
     url = f"{server_url.rpartition('/')[0]}/{name}"
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as session:
         session.execute("update lookups.routes set draft_on_order = 'yes'")
+        session.execute(
+            "insert into lookups.back_routes (connection, to_connection, entity)"
+            " select 'books', 'shop', unnest(array['customers', 'products', 'base_prices', 'source_items'])"
+        )
         session.execute(
             "insert into staging.magento__store_views (connection, id, payload, content_hash, version)"
             """ values ('shop', '1', '{"code": "default"}', '', 1)"""
