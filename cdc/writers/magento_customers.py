@@ -69,7 +69,7 @@ def call(operation: Operation, outgoing: Sequence[Outgoing]) -> WriteCall:
     sent = {name: values.wire(one.payload[name]) for name in values.sent_fields(one)}
     ours = sent.pop("addresses", None)
     if ours:
-        sent["addresses"] = _merged(ours[0], one.held)
+        sent["addresses"] = _merged(ours[0], one)
     if operation == "create":
         return WriteCall(method="POST", path="/customers", body={"customer": sent})
     if one.held is None:
@@ -97,11 +97,17 @@ def shown(payload: Mapping[str, Any], record: Mapping[str, Any]) -> Record:
     return found
 
 
-def _merged(ours: Mapping[str, Any], held: Mapping[str, Any] | None) -> list[Record]:
-    billing = _billing(held or {})
+def _merged(ours: Mapping[str, Any], one: Outgoing) -> list[Record]:
+    billing = _billing(one.held or {})
     if billing is None:
-        return [{**ours, "default_billing": True, "default_shipping": True}]
-    return [{**each, **ours} if each is billing else each for each in (held or {})["addresses"]]
+        return [{**_new_address(ours, one), "default_billing": True, "default_shipping": True}]
+    return [{**each, **ours} if each is billing else each for each in (one.held or {})["addresses"]]
+
+
+def _new_address(ours: Mapping[str, Any], one: Outgoing) -> Record:
+    """A new address is the customer's own, so it bears their name."""
+    person = {**(one.held or {}), **one.payload}
+    return {**{name: person.get(name) for name in ("firstname", "lastname")}, **ours}
 
 
 def _billing(customer: Mapping[str, Any]) -> Record | None:
@@ -118,7 +124,7 @@ def _unfit_address(one: Outgoing) -> Outcome | None:
     ours = one.payload.get("addresses") if "addresses" in values.sent_fields(one) else None
     if not ours or _billing(one.held or {}) is not None:
         return None
-    missing = [name for name in _ADDRESS_NEEDS if not ours[0].get(name)]
+    missing = [name for name in _ADDRESS_NEEDS if not _new_address(ours[0], one).get(name)]
     if not missing:
         return None
     return Outcome(

@@ -328,7 +328,7 @@ def customer(books: Books) -> Payload:
         "lastname": "Doe",
         "website_id": 1,
         "taxvat": "GB123",
-        "addresses": [street | {"firstname": "Jane", "lastname": "Doe", "telephone": "0113 496 0000"}],
+        "addresses": [street | {"telephone": "0113 496 0000"}],
     }
 
 

@@ -80,8 +80,6 @@ select
                             jsonb_build_array(
                                 jsonb_strip_nulls(
                                     jsonb_build_object(
-                                        'firstname', routed.first_name,
-                                        'lastname', routed.last_name,
                                         'street', routed.street,
                                         'city', routed.city,
                                         'postcode', routed.postcode,
