@@ -57,9 +57,16 @@ def connected(world: World) -> None:
     world.first_run()
     accounts = {
         "InventoryAssetAccountCode": "630",
-        "PurchaseDetails": {"UnitPrice": 4, "COGSAccountCode": "310"},
+        "PurchaseDetails": {"UnitPrice": Decimal("4.00"), "COGSAccountCode": "310"},
     }
-    edit_item(world, "MUG-01", IsTrackedAsInventory=True, QuantityOnHand=50, TotalCostPool=200, **accounts)
+    edit_item(
+        world,
+        "MUG-01",
+        IsTrackedAsInventory=True,
+        QuantityOnHand=50,
+        TotalCostPool=Decimal("200.00"),
+        **accounts,
+    )
     world.sync(codes=(0, 5))
     world.run("holds", "approve", "--reason", "both ways, first run")
     settle(world)
