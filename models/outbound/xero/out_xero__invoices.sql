@@ -12,7 +12,7 @@ select
     end as _gone,
     {{ problems([
         'documents._problems',
-        "case when contact.status = 'ARCHIVED' and invoice_link.target_id is null then "
+        "case when contact.status = 'ARCHIVED' and contact.merged_to_contact_id is null and invoice_link.target_id is null then "
         ~ problem("'Contact'", "contact.name",
                   "'The contact ' || coalesce(contact.name, contact.contact_id) || ' is archived in Xero, which takes no new documents for it'",
                   "'Restore the contact in Xero (Contacts, Archived, Restore)'",
