@@ -270,3 +270,20 @@ def test_a_document_that_is_out_keeps_its_contact_when_the_route_changes(
     )
     assert before["ContactNumber"] == "shop/guest/cora@example.com"
     assert after["ContactNumber"] == "shop/company/GB/ls11aa/early ltd"
+
+
+def test_a_company_that_was_taken_for_two_is_made_one_by_merging_it_in_xero(
+    world: World, companies: dict[str, int]
+) -> None:
+    """Dr 610 63.00 owed by Bolt Ltd: what was there, and what the merged one buys from then on."""
+    split, kept = (contact_of(world, companies[name]) for name in ("other bolt", "bolt"))
+    world.stand.ledger("merge", **{"from": split["ContactID"], "into": kept["ContactID"]})
+    world.sync(codes=(0, 5))
+    later = buy(
+        world,
+        person("Bob", "Bolt", "bob@example.com"),
+        billing={"company": "BOLT Limited", "postcode": "BS1 4ST"},
+    )
+    world.sync(codes=(0, 5))
+
+    assert debts(world, companies["bolt"], companies["other bolt"], later) == {"Bolt Ltd": 3 * A_SALE}

@@ -44,7 +44,10 @@ left join {{ source('engine', 'links') }} as contact_link
 left join lateral (
     select contacts.*
     from {{ ref('stg_xero__contacts') }} as contacts
-    where contacts.connection = contact_link.connection and contacts.contact_id = contact_link.target_id
+    where
+        contacts.connection = contact_link.connection
+        -- Of a contact that people merged the survivor counts.
+        and contacts.contact_id = coalesce(contact_link.followed_id, contact_link.target_id)
     limit 1
 ) as contact on true
 left join {{ source('engine', 'links') }} as invoice_link
