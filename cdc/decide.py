@@ -117,7 +117,8 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
             held_for="frozen",
             cause="removal of a settled document",
             reason=f"The source says that it is gone ({desired.gone}), but the target's document is {because}.",
-            cure="Correct it in the target (credit note, refund) and accept it as it is; approving removes it all the same.",
+            cure="Credit it in the target with a note dated the first open day, give back what was paid, and accept it as it "
+            "is; approving removes it all the same.",
             who="accountant",
         )
         wanted = replace(wanted, held=held)

@@ -11,13 +11,7 @@ with billed_lines as not materialized (
             ),
             2
         ) as {{ prefix }}weee_line_amount,
-        round(
-            coalesce(
-                case when document_lines.{{ prefix }}weee_amount is not null then document_lines.{{ prefix }}weee_tax_amount end,
-                order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity
-            ),
-            2
-        ) as {{ prefix }}weee_line_tax_amount,
+        round(order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity, 2) as {{ prefix }}weee_line_tax_amount,
         {% endfor -%}
         order_lines.weee_tax_code,
         order_lines.weee_tax_percent,

@@ -46,9 +46,10 @@ select
     families.base_price,
     round(families.discount_amount - families.discount_tax_compensation_amount, 2) as discount_amount,
     round(families.base_discount_amount - families.base_discount_tax_compensation_amount, 2) as base_discount_amount,
-    -- Not row_total: three versions of Magento rewrite it in three ways. Fixed product taxes are in it.
+    -- Not row_total: three versions of Magento rewrite it in three ways. Fixed product taxes are in it, in the base twin
+    -- by the piece.
     round(families.gross_amount - families.tax_amount - coalesce(families.weee_amount, 0), 2) as net_amount,
-    round(families.base_gross_amount - families.base_tax_amount - coalesce(families.base_weee_amount, 0), 2)
+    round(families.base_gross_amount - families.base_tax_amount - coalesce(families.base_weee_unit_amount, 0), 2)
         as base_net_amount,
     round(families.tax_amount, 2) as tax_amount,
     round(families.base_tax_amount, 2) as base_tax_amount,

@@ -9,7 +9,7 @@ select
     documents.number,
     documents.order_number as reference,
     coalesce(documents.currency_code, '') as currency,
-    documents.document_date as day,
+    documents.posting_date as day,
     documents.total_amount as amount,
     documents.lines_tax_amount as tax,
     case

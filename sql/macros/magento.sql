@@ -1,17 +1,15 @@
 {#-
-Fixed product taxes (WEEE) of one item: tax on them, a unit and a row. Magento keeps them as JSON inside a text, a list of
-{title, amount, amount_incl_tax, row_amount, row_amount_incl_tax, base_…} (Magento\Weee\Model\Total\Quote\Weee). Null: no list.
+The tax on one unit's fixed product taxes (WEEE). Magento keeps them as JSON inside a text, a list of
+{title, amount, amount_incl_tax, base_…} (Magento\Weee\Model\Total\Quote\Weee). Null: no list.
 -#}
 {% macro weee_taxes(value) -%}
     (
         select
             {% for prefix in ['', 'base_'] -%}
-            {% for row in ['', 'row_'] -%}
             sum(
-                {{ number("(tax.entry ->> '" ~ prefix ~ row ~ "amount_incl_tax')") }}
-                - {{ number("(tax.entry ->> '" ~ prefix ~ row ~ "amount')") }}
-            ) as {{ prefix }}{{ '' if row else 'unit_' }}tax_amount{{ "" if loop.last and prefix else "," }}
-            {% endfor -%}
+                {{ number("(tax.entry ->> '" ~ prefix ~ "amount_incl_tax')") }}
+                - {{ number("(tax.entry ->> '" ~ prefix ~ "amount')") }}
+            ) as {{ prefix }}unit_tax_amount{{ "," if not loop.last }}
             {% endfor %}
         from jsonb_array_elements(
             {{ list_of("case when pg_input_is_valid(" ~ value ~ ", 'jsonb') then (" ~ value ~ ")::jsonb end") }}

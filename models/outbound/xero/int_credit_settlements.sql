@@ -142,7 +142,9 @@ cross join lateral (
         money.shop_base_currency_code,
         money.document_date,
         money.ledger_date,
-        money.transaction_id
+        money.transaction_id,
+        money.re_date,
+        money.locked_until
     from allocations
     inner join money
         on allocations.credit_position = money.position and money.flow = 'credit' and money.kind = 'cash'
@@ -177,7 +179,9 @@ cross join lateral (
         money.shop_base_currency_code,
         money.document_date,
         money.ledger_date,
-        money.transaction_id
+        money.transaction_id,
+        money.re_date,
+        money.locked_until
     from money
     cross join lateral (
         select

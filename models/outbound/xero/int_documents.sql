@@ -5,6 +5,7 @@ select
         when routed.rate_source <> 'table' then routed.shop_rate
         when routed.currency_code is distinct from routed.ledger_base_currency_code then daily.rate
     end as currency_rate,
+    {{ posting_date('routed.document_date', 'routed.re_date', 'routed.locked_until', 'posted.said_date') }} as posting_date,
     method.method is not null as has_method,
     method.settlement,
     method.account as settlement_account_code,
@@ -12,6 +13,10 @@ select
     coalesce(nullif(method.settles_in, ''), 'document') as settles_in,
     case when method.due_days ~ '^[0-9]{1,3}$' then method.due_days::integer else 0 end as due_days,
     case
+        when routed.is_draft and not routed.has_drafts and posted.said_date is null
+            then
+                case when routed.is_void then 'cancelled before it was invoiced' else 'not invoiced yet: the route makes no drafts' end
+                || coalesce(', replaced by ' || routed.replaced_by_order_number, '')
         when not routed.has_route then null
         when routed.billing <> 'shop' then 'billed by ' || routed.billing
         when to_char(routed.document_date, 'YYYY-MM-DD') < routed.cut_over then 'before cut-over'
@@ -56,10 +61,13 @@ from (
         orders.tax_zone,
         orders.ship_to_country_code,
         orders.is_business,
+        orders.has_drafts,
         orders.customer_group_id,
         orders.replaced_by_order_number,
         orders.replaces_order_id,
         orders.replaces_order_number,
+        orders.re_date,
+        orders.locked_until,
         orders.tracking,
         orders.contact_key,
         orders.payment_method,
@@ -212,8 +220,7 @@ from (
                 where invoices.connection = driver.connection and invoices.order_id = driver.order_id
             ) as invoiced
             where
-                orders.has_drafts
-                and (left_to_invoice.left_quantity > 0 or left_to_invoice.cancelled_quantity > 0)
+                (left_to_invoice.left_quantity > 0 or left_to_invoice.cancelled_quantity > 0)
             offset 0
         ) as fenced
 
@@ -283,3 +290,22 @@ left join lateral (
     order by exchange_rates.rate_date desc
     limit 1
 ) as daily on true
+left join lateral (
+    -- Only a re-dated document names its true date: it stays where it was put, wherever the lock date goes.
+    select
+        case
+            when link.said ->> 'Reference' like '%(' || routed.document_date || ')'
+                then (link.said ->> 'Date')::date
+            else routed.document_date
+        end as said_date
+    from {{ source('engine', 'links') }} as link
+    where
+        link.connection = routed.to_connection
+        and link.entity = case routed.document when 'credit' then 'credit_notes' else 'invoices' end
+        and link.key = routed.key
+        and link.target_id is not null
+        and not link.is_gone
+        -- A draft that becomes the invoice is dated anew.
+        and (routed.is_draft or link.said ->> 'Status' <> 'DRAFT')
+    limit 1
+) as posted on true

@@ -28,6 +28,14 @@ select
     explained.credited_invoice_id,
     explained.document_at,
     explained.document_date,
+    explained.posting_date,
+    -- What an accountant looks for: the order, the order that it replaced, and the true date of what was dated later.
+    explained.order_number
+    || coalesce(' (replaces ' || explained.replaces_order_number || ')', '')
+    || case
+        when explained.posting_date <> explained.document_date then ' (' || explained.document_date || ')'
+        else ''
+    end as reference,
     explained.ledger_date,
     explained.currency_code,
     explained.ledger_base_currency_code,

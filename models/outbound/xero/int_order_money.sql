@@ -11,6 +11,8 @@ select
     driver.connection,
     driver.order_id,
     orders.order_number,
+    orders.re_date,
+    orders.locked_until,
     money.*
 from {{ ref('stg_magento__order_keys') }} as driver
 cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}

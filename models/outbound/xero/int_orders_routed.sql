@@ -74,6 +74,7 @@ select
     orders.ship_to_country_code,
     case when orders.vat_number is not null then 'yes' else 'no' end as is_business,
     organisation.base_currency_code as ledger_base_currency_code,
+    organisation.locked_until,
     -- A document that is out keeps its contact. Else: one contact a store or company where the route says so; and one
     -- e-mail, one contact, whoever placed the first order with it, by the rule of the first store that has one.
     coalesce(
@@ -186,7 +187,9 @@ left join lateral (
     limit 1
 ) as zone on true
 left join lateral (
-    select organisations.base_currency_code
+    select
+        organisations.base_currency_code,
+        greatest(organisations.period_lock_date, organisations.end_of_year_lock_date) as locked_until
     from {{ ref('stg_xero__organisations') }} as organisations
     where organisations.connection = coalesce(route.to_connection, fallback.to_connection)
     order by organisations.organisation_id

@@ -9,7 +9,7 @@ select
     null::jsonb as _problems,
     settled.amount as _total,
     settled.currency_code as _currency,
-    settled.document_date as _date,
+    dated.posting_date as _date,
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
@@ -19,6 +19,7 @@ select
         {{ linked('invoices', "settled.connection || '/order/' || settled.order_id || '/' || settled.invoice_position", settled=true) }}
     ) as "Invoice",
     settled.amount as "Amount",
-    settled.document_date as "Date"
+    dated.posting_date as "Date"
 from {{ ref('int_credit_settlements') }} as settled
+cross join {{ payment_dated('settled', 'allocations', 'document_date') }} as dated
 where settled.flow = 'allocation'

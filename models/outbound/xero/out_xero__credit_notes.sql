@@ -22,7 +22,7 @@ select
     credit_notes._problems,
     credit_notes.total_amount as _total,
     credit_notes.currency_code as _currency,
-    credit_notes.document_date as _date,
+    credit_notes.posting_date as _date,
     null::jsonb as _if_taken,
     -- Payments first: a credit note may only settle what was unpaid.
     nullif(
@@ -33,9 +33,9 @@ select
     {{ order_identity('credit_notes') }} as _identity,
     'ACCRECCREDIT'::text as "Type",
     credit_notes.number as "CreditNoteNumber",
-    credit_notes.order_number as "Reference",
+    credit_notes.reference as "Reference",
     jsonb_build_object('ContactID', {{ linked('contacts', 'credit_notes.contact_key') }}) as "Contact",
-    credit_notes.document_date as "Date",
+    credit_notes.posting_date as "Date",
     'Exclusive'::text as "LineAmountTypes",
     credit_notes.currency_code as "CurrencyCode",
     credit_notes.currency_rate as "CurrencyRate",

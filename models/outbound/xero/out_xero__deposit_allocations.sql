@@ -9,7 +9,7 @@ select
     null::jsonb as _problems,
     allocations.amount as _total,
     allocations.currency_code as _currency,
-    allocations.ledger_date as _date,
+    dated.posting_date as _date,
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
@@ -18,6 +18,7 @@ select
     ) as "Prepayment",
     jsonb_build_object('InvoiceID', {{ linked('invoices', 'allocations.parent_key', settled=true) }}) as "Invoice",
     allocations.amount as "Amount",
-    allocations.ledger_date as "Date"
+    dated.posting_date as "Date"
 from {{ ref('int_order_money') }} as allocations
+cross join {{ payment_dated('allocations', 'prepayment_allocations') }} as dated
 where allocations.flow = 'deposit_allocation'

@@ -12,19 +12,20 @@ select
     ]) }} as _problems,
     deposits.amount as _total,
     deposits.currency_code as _currency,
-    deposits.ledger_date as _date,
+    dated.posting_date as _date,
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
     'RECEIVE-PREPAYMENT'::text as "Type",
     jsonb_build_object('ContactID', {{ linked('contacts', 'deposits.contact_key') }}) as "Contact",
     jsonb_build_object('Code', deposits.settlement_account_code) as "BankAccount",
-    deposits.ledger_date as "Date",
+    dated.posting_date as "Date",
     deposits.currency_code as "CurrencyCode",
     deposits.currency_rate as "CurrencyRate",
     'NoTax'::text as "LineAmountTypes",
     deposits.key as "Reference"
 from {{ ref('int_order_money') }} as deposits
+cross join {{ payment_dated('deposits', 'bank_transactions') }} as dated
 cross join {{ payment_ledger('deposits') }} as ledger
 left join lateral (
     {{ line_account_in_force('deposits.connection', 'deposit', 'deposits.document_date') }}

@@ -6,6 +6,8 @@ select
     documents.skip as _skip,
     case when documents.is_deleted and documents.is_draft then 'the order was deleted in the shop' end as _hold,
     case
+        when documents.is_draft and documents.is_void and documents.replaced_by_order_number is not null
+            then 'the order was replaced by ' || documents.replaced_by_order_number
         when documents.is_draft and documents.is_void then 'nothing is left to invoice on the order'
         when documents.is_deleted and not documents.is_draft then 'the invoice was deleted in the shop'
         when documents.is_void then 'the invoice was cancelled in the shop'
@@ -20,17 +22,17 @@ select
     ]) }} as _problems,
     documents.total_amount as _total,
     documents.currency_code as _currency,
-    documents.document_date as _date,
+    documents.posting_date as _date,
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
     {{ order_identity('documents') }} as _identity,
     'ACCREC'::text as "Type",
     documents.number as "InvoiceNumber",
-    documents.order_number as "Reference",
+    documents.reference as "Reference",
     jsonb_build_object('ContactID', {{ linked('contacts', 'documents.contact_key') }}) as "Contact",
-    documents.document_date as "Date",
-    documents.document_date + documents.due_days as "DueDate",
+    documents.posting_date as "Date",
+    documents.posting_date + documents.due_days as "DueDate",
     'Exclusive'::text as "LineAmountTypes",
     documents.currency_code as "CurrencyCode",
     documents.currency_rate as "CurrencyRate",

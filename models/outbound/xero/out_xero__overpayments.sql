@@ -11,7 +11,7 @@ select
     ]) }} as _problems,
     overpayments.amount as _total,
     overpayments.currency_code as _currency,
-    overpayments.ledger_date as _date,
+    dated.posting_date as _date,
     null::jsonb as _if_taken,
     -- The contact's invoice first: what it leaves open decides what is too much.
     jsonb_build_array({{ after('invoices', 'overpayments.parent_key') }}) as _after,
@@ -19,11 +19,12 @@ select
     'RECEIVE-OVERPAYMENT'::text as "Type",
     jsonb_build_object('ContactID', {{ linked('contacts', 'overpayments.contact_key') }}) as "Contact",
     jsonb_build_object('Code', overpayments.settlement_account_code) as "BankAccount",
-    overpayments.ledger_date as "Date",
+    dated.posting_date as "Date",
     overpayments.currency_code as "CurrencyCode",
     overpayments.currency_rate as "CurrencyRate",
     'NoTax'::text as "LineAmountTypes",
     overpayments.key as "Reference"
 from {{ ref('int_order_money') }} as overpayments
+cross join {{ payment_dated('overpayments', 'bank_transactions') }} as dated
 cross join {{ payment_ledger('overpayments') }} as ledger
 where overpayments.flow = 'overpayment'

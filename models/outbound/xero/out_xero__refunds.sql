@@ -23,17 +23,18 @@ select
     {{ payment_problems('refunds') }} as _problems,
     refunds.amount as _total,
     refunds.currency_code as _currency,
-    refunds.ledger_date as _date,
+    dated.posting_date as _date,
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
     jsonb_build_object('CreditNoteID', {{ linked('credit_notes', 'refunds.parent_key', settled=true) }}) as "CreditNote",
     jsonb_build_object('Code', refunds.settlement_account_code) as "Account",
-    refunds.ledger_date as "Date",
+    dated.posting_date as "Date",
     refunds.amount as "Amount",
     {{ payment_rate('refunds') }} as "CurrencyRate",
     {{ payment_bank_amount('refunds') }} as "BankAmount",
     refunds.key as "Reference"
 from {{ ref('int_credit_settlements') }} as refunds
 cross join {{ payment_ledger('refunds') }} as ledger
+cross join {{ payment_dated('refunds') }} as dated
 where refunds.flow = 'refund'

@@ -21,8 +21,6 @@ select
     -- Null: the document does not say, its order does.
     {{ number('record.weee_tax_applied_row_amount') }} as weee_amount,
     {{ number('record.base_weee_tax_applied_row_amnt') }} as base_weee_amount,
-    weee.tax_amount as weee_tax_amount,
-    weee.base_tax_amount as base_weee_tax_amount,
     {{ problems([
         bad_numbers('record', [
             'qty', 'price', 'base_price', 'discount_amount', 'base_discount_amount',
@@ -51,8 +49,6 @@ cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (
     base_row_total text,
     tax_amount text,
     base_tax_amount text,
-    weee_tax_applied text,
     weee_tax_applied_row_amount text,
     base_weee_tax_applied_row_amnt text
 )
-cross join lateral {{ weee_taxes('record.weee_tax_applied') }} as weee

@@ -32,8 +32,6 @@ select
     {{ number_or_zero('record.base_weee_tax_applied_row_amnt') }} as base_weee_amount,
     coalesce(weee.unit_tax_amount, 0) as weee_unit_tax_amount,
     coalesce(weee.base_unit_tax_amount, 0) as base_weee_unit_tax_amount,
-    coalesce(weee.tax_amount, 0) as weee_tax_amount,
-    coalesce(weee.base_tax_amount, 0) as base_weee_tax_amount,
     taxes.weee_tax_code,
     taxes.weee_tax_percent,
     {{ problems([

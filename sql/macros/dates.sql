@@ -1,0 +1,34 @@
+{#-
+The date on which a document is posted. One that is dated in a locked period goes to the first open day when its route says
+`re_date: next_open_day`. `said` is the date under which the target has it already, null when it has it not: a document that
+is posted never moves because a lock date moved later.
+-#}
+{% macro posting_date(day, re_date, locked_until, said) -%}
+    case
+        when {{ said }} is not null then {{ said }}
+        when {{ re_date }} = 'next_open_day' and {{ day }} <= {{ locked_until }} then {{ locked_until }} + 1
+        else {{ day }}
+    end
+{%- endmacro %}
+
+{#-
+The same for money, as a lateral subquery with `posting_date`: `row` has connection, key, to_connection, re_date and
+locked_until. Payments are never edited, so one that was posted later than it happened keeps that date.
+-#}
+{% macro payment_dated(row, entity='payments', day='ledger_date') -%}
+    lateral (
+        select {{ posting_date(row ~ '.' ~ day, row ~ '.re_date', row ~ '.locked_until', 'posted.said_date') }} as posting_date
+        from (
+            select greatest(max((link.said ->> 'Date')::date), {{ row }}.{{ day }}) as said_date
+            from {{ source('engine', 'links') }} as link
+            where
+                link.connection = {{ row }}.to_connection
+                and link.entity = '{{ entity }}'
+                and link.key = {{ row }}.key
+                and link.target_id is not null
+                and not link.is_gone
+            having max(link.said ->> 'Date') is not null
+        ) as posted
+        right join (values (true)) as always (is_true) on always.is_true
+    )
+{%- endmacro %}
