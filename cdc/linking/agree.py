@@ -42,8 +42,13 @@ def agree(
 ) -> Agreed:
     """Compare the row with the record. `may_change` is False for frozen documents and those before the cut-over."""
     resolved_values = {name: _resolved(value, targets) for name, value in row.payload.items()}
-    # A field that refers to nothing yet says nothing.
-    wanted = {name: value for name, value in resolved_values.items() if value not in (None, {})}
+    # A field that refers to nothing yet says nothing of a document that is never sent; of another it says that the record
+    # refers to something else than ours will.
+    wanted = {
+        name: row.payload[name] if value in (None, {}) else value
+        for name, value in resolved_values.items()
+        if value not in (None, {}) or row.skip is None
+    }
     returned = write.returned(row.payload, record)
     differing = frozenset(
         name for name, value in wanted.items() if not write.same(name, value, returned.get(name))

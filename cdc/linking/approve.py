@@ -171,6 +171,16 @@ def _link(session: Session, model: OutboundModel, rows: Sequence[Row], by: str, 
     )
     record(session, "link", by, reason, good)
     outbox.put_back(session, [name_of(row) for row in good], f"linked by {by}")
+    session.execute(
+        query("linking", "put_back_beside"),
+        {
+            "model": model.name,
+            "driver": model.driver,
+            "source_connections": [row["source_connection"] for row in good],
+            "source_ids": [row["source_id"] for row in good],
+            "because": f"linked by {by}",
+        },
+    )
     return Decided(done=len(good), refused=tuple(refused), differing=differing)
 
 

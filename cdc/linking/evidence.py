@@ -104,7 +104,7 @@ def _item(ours: Face, theirs: Face, scale: _Scale) -> None:
 
 def _document(ours: Face, theirs: Face, scale: _Scale) -> None:
     named = _by_number(ours, theirs, scale)
-    _amounts(ours, theirs, scale, alone=0.5 if named < 0.6 else 0.85)
+    _amounts(ours, theirs, scale, alone=0.5 if named < 0.6 else 0.9)
     _days(ours, theirs, scale, same=0.40, near=0.25)
     if ours.party and theirs.party:
         if ours.party.casefold() == theirs.party.casefold():

@@ -488,6 +488,21 @@ where
     and links.key = given.key
 returning links.key, links.version;
 
+-- name: put_back_beside
+-- Rows of other models that the same records drive: what is linked may change what they say (a credit note of an old invoice).
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    beside.model,
+    given.source_connection,
+    given.source_id,
+    %(because)s
+from unnest(%(source_connections)s::text[], %(source_ids)s::text[]) as given (source_connection, source_id)
+cross join cdc.models as beside
+where
+    beside.kind = 'outbound'
+    and beside.model <> %(model)s
+    and beside.config ->> 'driver' = %(driver)s;
+
 -- name: unlink
 -- The links as they were before the approval; what was learnt about the key since goes with it.
 update cdc.links

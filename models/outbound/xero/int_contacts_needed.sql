@@ -1,4 +1,4 @@
--- An order needs its contact when a document of it is to be posted: an invoice from the cut-over on, or a draft.
+-- An order needs its contact when a document of it is to be posted: an invoice or credit memo from the cut-over on, or a draft.
 select
     orders.connection,
     orders.order_id,
@@ -40,5 +40,14 @@ where
                 and invoices.connection = orders.connection
                 and invoices.order_id = orders.order_id
                 and to_char(invoices.invoice_date, 'YYYY-MM-DD') >= orders.cut_over
+        )
+        or exists (
+            select 1
+            from {{ ref('credit_notes') }} as credit_notes
+            where
+                credit_notes.system = 'magento'
+                and credit_notes.connection = orders.connection
+                and credit_notes.order_id = orders.order_id
+                and to_char(credit_notes.credit_note_date, 'YYYY-MM-DD') >= orders.cut_over
         )
     )

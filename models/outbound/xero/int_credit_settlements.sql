@@ -56,7 +56,23 @@ cross join lateral (
             case when invoices.document_at > credit_notes.document_at then 0 else invoices.amount end as open_amount,
             max(invoices.position) over () as last_position
         from money as credit_notes
-        inner join money as invoices on invoices.flow = 'open' and invoices.skip is null
+        inner join money as invoices
+            on
+                invoices.flow = 'open'
+                and (
+                    invoices.skip is null
+                    -- One from before the cut-over takes the credit once it is linked.
+                    or exists (
+                        select 1
+                        from {{ source('engine', 'links') }} as link
+                        where
+                            link.connection = invoices.to_connection
+                            and link.entity = 'invoices'
+                            and link.key = orders.connection || '/order/' || orders.order_id || '/' || invoices.position
+                            and link.target_id is not null
+                            and not link.is_gone
+                    )
+                )
         where
             credit_notes.flow = 'credit'
             and credit_notes.kind = 'cash'

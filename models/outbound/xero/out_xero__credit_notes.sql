@@ -57,10 +57,17 @@ cross join lateral (
 left join lateral (
     select
         sum(invoices.total_amount) as total_amount,
-        count(*) filter (where invoices.skip is null) as expected_count,
+        -- One from before the cut-over counts once it is linked: it is there to be credited.
+        count(*) filter (where invoices.skip is null or link.target_id is not null) as expected_count,
         jsonb_agg({{ after('invoices', 'invoices.key') }} order by invoices.position)
-            filter (where invoices.skip is null) as references_to_invoices
+            filter (where invoices.skip is null or link.target_id is not null) as references_to_invoices
     from {{ ref('int_documents') }} as invoices
+    left join {{ source('engine', 'links') }} as link
+        on
+            invoices.to_connection = link.connection
+            and link.entity = 'invoices'
+            and invoices.key = link.key
+            and not link.is_gone
     where
         invoices.connection = driver.connection
         and invoices.order_id = driver.order_id
