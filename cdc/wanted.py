@@ -121,8 +121,13 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def approved(wanted: Wanted, link: Link) -> Wanted:
+    """A person's yes lets exactly its payload through; never bad data, and never what others changed since.
+
+    The payload of a disputed record is the one that was approved when it was made: a yes to writing ours again is known by the
+    link, which then says that the target's values were seen.
+    """
     if link.approved_hash != wanted.payload_hash or (
-        wanted.held is not None and wanted.held.held_for == "problems"
+        wanted.held is not None and wanted.held.held_for in ("problems", "target changed")
     ):
         return wanted
     return replace(wanted, held=None, is_approved=True)

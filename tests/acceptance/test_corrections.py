@@ -51,6 +51,26 @@ def goods_to(world: World, account: str) -> None:
     file.write_text("\n".join(edited) + "\n", encoding="utf-8")
 
 
+def edit_lines(world: World, number: int, **fields: object) -> list[Json]:
+    """A person edits each line of the order's invoice in Xero. The lines before."""
+    invoice = world.invoice(number)
+    names = (
+        "LineItemID",
+        "Description",
+        "Quantity",
+        "UnitAmount",
+        "TaxType",
+        "AccountCode",
+        "DiscountAmount",
+    )
+    lines = [
+        {name: line[name] for name in names if line.get(name) is not None} for line in invoice["LineItems"]
+    ]
+    changed = [{**line, **fields} for line in lines]
+    world.stand.ledger("edit", entity="Invoices", id=invoice["InvoiceID"], fields={"LineItems": changed})
+    return lines
+
+
 def effects(rows: list[Json]) -> dict[str, Decimal]:
     """Amounts by account, over all months and kinds of document."""
     found: dict[str, Decimal] = {}
@@ -61,6 +81,45 @@ def effects(rows: list[Json]) -> dict[str, Decimal]:
 
 def drift(world: World, *arguments: str) -> Json:
     return world.run("drift", *arguments).data
+
+
+def test_what_an_accountant_recodes_on_a_line_yields_and_an_amount_is_held(world: World) -> None:
+    """Account, text and due date are the accountant's; the customer's money is not."""
+    recoded, dearer = world.story("cheque_customer"), world.story("trade_account")
+    lines = edit_lines(world, recoded, AccountCode="203", Description="Sundries")
+    world.stand.ledger(
+        "edit", entity="Invoices", id=world.invoice(recoded)["InvoiceID"], fields={"DueDate": "2026-12-24"}
+    )
+    edit_lines(world, dearer, UnitAmount=999)
+    with world.watched() as calls:
+        world.sync(codes=(0, 5))
+
+    assert calls == []
+    assert f"shop/order/{recoded}/1" not in world.dead()
+    assert (
+        {line["AccountCode"] for line in world.invoice(recoded)["LineItems"]}
+        == {"203"}
+        != {lines[0]["AccountCode"]}
+    )
+    letter = world.dead()[f"shop/order/{dearer}/1"]
+    assert letter["who"] == "accountant"
+    assert "UnitAmount" in letter["reason"]
+
+
+def test_what_a_person_voided_says_so_and_stays_so_once_accepted(world: World) -> None:
+    key, invoice = f"shop/order/{world.story('trade_account')}/1", world.invoice(world.story("trade_account"))
+    world.stand.ledger("edit", entity="Invoices", id=invoice["InvoiceID"], fields={"Status": "VOIDED"})
+    world.sync(codes=(0, 5))
+    letter = world.dead()[key]
+    world.run("holds", "accept-as-is", key, "--reason", "entered twice")
+    with world.watched() as calls:
+        world.sync(codes=(0, 5))
+
+    assert (letter["cause"], letter["who"]) == ("voided in the target", "accountant")
+    assert calls == []
+    assert key not in world.dead()
+    (reason,) = [each for each in world.run("why", key).data["reasons"] if each["entity"] == "invoices"]
+    assert "entered twice" in reason["verdict"]
 
 
 def test_a_changed_lookup_shows_the_drift_of_settled_documents_by_account_and_month(world: World) -> None:
@@ -120,6 +179,42 @@ def test_correcting_a_paid_invoice_is_a_reversal_and_a_new_invoice_that_nobody_o
     assert (note["Status"], note["Total"], note["Date"]) == ("PAID", old["Total"], old["Date"])
     goods = sum(Decimal(str(line["LineAmount"])) for line in old["LineItems"] if line["AccountCode"] == "201")
     assert moved(before, accounts(world)) == {"201": goods, "260": -goods}
+
+
+def test_a_lost_answer_in_the_middle_of_a_correction_leaves_each_document_once(world: World) -> None:
+    rows = drift(world, "--entity", "invoices", "--rows", "100")["rows"]
+    key = next(row["key"] for row in rows if row["frozen_because"] == "paid")
+    number = int(key.split("/")[2])
+    old = world.invoice(number)
+    world.run("correct", key, "--reason", "the same")
+    world.run("holds", "approve", key)
+    world.fault(world.books, "reset_after", "PUT", "/Invoices$")
+    for _ in range(2):
+        world.sync(codes=(0, 4, 5))
+
+    assert world.unstruck() == [], "the fault struck"
+    assert [(each["InvoiceNumber"], each["AmountDue"]) for each in world.invoices(number)] == [
+        (old["InvoiceNumber"], 0),
+        (f"{old['InvoiceNumber']}-R1", 0),
+    ]
+    reversals = [
+        each
+        for each in world.xero("CreditNotes")
+        if each["CreditNoteNumber"] == f"{old['InvoiceNumber']}-REV"
+    ]
+    assert [each["RemainingCredit"] for each in reversals] == [0]
+
+
+def test_the_proof_explains_both_documents_of_a_correction(world: World) -> None:
+    named = world.behind(codes=(0, 5))
+    corrected = {key: record for key, record in named.items() if record["kind"] == "corrected"}
+    numbers = {key.partition("/1/re")[0] for key in corrected}
+
+    assert len(numbers) == 2, "two corrections, each with the old invoice and its reversal"
+    assert {f"{number}/1/{part}/1" for number in numbers for part in ("replaced", "reversal")} <= set(
+        corrected
+    )
+    assert all(record["explained"] for record in corrected.values())
 
 
 def test_then_nothing_is_left_to_say_and_the_story_is_told(world: World) -> None:

@@ -289,7 +289,11 @@ def test_an_approval_lets_exactly_its_payload_through(
     desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
 ) -> None:
     made = decide(desired, link, None, mirror, rule)
-    if made.entry is None or made.entry.held is None or made.entry.held.held_for in ("problems", "vanished"):
+    if (
+        made.entry is None
+        or made.entry.held is None
+        or made.entry.held.held_for in ("problems", "vanished", "target changed")
+    ):
         return
 
     approved = decide(desired, replace(link, approved_hash=made.entry.payload_hash), None, mirror, rule)
@@ -297,6 +301,20 @@ def test_an_approval_lets_exactly_its_payload_through(
     if approved.entry is not None:
         assert (approved.entry.held, approved.entry.is_approved) == (None, True)
         assert approved.entry.payload_hash == made.entry.payload_hash
+
+
+@given(desired=desired_rows, link=linked, mirror=mirrors, rule=rules())
+def test_the_approval_of_a_record_s_making_never_writes_over_what_others_changed_in_it(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
+    made = decide(desired, link, None, mirror, rule)
+    if made.entry is None or made.entry.held is None or made.entry.held.held_for != "target changed":
+        return
+
+    again = decide(desired, replace(link, approved_hash=made.entry.payload_hash), None, mirror, rule)
+
+    assert again.entry is not None
+    assert again.entry.held == made.entry.held
 
 
 @given(payload=payloads)
