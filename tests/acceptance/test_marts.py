@@ -123,6 +123,9 @@ def test_the_ageing_of_any_day_is_the_debtors_account_of_that_day_by_contact(wor
     )
     assert example(world, "balances") == [{"owed": sum(debtors(world, "2026-10-20").values())}]
     assert world.rows("select * from marts.receivables where not is_explained") == []
+    assert world.rows("select * from marts.receivables_today") == world.rows(
+        "select * from marts.receivables_on(current_date)"
+    )
 
 
 def test_sales_by_product_channel_and_tax_are_the_shops_own_documents(world: World) -> None:
@@ -241,6 +244,9 @@ def test_the_back_test_compares_each_monday_with_what_came(world: World) -> None
         assert row["base_expected_amount"] == expected
         assert row["base_absolute_error"] == abs(expected - row["base_settled_amount"])
     assert checked
+    assert world.rows("select * from marts.cash_flow_accuracy") == world.rows(
+        "select * from marts.cash_flow_accuracy_until(current_date, 13)"
+    )
 
 
 def test_what_was_voided_is_marked_and_owes_nothing(world: World) -> None:
