@@ -12,7 +12,7 @@ PIP_QUIET := --quiet --disable-pip-version-check
 PACKAGES := $(wildcard tieout loaders cdc console sandbox tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types check lock clean
+.PHONY: help setup demo test trades lint format types check lock clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,12 @@ demo: setup ## Load, build, diff, drain, prove a sample trade of 200 orders
 
 test: setup ## Run the whole suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile -q
+
+SEED ?= 1
+TRADES ?= 1000
+
+trades: setup ## Play TRADES random orders (SEED another) and compare the books with a separate ledger
+	@TIEOUT_TEST_TRADES=$(TRADES) TIEOUT_TEST_SEED=$(SEED) $(BIN)/python -m pytest -q tests/acceptance/test_random_trades.py
 
 lint: setup ## Format, lint, import contract, SQL
 	$(BIN)/ruff format --check $(PACKAGES)

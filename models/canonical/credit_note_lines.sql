@@ -50,14 +50,14 @@ extras as (
         round(
             documents.shipping_amount
             + (documents.discount_tax_compensation_amount - coalesce(line_totals.compensation_amount, 0))
-            - (abs(documents.discount_amount) - coalesce(line_totals.discount_amount, 0)),
+            + documents.discount_amount + coalesce(line_totals.discount_amount, 0),
             2
         ) as shipping_net_amount,
         -- A credit memo folds shipping's compensation into the one of the header.
         round(
             documents.base_shipping_amount
             + (documents.base_discount_tax_compensation_amount - coalesce(line_totals.base_compensation_amount, 0))
-            - (abs(documents.base_discount_amount) - coalesce(line_totals.base_discount_amount, 0)),
+            + documents.base_discount_amount + coalesce(line_totals.base_discount_amount, 0),
             2
         ) as base_shipping_net_amount,
         round(documents.shipping_tax_amount, 2) as shipping_tax_amount,

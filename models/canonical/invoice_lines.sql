@@ -45,12 +45,12 @@ extras as (
         documents.invoice_id,
         round(
             documents.shipping_amount + documents.shipping_discount_tax_compensation_amount
-            - (abs(documents.discount_amount) - coalesce(line_totals.discount_amount, 0)),
+            + documents.discount_amount + coalesce(line_totals.discount_amount, 0),
             2
         ) as shipping_net_amount,
         round(
             documents.base_shipping_amount + documents.base_shipping_discount_tax_compensation_amount
-            - (abs(documents.base_discount_amount) - coalesce(line_totals.base_discount_amount, 0)),
+            + documents.base_discount_amount + coalesce(line_totals.base_discount_amount, 0),
             2
         ) as base_shipping_net_amount,
         round(documents.shipping_tax_amount, 2) as shipping_tax_amount,

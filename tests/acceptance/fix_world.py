@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -177,13 +178,13 @@ class World:
 
     def order(self, number: int) -> Json:
         """An order as the shop's API shows it."""
-        token = ledger.log_in(self.shop.address, *self._administrator)
+        token = ledger.log_in(self.shop.address, *self.administrator)
         order: Json = ledger.fetch(f"{self.shop.address}/rest/all/V1/orders/{number}", token)
         return order
 
     def shop_list(self, path: str) -> list[Json]:
         """Every record of a list of the shop's API, global values."""
-        token = ledger.log_in(self.shop.address, *self._administrator)
+        token = ledger.log_in(self.shop.address, *self.administrator)
         asked = f"{self.shop.address}/rest/all/V1/{path}?searchCriteria[pageSize]=0"
         found: list[Json] = ledger.fetch(asked, token)["items"]
         return found
@@ -295,7 +296,7 @@ class World:
     def ledgers(self) -> tuple[Json, Json]:
         """What the separate script expects of the books, and what they say; what is not sent yet is left out by order."""
         without, unpaid = self.not_sent()
-        token = ledger.log_in(self.shop.address, *self._administrator)
+        token = ledger.log_in(self.shop.address, *self.administrator)
         wanted = ledger.expected(
             *ledger.read_shop(self.shop.address, token), without=without, unpaid=unpaid
         ).plain()
@@ -304,7 +305,7 @@ class World:
     def ledger_script(self) -> subprocess.CompletedProcess[str]:
         """The same as a stranger would run it."""
         without, unpaid = self.not_sent()
-        username, password = self._administrator
+        username, password = self.administrator
         options = [
             *(("--magento", self.shop.address), ("--xero", self.books.address)),
             *(("--username", username), ("--password", password)),
@@ -333,8 +334,20 @@ class World:
         """Documents in Xero without an order's number: others made them."""
         return frozenset(each["InvoiceID"] for each in self.xero("Invoices") if not each.get("Reference"))
 
+    def causes(self) -> dict[int, set[str]]:
+        """Why documents of an order are stopped for a person: the causes of its open entries, by order."""
+        rows = self.rows(
+            "select split_part(key, '/', 3)::int as number, coalesce(cause, held_for) as cause from cdc.outbox"
+            " where key like 'shop/order/%%' and (state = 'rejected' or state = 'held')"
+        )
+        found: dict[int, set[str]] = defaultdict(set)
+        for row in rows:
+            found[row["number"]].add(row["cause"])
+        return found
+
     @property
-    def _administrator(self) -> tuple[str, str]:
+    def administrator(self) -> tuple[str, str]:
+        """Name and password of the shop's administrator."""
         return self.shop.credentials["admin_username"], self.shop.credentials["admin_password"]
 
 
