@@ -13,13 +13,14 @@ is posted never moves because a lock date moved later.
 
 {#-
 The same for money, as a lateral subquery with `posting_date`: `row` has connection, key, to_connection, re_date and
-locked_until. Payments are never edited, so one that was posted later than it happened keeps that date.
+locked_until. Payments are never edited, so one that was posted later than it happened keeps that date; where a person's own
+payment stands for ours, `said` has its date in Xero's form.
 -#}
 {% macro payment_dated(row, entity='payments', day='ledger_date') -%}
     lateral (
         select {{ posting_date(row ~ '.' ~ day, row ~ '.re_date', row ~ '.locked_until', 'posted.said_date') }} as posting_date
         from (
-            select greatest(max((link.said ->> 'Date')::date), {{ row }}.{{ day }}) as said_date
+            select greatest(max({{ xero_date("(link.said ->> 'Date')") }}), {{ row }}.{{ day }}) as said_date
             from {{ source('engine', 'links') }} as link
             where
                 link.connection = {{ row }}.to_connection

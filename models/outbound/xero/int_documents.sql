@@ -295,7 +295,7 @@ left join lateral (
     select
         case
             when link.said ->> 'Reference' like '%(' || routed.document_date || ')'
-                then (link.said ->> 'Date')::date
+                then {{ xero_date("(link.said ->> 'Date')") }}
             else routed.document_date
         end as said_date
     from {{ source('engine', 'links') }} as link
