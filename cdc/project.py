@@ -1,5 +1,5 @@
-"""Which files a set of models is built from: the dbt project, with a user's lookups and models laid over it
-by file name.
+"""Which files a set of models is built from: the dbt project, with a user's lookups, models, macros and tests
+laid over it by file name.
 
 Without an overlay dbt runs in the project folder itself. With one, a merged copy is kept in the data folder:
 a user's file replaces ours of the same name in the same layer, everything else is ours, so an upgrade never
@@ -25,6 +25,8 @@ PROJECT_FILE = "dbt_project.yml"
 LOOKUPS = Path("models/lookups")
 
 _FOLDERS = (Path("models"), Path("sql/macros"), Path("tests/dbt"))
+# A user's folder → where its files go in the project.
+_OVERLAYS = {"models": Path("models"), "macros": Path("sql/macros"), "tests": Path("tests/dbt")}
 _KINDS = frozenset({".sql", ".yml", ".yaml", ".csv", ".md"})
 
 
@@ -54,6 +56,11 @@ def assemble(settings: Settings, work_folder: Path) -> Project:
     A `project_dir` with a `dbt_project.yml` is a whole project; one without is laid over what tieout ships.
     Raises BuildError when there is no project at all.
     """
+    if not settings.project_dir.is_dir():
+        raise BuildError(
+            f"There is no folder {settings.project_dir}.",
+            cure="Make it, or correct models.project_dir in the settings.",
+        )
     is_whole = (settings.project_dir / PROJECT_FILE).is_file()
     base = settings.project_dir if is_whole else package_root()
     if not (base / PROJECT_FILE).is_file():
@@ -65,7 +72,8 @@ def assemble(settings: Settings, work_folder: Path) -> Project:
     shipped = {str(path.relative_to(base)): path for path in _files_of(base)}
     files = dict(shipped)
     if not is_whole:
-        files |= _overlay(settings.project_dir / "models", Path("models"), files)
+        for own, below in _OVERLAYS.items():
+            files |= _overlay(settings.project_dir / own, below, files)
     if settings.lookups_dir.resolve() != (base / LOOKUPS).resolve():
         files |= _overlay(settings.lookups_dir, LOOKUPS, files)
     ordered = dict(sorted(files.items()))

@@ -6,7 +6,7 @@ either.
     [database]
     url = ""                            # empty: the embedded Postgres in data_dir
     [models]
-    project_dir = ""                    # empty: the dbt project shipped with tieout
+    project_dir = ""                    # empty: the dbt project shipped with tieout; a folder of yours overlays it
     lookups_dir = ""                    # empty: models/lookups; a folder of yours overlays it by file name
     [limits]                            # a diff that makes more entries than this holds them for approval
     creates = 500
