@@ -344,7 +344,7 @@ def _lookups(place: Path, routes: Mapping[str, Mapping[str, str]]) -> Path:
     (folder / "category_accounts.csv").write_text(f"{text.rstrip()}\nshop,Gadgets,209,,\n", encoding="utf-8")
     if routes:
         with (ours / "routes.csv").open(encoding="utf-8", newline="") as shipped:
-            rows = [row | routes.get(row["store_code"], {}) for row in csv.DictReader(shipped)]
+            rows = [{**row, **routes.get(row["store_code"], {})} for row in csv.DictReader(shipped)]
         with (folder / "routes.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()

@@ -25,12 +25,12 @@ LOOKUPS = Path("models") / "lookups"
 
 
 @contextmanager
-def new_world(server_url: str, template: str, folder: Path, *, edition: str = "") -> Iterator[World]:
-    """Fresh stand-ins and a copy of the built database; `edition` is the shop's, empty for Open Source."""
+def new_world(server_url: str, template: str, folder: Path, *, edition: str = "community") -> Iterator[World]:
+    """Fresh stand-ins and a copy of the built database; `edition` is the shop's: community or commerce."""
     name = f"world_{uuid.uuid4().hex}"
     admin(server_url, "create database {name} template {template} strategy file_copy", name, template)
     shop, books = (
-        magento.start(race_window_ms=0, **({"edition": edition} if edition else {})),
+        magento.start(race_window_ms=0, edition=edition),
         xero.start(minute=None, day=None, concurrent=None, appminute=None),
     )
     world = World(folder=folder, database=Database(_url(server_url, name)), shop=shop, books=books)

@@ -48,7 +48,7 @@ def traded(world: World) -> None:
             Date=(day(invoice["DueDate"]) + timedelta(days=LATE[number % 3])).isoformat(),
             Amount=invoice["AmountDue"],
         )
-    token = ledger.log_in(world.shop.address, *world._administrator)
+    token = ledger.log_in(world.shop.address, *world.administrator)
     httpx.post(
         f"{world.shop.address}/rest/all/V1/products/cost",
         json={"prices": [{"sku": "MUG-01", "cost": 4.25, "store_id": 0}]},

@@ -179,7 +179,7 @@ def test_payment_of_another_amount_is_refused_with_a_cure(shop: Engine) -> None:
     drained = shop.sync()
 
     assert (drained.rejected, shop.states()) == (1, {PAYMENT: "rejected"})
-    assert shop.entry(PAYMENT)["cause"] == "more than is open"  # type: ignore[index]
+    assert shop.entry(PAYMENT)["cause"] == "more than is open"
     assert len(on(shop, invoice_id)) == 1
 
 

@@ -86,8 +86,12 @@ def test_quantity_is_read_only_and_untracked_items_have_none(books: Books) -> No
 
 
 def test_tracked_item_needs_both_accounts(books: Books) -> None:
-    for wrong in ({"InventoryAssetAccountCode": "201"}, {"PurchaseDetails": {}}):
-        body = {
+    wrongs: tuple[dict[str, object], ...] = (
+        {"InventoryAssetAccountCode": "201"},
+        {"PurchaseDetails": {}},
+    )
+    for wrong in wrongs:
+        body: dict[str, object] = {
             "Code": "CUP",
             "InventoryAssetAccountCode": "630",
             "PurchaseDetails": {"COGSAccountCode": "310"},

@@ -54,6 +54,7 @@ def test_a_contact_is_known_by_its_address_and_not_by_a_common_name() -> None:
 
 def test_both_sides_meet_under_a_text_only_where_they_share_one() -> None:
     near = set(blocks(OURS, is_ours=True))
+    assert OURS.day is not None
     late = replace(THEIRS, orders=(), names=(), day=OURS.day + timedelta(days=30))
 
     assert near & set(blocks(THEIRS, is_ours=False))
