@@ -134,8 +134,7 @@ def demo(app: App, orders: int, kind: trade.Trade, seed: int, folder: Path | Non
         while stand.later:
             with steps.doing("the trade goes on: what accountant and shop do next") as tell:
                 played += trade.go_on(stand)
-                # The stories are dated in the trade's own month: nothing that is dated back shows by its time of change.
-                _sync(shown, run, tell, full=True)
+                _sync(shown, run, tell)
         proved = _proved(shown, run, steps)
     seconds = time.monotonic() - started
     return _report(shown, played, proved, seconds, steps)
@@ -169,9 +168,9 @@ def _first_run(app: App, run: UUID, steps: _Steps) -> None:
         _sync(app, run, tell)
 
 
-def _sync(app: App, run: UUID, tell: Callable[[str], None], *, full: bool = False) -> None:
+def _sync(app: App, run: UUID, tell: Callable[[str], None]) -> None:
     """Load, diff and drain once more; what is new of its kind is approved."""
-    load_all(app, run, None, (), tell=tell, full=full)
+    load_all(app, run, None, (), tell=tell)
     diff.diff(app.database, app.settings, run=run)
     with app.database.connect() as database:
         desk.approve(database, by="demo", reason="first run of the demo")
