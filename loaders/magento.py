@@ -11,15 +11,17 @@ everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from loaders.records import RawRecord, identify, split
 from loaders.stream import Ask, Cursor, Page, Reader, Stream, Touch
+from tieout.answer import Answer
 from tieout.clients.magento import parse_time
 from tieout.errors import SchemaDrift
 
@@ -127,6 +129,47 @@ def listed(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:  
     """Every record of an endpoint that answers with a bare list."""
     asked = ask(stream.path)
     yield Page(records=split(asked.answer, None).records, version=asked.version)
+
+
+def daily(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
+    """The shop's exchange rates of today, by the day (UTC) of the answer; the shop itself keeps no earlier ones.
+
+    Of a pair the first rate that is seen on a day is that of the day: documents were posted with it since.
+    """
+    asked = ask(stream.path)
+    answer = split(asked.answer, stream.under)
+    base = answer.value("base_currency_code")
+    if not isinstance(base, str) or not base:
+        raise SchemaDrift(f"Magento's {stream.name} do not name their base currency.")
+    around = {"base_currency_code": base, "day": _day_of(asked.answer)}
+    before = cursor.value if cursor is not None and cursor.value["day"] == around["day"] else {}
+    known = set(str(before.get("currencies", "")).split())
+    records, seen = list[bytes](), set(known)
+    for raw in answer.records:
+        code = _field(raw, "currency_to")
+        if code is None or code not in known:
+            records.append(_with(raw, around))
+            seen.add(code or "")
+    if records:
+        position = {"day": around["day"], "currencies": " ".join(sorted(seen)).strip()}
+        yield Page(records=records, version=asked.version, cursor=Cursor(value=position))
+
+
+def _day_of(answer: Answer) -> str:
+    try:
+        moment = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError as error:
+        raise SchemaDrift("Magento's answer does not say in its Date header when it was given.") from error
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+def _with(raw: bytes, around: Mapping[str, str]) -> bytes:
+    """A record with fields put before its own, whose text is kept to the last digit."""
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return raw
+    return msgspec.json.encode({**around, **{name: fields[name] for name in fields if name not in around}})
 
 
 def find(ask: Ask, stream: Stream, ids: Sequence[str]) -> Iterator[tuple[Sequence[str], Page]]:
@@ -272,6 +315,16 @@ STREAMS: tuple[Stream, ...] = (
     _whole("store_groups", path="store/storeGroups", key=("id",), reader=listed, under=None),
     _whole("store_views", path="store/storeViews", key=("id",), reader=listed, under=None),
     _whole("store_configs", path="store/storeConfigs", key=("id",), reader=listed, under=None),
+    # Without history at the vendor. Before the orders, so that the rate of a day is known before its documents.
+    _stream(
+        "currency_rates",
+        path="directory/currency",
+        under="exchange_rates",
+        key=("base_currency_code", "currency_to", "day"),
+        read=daily,
+        walk=daily,
+        grows_only=True,
+    ),
     _whole("customer_groups", path="customerGroups/search", key=("id",), reader=numbered),
     _whole("tax_classes", path="taxClasses/search", key=("class_id",), reader=numbered),
     _whole("tax_rates", path="taxRates/search", key=("id",), reader=numbered),

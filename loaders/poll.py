@@ -194,7 +194,7 @@ class _Load:
         with unit_of_work(asking.connection):
             values = {"began_at": beginning.at, "began_version": beginning.version}
             asking.connection.execute(query("load", "reached_end"), asking.values | values)
-        if swept and not stream.is_whole:
+        if swept and not stream.is_whole and not stream.grows_only:
             found = sweep.sweep(asking, accept_shrink=accept_shrink)
             self._rows += found.seen
             self._deleted += found.deleted

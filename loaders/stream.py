@@ -119,6 +119,8 @@ class Stream:
     """Asks for records by id; None when the API cannot."""
     is_whole: bool = False
     """`read` always gives every record that exists, so each load notices deletions."""
+    grows_only: bool = False
+    """The source shows only what holds today: each day adds records, and none of an earlier day is ever gone."""
     created: str | None = None
     """Field with the time of creation, by which a sweep may be limited."""
     sweep_days: int | None = None

@@ -110,6 +110,11 @@ def create_app(**options: Any) -> flask.Flask:
     shared.install(app, Vendor(), clock)
     app.register_blueprint(control.blueprint(shop), url_prefix=shared.PREFIX)
 
+    @app.after_request
+    def dated(response: flask.Response) -> flask.Response:
+        response.date = clock.now()
+        return response
+
     @app.route("/", defaults={"path": ""}, methods=[*_METHODS, "PATCH", "HEAD", "OPTIONS"])
     @app.route("/<path:path>", methods=[*_METHODS, "PATCH", "HEAD", "OPTIONS"])
     def serve(**_path: str) -> flask.Response:

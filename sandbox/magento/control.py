@@ -3,7 +3,7 @@ login.
 
 POST place, pay, invoice, ship, refund, cancel, hold, unhold, comment, revise (edit an order), deposit,
 capture, cancel_invoice, edit (stored fields), delete, customers, products, customer_groups, tax_classes,
-tax_rates, tax_rules, stock, consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
+tax_rates, tax_rules, stock, currency_rate, consume; GET state/<table>. Bodies and answers are JSON; a refusal of the shop is answered as REST would
 answer it.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -73,6 +74,7 @@ def blueprint(shop: Shop) -> flask.Blueprint:
         "products": _product,
         "consume": _consume,
         "stock": _stock,
+        "currency_rate": _currency_rate,
         "revise": _revise,
         "deposit": _deposit,
         "capture": _capture,
@@ -299,6 +301,15 @@ def _stock(shop: Shop, body: Doc) -> Doc:
     """Goods came in: the source holds `quantity` of `sku`."""
     stock.set_source(shop, str(body["sku"]), Decimal(str(body["quantity"])), 1)
     return {"sku": body["sku"], "salable": stock.salable(shop, str(body["sku"]))}
+
+
+def _currency_rate(shop: Shop, body: Doc) -> Doc:
+    """The shop imported rates: from now on `currency` is sold at `rate` for one unit of the base currency."""
+    code, rate = str(body["currency"]), str(Decimal(str(body["rate"])))
+    shop.views = tuple(
+        replace(view, rate_text=rate) if view.currency == code else view for view in shop.views
+    )
+    return {"currency": code, "rate": Decimal(rate)}
 
 
 def _consume(shop: Shop, body: Doc) -> Doc:

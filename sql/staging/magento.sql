@@ -182,3 +182,13 @@ create table if not exists staging.magento__store_groups (
     like cdc.staging_template including all
 );
 comment on table staging.magento__store_groups is 'Store groups';
+
+create table if not exists staging.magento__currency_rates (
+    like cdc.staging_template including all,
+    base_currency_code text generated always as (nullif(left(payload ->> 'base_currency_code', 500), '')) stored,
+    currency_code text generated always as (nullif(left(payload ->> 'currency_to', 500), '')) stored,
+    day text generated always as (nullif(left(payload ->> 'day', 500), '')) stored
+);
+comment on table staging.magento__currency_rates is 'Exchange rates of the shop by pair and day on which they were read';
+create index if not exists magento__currency_rates_pair
+on staging.magento__currency_rates (connection, base_currency_code, currency_code);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -286,3 +287,34 @@ def test_a_record_deleted_by_mistake_lives_again_when_it_is_read(shop: Source) -
 
     assert shop.load("orders").changed == 1
     assert shop.rows("orders")[str(order)]["deleted_at"] is None
+
+
+def rates(shop: Source) -> dict[str, Any]:
+    """The mirrored rates of the euro by day, those that count as gone left out."""
+    kept = [row for row in shop.rows("currency_rates").values() if row["deleted_at"] is None]
+    return {row["day"]: row["payload"]["rate"] for row in kept if row["currency_code"] == "EUR"}
+
+
+def test_each_day_adds_its_rates_and_a_sweep_takes_none_of_them_back(shop: Source) -> None:
+    shop.control("clock", now="2026-10-05T23:50:00+00:00")
+    shop.control("currency_rate", currency="EUR", rate="1.153500001")
+    shop.load("currency_rates")
+    shop.control("currency_rate", currency="EUR", rate="1.2")
+    shop.control("clock", advance_seconds=1200)
+    shop.load("currency_rates")
+
+    swept = shop.load("currency_rates", swept=True)
+
+    assert (swept.changed, swept.deleted) == (0, 0)
+    assert rates(shop) == {"2026-10-05": Decimal("1.153500001"), "2026-10-06": Decimal("1.2")}
+    assert {"GBP/EUR/2026-10-05", "GBP/EUR/2026-10-06"} < shop.rows("currency_rates").keys()
+
+
+def test_the_first_rate_of_a_day_stands_because_documents_were_posted_with_it(shop: Source) -> None:
+    shop.control("clock", now="2026-10-05T09:00:00+00:00")
+    shop.control("currency_rate", currency="EUR", rate="1.15")
+    shop.load("currency_rates")
+    shop.control("currency_rate", currency="EUR", rate="1.2")
+
+    assert shop.load("currency_rates").changed == 0
+    assert rates(shop) == {"2026-10-05": Decimal("1.15")}

@@ -10,9 +10,11 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from psycopg.rows import dict_row
 
 from tests.acceptance.fix_setup import admin, build_once
+from tieout.settings import package_root
 
 Session = psycopg.Connection[dict[str, Any]]
 EURO = {
@@ -76,6 +78,72 @@ def test_the_route_says_which_rate_counts(shop: Session, rate_source: str, rate:
 
     assert row["currency_rate"] == (Decimal(rate) if rate else None)
     assert row["_problems"] is None
+
+
+def _shop_says(shop: Session, day: str, rate: str, connection: str = "shop") -> None:
+    payload = {"base_currency_code": "GBP", "day": day, "currency_to": "EUR", "rate": float(rate)}
+    shop.execute(
+        "insert into staging.magento__currency_rates (connection, id, payload, content_hash, version)"
+        " values (%s, %s, %s, '', 1)",
+        (connection, f"GBP/EUR/{day}", json.dumps(payload)),
+    )
+
+
+def test_the_rate_that_the_shop_had_counts_from_its_day_on(shop: Session) -> None:
+    with shop.transaction(force_rollback=True):
+        _shop_says(shop, "2026-02-07", "1.25")
+        _shop_says(shop, "2026-02-09", "1.35")
+        _shop_says(shop, "2026-02-08", "1.45", connection="another_shop")
+
+        row = _document(shop, "table")
+
+    assert row["currency_rate"] == Decimal("1.25")
+    assert row["_problems"] is None
+
+
+def test_of_one_day_the_accountants_row_counts_and_not_the_shops(shop: Session) -> None:
+    with shop.transaction(force_rollback=True):
+        _shop_says(shop, "2026-02-06", "1.25")
+
+        assert _document(shop, "table")["currency_rate"] == Decimal("1.20")
+
+
+def test_a_rate_of_the_shop_that_cannot_be_read_is_never_taken(shop: Session) -> None:
+    with shop.transaction(force_rollback=True):
+        _shop_says(shop, "2026-02-07", "0")
+
+        (problem,) = _document(shop, "table")["_problems"]
+
+    assert problem["cause"] == "lookup daily_rates: EUR"
+
+
+def test_a_new_rate_leads_to_the_orders_of_its_day_and_later_where_a_route_asks_for_it(shop: Session) -> None:
+    """The rule of the model, run as the engine runs it."""
+    rule = next(each for each in _invoices_rules() if each["table"] == "magento__currency_rates")["sql"]
+    changed = (
+        "with changed as (select 'shop'::text as connection, 'GBP/EUR/' || %(day)s as id,"
+        " jsonb_build_object('day', %(day)s::text) as keys) "
+    )
+    with shop.transaction(force_rollback=True):
+        shop.execute("update staging.magento__orders set modified_at = '2026-02-08 10:00+00'")
+        found = {}
+        for source, day in (("table", "2026-02-08"), ("table", "2026-02-10"), ("effective", "2026-02-08")):
+            shop.execute("update lookups.routes set rate_source = %s", (source,))
+            rows = shop.execute(changed + rule, {"day": day}).fetchall()
+            found[source, day] = [row["source_id"] for row in rows]
+
+    assert found == {
+        ("table", "2026-02-08"): ["1"],
+        ("table", "2026-02-10"): [],
+        ("effective", "2026-02-08"): [],
+    }
+
+
+def _invoices_rules() -> list[dict[str, Any]]:
+    path = package_root() / "models/outbound/xero/out_xero__invoices.yml"
+    (model,) = yaml.safe_load(path.read_text())["models"]
+    rules = model["config"]["meta"]["tieout"]["dirty"]
+    return [{"table": table, **rule} for table, rule in rules.items() if isinstance(rule, dict)]
 
 
 def test_a_day_without_a_rate_is_told_with_the_row_to_add(shop: Session) -> None:

@@ -279,15 +279,18 @@ left join lateral (
     from {{ ref('stg_xero__currencies') }} as currencies
     where currencies.connection = routed.to_connection and currencies.deleted_at is null
 ) as ledger on true
--- The nearest day before counts: banks and offices publish no rate at the weekend.
+-- The nearest day before counts: banks and offices publish no rate at the weekend. Of one day the accountant's row counts,
+-- not what the shop said on it.
 left join lateral (
     select exchange_rates.rate
     from {{ ref('exchange_rates') }} as exchange_rates
     where
-        exchange_rates.base_currency_code = routed.ledger_base_currency_code
+        routed.rate_source = 'table'
+        and (exchange_rates.connection = routed.connection or exchange_rates.connection is null)
+        and exchange_rates.base_currency_code = routed.ledger_base_currency_code
         and exchange_rates.currency_code = routed.currency_code
         and exchange_rates.rate_date <= routed.document_date
-    order by exchange_rates.rate_date desc
+    order by exchange_rates.rate_date desc, exchange_rates.connection is not null
     limit 1
 ) as daily on true
 left join lateral (
