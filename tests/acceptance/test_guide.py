@@ -113,6 +113,21 @@ def is_like(seen: str | None, promised: str | None) -> bool:
     return seen == promised or (seen[0] in "[{" and promised in seen)
 
 
+def test_the_set_of_all_recipes_passes_the_tests_of_the_guide_and_its_entries_can_be_read(
+    world: World,
+) -> None:
+    built = world.run("build", "--unit").data
+    world.run("diff", codes=(0, 5))
+
+    (large,) = world.run("plan", "shop/order/6/1", codes=(0, 5)).data["entries"]
+
+    ran = (world.folder / "data/dbt/build/target/run_results.json").read_text(encoding="utf-8")
+    assert "products_of_one_account_are_one_line" in ran
+    assert "large_invoices_are_held" in ran
+    assert "out_xero__invoices" in built["changed"]
+    assert large["state"] == "held"
+
+
 def test_undoing_is_to_take_the_files_out_of_the_folder(world: World, own: Path) -> None:
     settings = Settings.load(world.settings_file)
     before = assemble(settings, world.folder / "undone").fingerprint
