@@ -322,7 +322,7 @@ def _disputed(judged: Judged, frozen: str | None) -> Held | None:
         return Held(
             held_for="target changed",
             cause=f"{frozen} in the target",
-            reason=f"Somebody made the document {frozen} in the target; what the model says can no longer be written to it.",
+            reason=f"Somebody {frozen} the document in the target; what the model says can no longer be written to it.",
             cure="Accept it as it is if it was right; else enter it anew in the target.",
             who="accountant",
         )

@@ -81,6 +81,7 @@ class Waiting:
     entries: int
     since: datetime
     amount: Decimal | None
+    """Each source record's money once: an order's invoice and its payment are the same money."""
     currency: str | None
 
 

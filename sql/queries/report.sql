@@ -243,11 +243,15 @@ select
 
 -- name: waiting
 -- What waits for which head of a chain, since when, with how much money. What itself waits is no head: its own head is.
+-- An order's invoice and its payment are the same money: of a source record, the entity with most of it counts.
 with recursive chains as (
     select
         outbox.entry,
         outbox.connection,
         outbox.created_at,
+        outbox.entity,
+        outbox.source_connection,
+        outbox.source_id,
         outbox.amount,
         outbox.currency,
         outbox.waits_for
@@ -258,6 +262,9 @@ with recursive chains as (
         chains.entry,
         head.connection,
         chains.created_at,
+        chains.entity,
+        chains.source_connection,
+        chains.source_id,
         chains.amount,
         chains.currency,
         head.waits_for
@@ -269,19 +276,9 @@ with recursive chains as (
             and head.entity = needed.entity
             and head.key = needed.key
             and head.state = 'waiting'
-)
+),
 
-select
-    heads.connection,
-    heads.entity,
-    heads.key,
-    heads.head_state,
-    heads.reason,
-    count(*) as entries,
-    min(heads.created_at) as since,
-    sum(heads.amount) as amount,
-    min(heads.currency) as currency
-from (
+heads as (
     -- An entry that meets the same head by two ways waits for it once.
     select distinct
         coalesce(needed.connection, chains.connection) as connection,
@@ -291,6 +288,9 @@ from (
         head.reason,
         chains.entry,
         chains.created_at,
+        chains.entity as waiting_entity,
+        chains.source_connection,
+        chains.source_id,
         chains.amount,
         chains.currency
     from chains
@@ -317,9 +317,58 @@ from (
                 or head.held_for = 'answer differs'
                 or (coalesce(needed.settled, false) and head.entry is not null)
         end
-) as heads
-group by heads.connection, heads.entity, heads.key, heads.head_state, heads.reason
-order by count(*) desc, heads.entity, heads.key
+),
+
+of_entities as (
+    select
+        heads.connection,
+        heads.entity,
+        heads.key,
+        heads.head_state,
+        heads.reason,
+        heads.source_connection,
+        heads.source_id,
+        count(*) as entries,
+        min(heads.created_at) as since,
+        sum(heads.amount) as amount,
+        min(heads.currency) as currency
+    from heads
+    group by
+        heads.connection, heads.entity, heads.key, heads.head_state, heads.reason,
+        heads.source_connection, heads.source_id, heads.waiting_entity
+),
+
+of_sources as (
+    select
+        of_entities.connection,
+        of_entities.entity,
+        of_entities.key,
+        of_entities.head_state,
+        of_entities.reason,
+        sum(of_entities.entries) as entries,
+        min(of_entities.since) as since,
+        max(of_entities.amount) as amount,
+        min(of_entities.currency) as currency
+    from of_entities
+    group by
+        of_entities.connection, of_entities.entity, of_entities.key, of_entities.head_state, of_entities.reason,
+        of_entities.source_connection, of_entities.source_id
+)
+
+select
+    of_sources.connection,
+    of_sources.entity,
+    of_sources.key,
+    of_sources.head_state,
+    of_sources.reason,
+    sum(of_sources.entries)::bigint as entries,
+    min(of_sources.since) as since,
+    sum(of_sources.amount) as amount,
+    min(of_sources.currency) as currency
+from of_sources
+group by
+    of_sources.connection, of_sources.entity, of_sources.key, of_sources.head_state, of_sources.reason
+order by entries desc, of_sources.entity, of_sources.key
 limit %(limit)s;
 
 -- name: keys_like

@@ -111,11 +111,15 @@ def test_what_a_person_voided_says_so_and_stays_so_once_accepted(world: World) -
     world.stand.ledger("edit", entity="Invoices", id=invoice["InvoiceID"], fields={"Status": "VOIDED"})
     world.sync(codes=(0, 5))
     letter = world.dead()[key]
+    (before,) = [each for each in world.run("why", key).data["reasons"] if each["entity"] == "invoices"]
     world.run("holds", "accept-as-is", key, "--reason", "entered twice")
     with world.watched() as calls:
         world.sync(codes=(0, 5))
 
     assert (letter["cause"], letter["who"]) == ("voided in the target", "accountant")
+    assert "Somebody voided the document in the target" in letter["reason"]
+    assert "Somebody voided the document in the target" in before["verdict"]
+    assert "Accept it as it is" in before["cure"]
     assert calls == []
     assert key not in world.dead()
     (reason,) = [each for each in world.run("why", key).data["reasons"] if each["entity"] == "invoices"]

@@ -444,6 +444,30 @@ def test_a_linked_key_never_changes_its_target(engine: Engine) -> None:
     assert {"connection": "other", "held_for": None} not in rows
 
 
+def test_a_route_that_moves_writes_nothing_anywhere_and_moves_back_without_a_trace(engine: Engine) -> None:
+    engine.connection.execute(
+        "insert into cdc.connections (connection, system, target_identity) values ('other', 'xero', 'org-2')"
+    )
+    engine.customer()
+    engine.sync()
+    before = (dict(engine.target.records["contacts"]), len(engine.target.writes))
+
+    engine.customer(to="other", name="Jane Moved")
+    engine.sync()
+    held = engine.rows("select reason from cdc.outbox where held_for = 'moved'")
+    engine.customer()
+    engine.sync()
+
+    assert [row["reason"] for row in held] == [
+        "The record is linked in books; a linked key never changes its target."
+    ]
+    assert (engine.target.records["contacts"], len(engine.target.writes)) == before
+    assert engine.rows(
+        "select connection, target_id is not null as linked from cdc.links where not is_gone and target_id is not null"
+    ) == [{"connection": "books", "linked": True}]
+    assert engine.rows("select key from cdc.outbox") == []
+
+
 def test_a_reference_to_nothing_is_a_dead_letter_at_once_and_heals_when_it_appears(engine: Engine) -> None:
     engine.order()
     engine.diff()

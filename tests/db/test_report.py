@@ -82,6 +82,20 @@ def test_status_says_what_waits_for_what(engine: Engine) -> None:
     assert "wait for approval" in status.verdict
 
 
+def test_money_that_waits_is_counted_once_for_an_order_with_its_invoice_and_its_payment(
+    engine: Engine,
+) -> None:
+    """The invoice of 12.00 waits for the contact, its payment of 12.00 for the invoice: 12.00 wait, not 24.00."""
+    engine.customer(hold="look")
+    engine.order("1", paid="12.00")
+    engine.order("2", paid="5.00")
+    engine.diff()
+
+    [waiting] = report.status(engine.connection).waiting
+
+    assert (waiting.key, waiting.entries, waiting.amount) == ("shop/customer/7", 4, Decimal("24.00"))
+
+
 def test_show_lays_one_record_side_by_side(engine: Engine) -> None:
     engine.customer()
     engine.order()
