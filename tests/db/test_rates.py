@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from psycopg.rows import dict_row
 
 from tests.acceptance.fix_setup import admin, build_once
