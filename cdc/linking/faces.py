@@ -41,8 +41,16 @@ class Face:
     """Numbers of the order behind it, and free references that may name it."""
     names: tuple[str, ...] = ()
     """Of a party or item its name; of a document that of its party."""
+    origins: tuple[str, ...] = ()
+    """The record of the target that ours was made from, when that target was the source; of theirs, itself."""
     email: str = ""
     tax_number: str = ""
+    place: str = ""
+    """Within what the e-mail names one party (a website), where that is not the whole target; of money its kind."""
+    postcodes: tuple[str, ...] = ()
+    """As letters and digits."""
+    phones: tuple[str, ...] = ()
+    """The last digits."""
     party: str = ""
     """The target's id of the party, where it is known."""
     documents: tuple[str, ...] = ()
@@ -57,6 +65,7 @@ class Face:
 def blocks(face: Face, *, is_ours: bool) -> Iterator[str]:
     """The texts under which it may be met. Ours reach out (days before and after), the target's stay where they are."""
     yield from (f"mark:{mark}" for mark in face.marks)
+    yield from (f"origin:{origin}" for origin in face.origins)
     match face.kind:
         case "party":
             yield from _of_party(face)
@@ -64,12 +73,16 @@ def blocks(face: Face, *, is_ours: bool) -> Iterator[str]:
             yield from (
                 f"code:{plain}" for number in face.numbers if (plain := likeness.plain_number(number))
             )
+            yield from (f"name:{plain}" for name in face.names if (plain := likeness.plain_name(name)))
         case "document":
             yield from _of_document(face, is_ours=is_ours)
         case "money":
-            # Money is known by what it is put on: whose document is not there, its payment is not there either.
+            # Money is known by what it is put on: whose document is not there, its payment is not there either. A deposit
+            # is put on none yet, and known by who paid it.
             if face.documents:
                 yield "paid:" + "/".join(sorted(document.casefold() for document in face.documents))
+            elif face.party:
+                yield from _near(f"received:{face.party.casefold()}", face.day, is_ours=is_ours)
 
 
 def _of_party(face: Face) -> Iterator[str]:

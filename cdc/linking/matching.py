@@ -51,6 +51,8 @@ class OurRow:
     """`_if_taken` and the like."""
     target_id: str | None = None
     """The record that it is linked with."""
+    origins: tuple[str, ...] = ()
+    """Keys of this target's own records that the source's record was made from, in the other direction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ class Matcher:
     held: Callable[[OurRow, Record, frozenset[str]], frozenset[str]]
     """Of the fields that differ those about which a person must decide (money, tax, date, contact); the target keeps the
     others as they are."""
+    origin: str | None = None
+    """The entity that a source of these rows calls them, where the target may have been its source before."""
     pick: Callable[[Record, str], Record | None] = lambda record, _target_id: record
     """The record itself, where the staging row only contains it."""
     line_ids: Callable[[OurRow, Record], dict[str, str]] = lambda _row, _record: {}

@@ -125,7 +125,7 @@ def _our_rows(session: Session, step: _Step, connection: str | None) -> dict[str
     for model in step.models:
         for drivers in drivers_of(session, model):
             by_target: dict[str, list[OurRow]] = defaultdict(list)
-            for row in rows_of(session, model, drivers):
+            for row in rows_of(session, model, drivers, origin=step.matcher.origin):
                 if connection is None or row.connection == connection:
                     by_target[row.connection].append(row)
             for target, some in by_target.items():

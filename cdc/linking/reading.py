@@ -97,8 +97,12 @@ def rows_of(
     keys: Sequence[str] | None = None,
     *,
     also_linked: bool = False,
+    origin: str | None = None,
 ) -> list[OurRow]:
-    """Rows of the model for these drivers that have no record in their target, or all; `keys` limits them."""
+    """Rows of the model for these drivers that have no record in their target, or all; `keys` limits them.
+
+    With `origin`, an entity of the source, each row tells of which record of the target its source was made.
+    """
     values = {
         "source_connections": [driver[0] for driver in drivers],
         "source_ids": [driver[1] for driver in drivers],
@@ -107,8 +111,12 @@ def rows_of(
         "before_cut_over": BEFORE_CUT_OVER,
         "keys": list(keys) if keys is not None else None,
         "also_linked": also_linked,
+        "origin": origin,
     }
-    return [OurRow(model=model.name, **row) for row in session.execute(_ours(model), values)]
+    return [
+        OurRow(model=model.name, **{**row, "origins": tuple(row["origins"] or ())})
+        for row in session.execute(_ours(model), values)
+    ]
 
 
 def faces_of_target(

@@ -20,6 +20,7 @@ from cdc.writing import Outgoing
 _DOCUMENT_FACTS = frozenset({"Type", "Date", "CurrencyCode", "Contact", "Status"})
 _NUMBERS = {"invoices": "InvoiceNumber", "credit_notes": "CreditNoteNumber"}
 _TYPES = {"invoices": "ACCREC", "credit_notes": "ACCRECCREDIT"}
+_RECEIPTS = frozenset({"RECEIVE-PREPAYMENT", "RECEIVE-OVERPAYMENT"})
 _PAYMENT_TYPES = frozenset({"ACCRECPAYMENT", "ARCREDITPAYMENT"})
 
 
@@ -192,6 +193,44 @@ def pick_allocation(record: Record, target_id: str) -> Record | None:
     return {**allocation, "CreditNote": {"CreditNoteID": record.get("CreditNoteID")}}
 
 
+def our_receipt(row: OurRow, known: Known) -> Face:
+    """A deposit or overpayment as the model wants it."""
+    contact = _linked(row.payload.get("Contact"), "ContactID")
+    return Face(
+        id=row.key,
+        kind="money",
+        title=row.key,
+        marks=_some(_text(row.payload.get("Reference"))),
+        party=(known.target_of("contacts", contact) if contact else None) or "",
+        place=_text(row.payload.get("Type")),
+        account=_text((row.payload.get("BankAccount") or {}).get("Code")),
+        amount=row.total,
+        currency=row.currency or _text(row.payload.get("CurrencyCode")),
+        day=row.day,
+    )
+
+
+def their_receipts(target_id: str, record: Record) -> Iterable[Face]:
+    """Money that stands for a contact to be put on invoices; other bank transactions are not."""
+    if is_gone(record) or record.get("Type") not in _RECEIPTS:
+        return
+    contact = record.get("Contact") or {}
+    reference = _text(record.get("Reference"))
+    yield Face(
+        id=target_id,
+        kind="money",
+        title=reference or f"{_text(record['Type'])} of {_text(contact.get('Name'))}",
+        marks=_some(reference),
+        names=_some(_text(contact.get("Name"))),
+        party=_text(contact.get("ContactID")),
+        place=_text(record["Type"]),
+        account=_text((record.get("BankAccount") or {}).get("Code")),
+        amount=as_number(record.get("Total")),
+        currency=_text(record.get("CurrencyCode")),
+        day=business_date(record.get("DateString") or record.get("Date")),
+    )
+
+
 def held_of_document(row: OurRow, record: Record, differing: frozenset[str]) -> frozenset[str]:
     """Money, tax, currency, date and contact must agree; lines only as far as they add up to the same."""
     facts = differing & _DOCUMENT_FACTS
@@ -204,6 +243,12 @@ def held_of_document(row: OurRow, record: Record, differing: frozenset[str]) -> 
 def held_of_money(_row: OurRow, _record: Record, differing: frozenset[str]) -> frozenset[str]:
     """The amount and what it is put on; the day and the account stay where the money was booked."""
     return differing & {"Amount", "Invoice", "CreditNote"}
+
+
+def held_of_receipt(row: OurRow, record: Record, differing: frozenset[str]) -> frozenset[str]:
+    """The amount, the kind and whose it is; the day and the account stay where the money was booked."""
+    is_apart = row.total is not None and as_number(record.get("Total")) != row.total
+    return (differing & {"Type", "Contact", "CurrencyCode"}) | ({"LineItems"} if is_apart else frozenset())
 
 
 def held_of_master_data(_row: OurRow, _record: Record, _differing: frozenset[str]) -> frozenset[str]:
@@ -297,6 +342,12 @@ MATCHERS: tuple[Matcher, ...] = (
         entity="payments", stream="payments", ours=our_payment, theirs=their_payments, held=held_of_money,
         needs=("PaymentType", "Status", "Invoice", "CreditNote", "Account", "Amount", "Reference", "CurrencyCode", "Date"),
     ),
+    Matcher(
+        entity="bank_transactions", stream="bank_transactions", ours=our_receipt, theirs=their_receipts, held=held_of_receipt,
+        line_ids=line_ids_of,
+        needs=("Type", "Status", "Contact", "BankAccount", "Reference", "Total", "CurrencyCode", "DateString", "Date"),
+    ),
+    # Those of prepayments and overpayments need no line: what others allocated stands for ours once the money is linked.
     Matcher(
         entity="allocations", stream="credit_notes", ours=our_allocation, theirs=their_allocations, held=held_of_money,
         needs=("CreditNoteNumber", "CurrencyCode", "Allocations"), pick=pick_allocation,

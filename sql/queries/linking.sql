@@ -17,7 +17,7 @@ order by outbound._source_connection, outbound._source_id;
 -- name: ours
 -- Rows of a model, for the given drivers, that have no record in their target: to be sent, or before the cut-over.
 -- Parameters: source_connections, source_ids, entity, control, before_cut_over, keys (null: all), also_linked (true: whatever
--- is linked).
+-- is linked), origin (entity of the source; null: nobody asks what it was made from).
 with driver as (
     select distinct
         given.source_connection,
@@ -38,7 +38,17 @@ select
     jsonb_strip_nulls(
         jsonb_build_object('if_taken', wanted.content -> '_if_taken', 'identity', wanted.content -> '_identity')
     ) as control,
-    case when not links.is_gone then links.target_id end as target_id
+    case when not links.is_gone then links.target_id end as target_id,
+    (
+        select array_agg(made.key order by made.key)
+        from cdc.links as made
+        where
+            made.connection = driver.source_connection
+            and made.entity = %(origin)s
+            and made.target_id = driver.source_id
+            and not made.is_gone
+            and starts_with(made.key, (wanted.content ->> '_to') || '/')
+    ) as origins
 from driver
 cross join lateral (
     select to_jsonb(outbound.*) as content

@@ -117,3 +117,54 @@ def test_nothing_is_chosen_twice_and_no_chosen_pair_has_a_rival_without_a_better
                 for place in pairs
                 if place != other and (place.ours == other.ours or place.theirs == other.theirs)
             )
+
+
+def test_where_ours_was_made_from_it_nothing_else_counts_and_what_differs_is_told() -> None:
+    ours = Face(
+        id="books/contact/1", kind="party", origins=("customer/17",), email="new@example.com", place="1"
+    )
+    theirs = Face(id="17", kind="party", origins=("customer/17",), email="old@example.com", place="2")
+
+    found = judge(ours, theirs)
+
+    assert found.score >= Decimal("0.99")
+    assert any("e-mail" in words for words in found.against)
+    assert set(blocks(ours, is_ours=True)) & set(blocks(theirs, is_ours=False))
+
+
+def test_the_same_address_for_mail_on_another_website_is_only_shown() -> None:
+    ours = Face(id="k", kind="party", email="jane@example.com", place="1")
+
+    assert judge(ours, replace(ours, id="1")).score >= SURE
+    assert Decimal("0.60") <= judge(ours, replace(ours, id="2", place="2")).score < SURE
+
+
+def test_a_person_of_the_same_house_under_another_e_mail_is_shown_and_a_namesake_is_not() -> None:
+    ours = Face(id="k", kind="party", names=("Jane Smith",), email="jane@work.example", postcodes=("LS11AA",))
+    theirs = replace(ours, id="1", email="jane@example.com")
+
+    assert Decimal("0.60") <= judge(ours, theirs).score < SURE
+    assert judge(ours, replace(theirs, postcodes=("BN11AA",))).score < Decimal("0.60")
+
+
+def test_a_sku_that_is_written_otherwise_is_the_same_product() -> None:
+    ours = Face(id="k", kind="item", numbers=("poster 2",), names=("Poster",))
+
+    assert judge(ours, Face(id="1", kind="item", numbers=("POSTER-2",))).score >= SURE
+    assert judge(ours, Face(id="2", kind="item", numbers=("LAMP-01",), names=("Poster",))).score < Decimal(
+        "0.60"
+    )
+
+
+def test_a_deposit_is_known_by_our_mark_or_by_who_paid_how_much_when() -> None:
+    ours = Face(
+        id="k", kind="money", marks=("shop/order/7/deposit/1",), party="c-1", place="RECEIVE-PREPAYMENT",
+        amount=Decimal("20.00"), currency="GBP", day=date(2026, 10, 14),
+    )  # fmt: skip
+    theirs = replace(ours, id="1", marks=("DEP 7",), day=date(2026, 10, 15))
+
+    assert judge(ours, theirs).score >= SURE
+    assert set(blocks(ours, is_ours=True)) & set(blocks(theirs, is_ours=False))
+    assert judge(ours, replace(theirs, marks=ours.marks, party="", day=None)).score >= SURE
+    assert judge(ours, replace(theirs, party="c-2")).score < Decimal("0.60")
+    assert judge(ours, replace(theirs, place="RECEIVE-OVERPAYMENT")).score < Decimal("0.60")

@@ -47,7 +47,8 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
-    coalesce(known.sku, routed.code) as sku,
+    -- A linked product keeps its sku, however the ledger writes the code.
+    coalesce(linked.sku, known.sku, routed.code) as sku,
     case when state.is_new or {{ of_ledger('name', 'owned') }} then coalesce(routed.name, routed.code) end as name,
     case when state.is_new then {{ whole_number('routed.attribute_set') }} end as attribute_set_id,
     case when state.is_new then 'simple' end as type_id,
@@ -99,6 +100,17 @@ left join lateral (
     where products.connection = routed.to_connection and products.sku = routed.code and products.deleted_at is null
     limit 1
 ) as known on true
+left join lateral (
+    select products.sku
+    from {{ ref('stg_magento__products') }} as products
+    where
+        products.connection = routed.to_connection
+        and products.product_id = link.target_id
+        and products.deleted_at is null
+        and lower(regexp_replace(products.sku, '[^[:alnum:]]', '', 'g'))
+        = lower(regexp_replace(routed.code, '[^[:alnum:]]', '', 'g'))
+    limit 1
+) as linked on true
 cross join lateral (
     select link.target_id is null and known.sku is null as is_new
 ) as state
