@@ -3,7 +3,8 @@
 While it is only proposed, all of it stands in the one held entry of the document's key (`control.correction`), whose hash
 covers every part. Approval, in one transaction, lets the key go to its next generation: the old document is kept under
 `<key>/replaced/<n>`, and entries are made for the reversal (`<key>/reversal/<n>`), for the new document, which bears the key
-and waits for the reversal, and for what settles them (`<key>/reversal/<n>/allocation/<k>`). From then on they are entries as all
+and waits for the reversal, and for what settles them (`<key>/reversal/<n>/allocation/<k>`). Of a document that is gone at its source only the reversal
+is made: the key is left without a document. From then on they are entries as all
 others: each is sent once in effect, none is lost by a crash, and what waits names the head of its chain.
 
 Which documents can be corrected, and how, a system's writer module says (`CORRECTIONS`, by entity).
@@ -48,6 +49,8 @@ class Ask:
     wanted: Mapping[str, Any]
     """The same with it."""
     total: Decimal | None
+    is_gone: bool = False
+    """The source has it no more: it is reversed, and nothing replaces it."""
 
     @property
     def reversal_key(self) -> str:
@@ -130,7 +133,8 @@ def begin(session: Session, rows: Sequence[Row], *, by: str, reason: str | None)
         outbox.close(session, [Closed(entry=row["entry"], outcome="replaced", reason=told)])
         parts = [_part(row, part) for part in correction["parts"]]
         _make_links(session, row, parts)
-        outbox.insert(session, [*parts, _document(session, row, correction)], row["run"])
+        new = [_document(session, row, correction)] if "document" in correction else []
+        outbox.insert(session, [*parts, *new], row["run"])
 
 
 def _move_link(session: Session, row: Row, correction: Row, *, by: str, reason: str | None) -> None:
@@ -154,7 +158,7 @@ def _move_link(session: Session, row: Row, correction: Row, *, by: str, reason: 
         **place,
         "overrides": Jsonb(overrides),
         "correction": Jsonb(kept),
-        "approved_hash": correction["document"]["payload_hash"],
+        "approved_hash": correction["document"]["payload_hash"] if "document" in correction else None,
     }
     session.execute(query("corrections", "next_generation"), values)
     aside = {"key": correction["replaced"], "model": MODEL, "correction": {"of": row["key"], **kept}}

@@ -24,6 +24,7 @@ from cdc.wanted import (
     effective,
     entry_for,
     fingerprint,
+    reversal_for,
     settle_on,
     with_missing_lines,
 )
@@ -121,6 +122,10 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
             "is; approving removes it all the same.",
             who="accountant",
         )
+        reversal = None if link.is_adopted else rules.reverse(desired)
+        if reversal is not None and link.declined_hash != wanted.payload_hash:
+            version = mirror.version if mirror is not None else None
+            return settle_on(reversal_for(reversal, wanted, held, version), link, opened)
         wanted = replace(wanted, held=held)
     elif link.is_adopted and link.approved_hash != wanted.payload_hash:
         held = Held(

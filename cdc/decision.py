@@ -119,6 +119,8 @@ class Rules:
     still_differs: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = lambda _payload, _record: True
     correct: Callable[[Desired, Mapping[str, Any]], Correction | None] = lambda _desired, _payload: None
     """How the target's document is corrected to this payload; None: it cannot be."""
+    reverse: Callable[[Desired], Correction | None] = lambda _desired: None
+    """How the target's document is reversed when it is gone at its source; None: a person does it."""
     points_to: Callable[[str, Any, Any], bool] = lambda _path, _desired, _held: False
     """Is this the record that a reference of ours means now?"""
 

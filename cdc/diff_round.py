@@ -229,6 +229,7 @@ class Round:
             frozen=lambda record: write.frozen(record, organisation),
             still_differs=still_differs,
             correct=lambda wanted, payload: self._correct(row, state, wanted, payload),
+            reverse=lambda wanted: self._correct(row, state, wanted, wanted.payload, is_gone=True),
             points_to=is_it,
         )
         return decide(desired, link, open_of(state), record_of(state), rules)
@@ -348,9 +349,9 @@ class Round:
         return [one.to_json() for one in effect(before, posts(drift.desired, setting))]
 
     def _correct(
-        self, row: Row, state: Row, desired: Desired, payload: Mapping[str, Any]
+        self, row: Row, state: Row, desired: Desired, payload: Mapping[str, Any], *, is_gone: bool = False
     ) -> Correction | None:
-        """How the target's document would be corrected to this payload."""
+        """How the target's document would be corrected to this payload, or reversed when it is gone."""
         correct = correct_of(self._model.system, self._model.entity)
         if correct is None or state.get("record") is None:
             return None
@@ -364,5 +365,6 @@ class Round:
                 modelled=desired.payload,
                 wanted=payload,
                 total=desired.total,
+                is_gone=is_gone,
             )
         )

@@ -186,6 +186,43 @@ def correction_for(
     correction: Correction, document: Wanted, fields: tuple[str, ...], drift_hash: str, version: int | None
 ) -> Wanted:
     """The held entry that proposes a correction: all its parts, under one hash. `version`: the target's document was so."""
+    proposed = _proposed(correction, document, drift_hash, version)
+    return Wanted(
+        operation="update",
+        payload=document.payload,
+        payload_hash=_proposed_hash(proposed),
+        fields=tuple(sorted({*fields, *correction.overrides})),
+        control={"correction": proposed},
+        waits_for=(),
+        held=Held(
+            held_for="frozen",
+            cause=CAUSE,
+            reason=f"It may no longer change. Approving corrects it: {correction.sentence}.",
+            cure="Look at `tieout plan` with its key, then approve, or refuse; accept it as is if the target is right.",
+            who="accountant",
+        ),
+    )
+
+
+def reversal_for(correction: Correction, removal: Wanted, held: Held, version: int | None) -> Wanted:
+    """The held removal of a settled document, which only its reversal takes out of the books."""
+    proposed = _proposed(correction, None, removal.payload_hash, version)
+    return replace(
+        removal,
+        payload_hash=_proposed_hash(proposed),
+        control={**removal.control, "correction": proposed},
+        waits_for=(),
+        held=replace(
+            held,
+            reason=f"{held.reason} Approving reverses it: {correction.sentence}.",
+            cure="Look at `tieout plan` with its key, then approve, or refuse; accept it as is if the target is right.",
+        ),
+    )
+
+
+def _proposed(
+    correction: Correction, document: Wanted | None, drift_hash: str, version: int | None
+) -> dict[str, Any]:
     parts = [
         {
             **part.to_json(),
@@ -199,11 +236,6 @@ def correction_for(
         "replaced": correction.replaced,
         "overrides": dict(correction.overrides),
         "parts": parts,
-        "document": {
-            "payload": document.payload,
-            "payload_hash": document.payload_hash,
-            "control": document.control,
-        },
         # Both are approved together; the new document follows once the old one is reversed.
         "waits_for": [
             {"entity": part.entity, "key": part.key, "settled": True} for part in correction.parts[:1]
@@ -211,20 +243,17 @@ def correction_for(
         "drift_hash": drift_hash,
         "target_version": version,
     }
-    held = Held(
-        held_for="frozen",
-        cause=CAUSE,
-        reason=f"It may no longer change. Approving corrects it: {correction.sentence}.",
-        cure="Look at `tieout plan` with its key, then approve, or refuse; accept it as is if the target is right.",
-        who="accountant",
-    )
-    hashed = {name: value for name, value in proposed.items() if name not in ("drift_hash", "target_version")}
-    return Wanted(
-        operation="update",
-        payload=document.payload,
-        payload_hash=canonical_hash(hashed),
-        fields=tuple(sorted({*fields, *correction.overrides})),
-        control={"correction": proposed},
-        waits_for=(),
-        held=held,
+    if document is not None:
+        proposed["document"] = {
+            "payload": document.payload,
+            "payload_hash": document.payload_hash,
+            "control": document.control,
+        }
+    return proposed
+
+
+def _proposed_hash(proposed: Mapping[str, Any]) -> str:
+    """Of all that would be posted; not of what it was compared with."""
+    return canonical_hash(
+        {name: value for name, value in proposed.items() if name not in ("drift_hash", "target_version")}
     )

@@ -137,6 +137,11 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
         )
     if known.get("target_id") is not None:
         return _linked(common, known)
+    reversed_by: Row = known.get("correction") or {}
+    if row["_gone"] is not None and reversed_by.get("number"):
+        told = f"approved by {reversed_by['by']} ({reversed_by['reason'] or 'without a reason'})"
+        verdict = f"It is gone at its source: {row['_gone']}; {row['_key']}/reversal/{reversed_by['number']} reverses it, {told}."
+        return Reason(**common, stage="target", verdict=verdict, details=reversed_by)
     if known.get("declined_hash") is not None:
         decision: Row = next(iter(known["decisions"]), {})
         verdict = f"Not sent: {decision.get('verb', 'declined')} by {decision.get('decided_by', 'a person')}."

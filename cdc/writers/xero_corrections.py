@@ -3,7 +3,8 @@
 What an accountant does: the old document is reversed in full, line by line, by its opposite; the new one bears the old number
 and `-R1`. A payment in Xero never moves to another document, so the reversal settles the old document as far as it is still
 open, and the new one as far as the old was settled already: whoever paid the old invoice has paid the new one. What the new
-document does not take stays as credit on the contact, for a person to refund. Both are dated the document's own day, or the
+document does not take stays as credit on the contact, for a person to refund. An invoice that the shop cancelled has no new
+one: the reversal settles what is open of it, and what was paid stays as credit. Both are dated the document's own day, or the
 first open day where the books are locked (Xero developer documentation, "Credit Notes", "Organisation": lock dates).
 """
 
@@ -37,6 +38,9 @@ def correct_document(kind: Kind) -> Callable[[Ask], Correction | None]:
             return None
         if total is None or left is None or dated is None or not number or ask.total is None:
             return None
+        if ask.is_gone and (kind is CREDIT_NOTE or as_number(record.get("AmountCredited"))):
+            # What is reversed already, or stands on other documents, must not be reversed once more.
+            return None
         day = first_open_day(dated, ask.organisation).isoformat()
         reversal = Part(
             entity=_ENTITY[opposite.plural],
@@ -46,13 +50,15 @@ def correct_document(kind: Kind) -> Callable[[Ask], Correction | None]:
             day=day,
         )
         still_open = min(left, total)
-        settled = min(total - still_open, ask.total)
+        settled = Decimal(0) if ask.is_gone else min(total - still_open, ask.total)
         parts = [reversal]
         for key, amount in ((ask.replaced_key, still_open), (ask.key, settled)):
             if amount > 0:
                 parts.append(_allocation(ask, kind, key, amount, day, len(parts)))
-        overrides = _overrides(ask, kind, day)
-        sentence = f"{opposite.plural} {number}-REV over {total} reverses it, {overrides[kind.number_field]} over {ask.total} replaces it"
+        overrides = {} if ask.is_gone else _overrides(ask, kind, day)
+        sentence = f"{opposite.plural} {number}-REV over {total} reverses it"
+        if not ask.is_gone:
+            sentence += f", {overrides[kind.number_field]} over {ask.total} replaces it"
         return Correction(
             number=ask.number,
             day=day,

@@ -6,7 +6,7 @@ with planned as (
         outbox.connection,
         outbox.entity,
         outbox.key,
-        case when outbox.control ? 'correction' then 'create' else outbox.operation end as operation,
+        case when outbox.control -> 'correction' ? 'document' then 'create' else outbox.operation end as operation,
         outbox.state,
         outbox.currency,
         outbox.amount

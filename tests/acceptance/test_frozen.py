@@ -6,7 +6,12 @@ Goods go from 201 to 260, the clearing of card payments from 611 to 613. Nothing
     credit note     Dr 260  Cr 201   1 lamp 33.33
     payment         Dr 613  Cr 611   36.00: 25.00 mugs, 5.00 shipping, 6.00 tax
 
-Put back, nothing is left of it. What an accountant recodes for a report (Reference, Tracking of a line) is the accountant's.
+Put back, nothing is left of it. An invoice that was paid and then cancelled by the shop is reversed by a credit note once a
+person approved it, and what was paid stays as credit on the contact, until somebody gives it back:
+
+    reversal        Dr 200  Dr VAT  Cr Debtors, in full
+
+What an accountant recodes for a report (Reference, Tracking of a line) is the accountant's.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from sandbox import trade
@@ -33,8 +39,10 @@ DAYS = {
     "credited": datetime(2026, 10, 5, 9, tzinfo=UTC),
     "reconciled": datetime(2026, 10, 6, 9, tzinfo=UTC),
     "recoded": datetime(2026, 10, 7, 9, tzinfo=UTC),
+    "cancelled": datetime(2026, 10, 8, 9, tzinfo=UTC),
 }
 MUGS, LAMP, PAID = Decimal("25.00"), Decimal("33.33"), Decimal("36.00")
+SERVICE = item("SVC-INSTALL")
 FROZEN = {
     ("invoices", "old"): "before cut-over",
     ("invoices", "locked"): "dated in a period that is locked up to 2026-06-30",
@@ -60,10 +68,14 @@ def placed(world: World, name: str, at: datetime) -> Json:
     """An order on account, invoiced; by card where a payment of ours is wanted."""
     stand = world.stand
     who = shopper(random.Random(1)).renamed("Ann", name.title(), f"{name}@example.com")
-    goods = {"credited": item("LAMP-01", 2), "recoded": item("SVC-INSTALL")}.get(name, item("MUG-01", 2))
-    order = place(stand, who, at, [goods], pay="cardpay" if name == "reconciled" else "checkmo")
+    goods = {"credited": item("LAMP-01", 2), "recoded": SERVICE, "cancelled": SERVICE}.get(
+        name, item("MUG-01", 2)
+    )
+    pay = {"reconciled": "cardpay", "cancelled": "cardauth"}.get(name, "checkmo")
+    order = place(stand, who, at, [goods], pay=pay)
     if name != "reconciled":
-        stand.shop("invoice", order_id=order["entity_id"], at=stamp(at + timedelta(hours=1)))
+        uncaptured = {"not_captured": True} if name == "cancelled" else {}
+        stand.shop("invoice", order_id=order["entity_id"], at=stamp(at + timedelta(hours=1)), **uncaptured)
     if name == "credited":
         back = on_list(order, "LAMP-01", 1)
         stand.shop("refund", order_id=order["entity_id"], items=back, at=stamp(at + timedelta(days=1)))
@@ -82,6 +94,9 @@ def frozen(world: World) -> None:
     for name, amount, account in (("paid", PAID, "090"), ("part_paid", Decimal(10), CARD)):
         (invoice,) = invoices_of(world.stand, orders[name])
         receive(world.stand, invoice, amount, DAYS[name] + timedelta(days=3), account=account)
+    (invoice,) = invoices_of(world.stand, orders["cancelled"])
+    total = Decimal(str(invoice["grand_total"]))
+    receive(world.stand, invoice, total, DAYS["cancelled"] + timedelta(days=1), account="090")
     (payment,) = world.payments(world.story("reconciled"))
     world.stand.ledger("reconcile", payment_id=payment["PaymentID"])
     lock(world, "2026-06-30")
@@ -155,3 +170,62 @@ def test_put_back_nothing_is_left_of_it(world: World) -> None:
     assert calls == []
     assert world.run("drift").data["documents"] == 0
     assert world.rows("select key from cdc.outbox where held_for in ('frozen', 'target changed')") == []
+
+
+def balances(world: World) -> dict[str, Decimal]:
+    """The trial balance of the stand-in, debits positive."""
+    shown: Json = httpx.get(f"{world.books.address}/_sandbox/ledger", timeout=30).json()
+    return {each["code"]: Decimal(str(each["base_balance"])) for each in shown["accounts"]}
+
+
+def test_a_paid_invoice_that_the_shop_cancelled_is_reversed_once_a_person_approved_it(world: World) -> None:
+    number = world.story("cancelled")
+    key, old, before = f"shop/order/{number}/1", world.invoice(number), balances(world)
+    (cancelled,) = world.of_order("invoices", number)
+    world.stand.shop("cancel_invoice", invoice_id=cancelled["entity_id"])
+    with world.watched() as calls:
+        world.sync(codes=(0, 5))
+    (held,) = world.rows(
+        "select operation, held_for, reason from cdc.outbox where key = %s and entity = 'invoices'", key
+    )
+    untouched = balances(world)
+
+    world.run("holds", "approve", key, "--reason", "the shop gave it up")
+    for _ in range(2):
+        world.sync(codes=(0, 5))
+
+    assert [call for call in calls if call != "POST orders/comments"] == []
+    assert (untouched, held["operation"], held["held_for"]) == (before, "remove", "frozen")
+    assert (
+        f"{old['InvoiceNumber']}-REV over {old['Total']} reverses it, dated {day_of(old)}" in held["reason"]
+    )
+    assert f"{old['Total']} stay as credit on the contact" in held["reason"]
+    (note,) = [
+        each
+        for each in world.xero("CreditNotes")
+        if each["CreditNoteNumber"] == f"{old['InvoiceNumber']}-REV"
+    ]
+    assert (note["Status"], note["RemainingCredit"], note["Date"]) == (
+        "AUTHORISED",
+        old["Total"],
+        old["Date"],
+    )
+    assert [(each["InvoiceNumber"], each["Status"]) for each in world.invoices(number)] == [
+        (old["InvoiceNumber"], "PAID")
+    ]
+    after = balances(world)
+    moved = {code: after[code] - before.get(code, 0) for code in after if after[code] != before.get(code, 0)}
+    assert moved == {"200": old["SubTotal"], "820": old["TotalTax"], "610": -old["Total"]}
+    assert world.rows("select key from cdc.outbox where entity = 'invoices' and key = %s", key) == []
+    with world.watched() as calls:
+        world.run("diff", "--full", codes=(0, 5))
+        world.run("drain", codes=(0, 5))
+    assert calls == []
+    (why,) = [each for each in world.run("why", key).data["reasons"] if each["entity"] == "invoices"]
+    assert f"{key}/reversal/1 reverses it" in why["verdict"]
+    assert "the shop gave it up" in why["verdict"]
+
+
+def day_of(document: Json) -> str:
+    """The day of a document, as ISO text."""
+    return str(document["DateString"])[:10]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cdc.corrections import Ask, Correction
 from cdc.postings import Setting, effect
 from cdc.writers.xero_corrections import correct_document
-from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE
+from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE, Kind
 from cdc.writers.xero_postings import document_postings
 
 KEY = "shop/order/7/1"
@@ -157,3 +157,21 @@ def test_the_reversal_undoes_every_account_and_only_the_new_document_is_left(
     assert effect([], [*before, *reversal, *document]) == effect([], document)
     assert allocated <= given_ask.record["Total"]
     assert all(amount > 0 for _, amount in settled(correction))
+
+
+def test_what_is_gone_at_its_source_is_reversed_and_what_was_paid_stays_as_credit() -> None:
+    correction = made(replace(ask(line("200", "95.00", "19.00"), paid="40.00"), is_gone=True))
+
+    assert settled(correction) == [(f"{KEY}/replaced/1", Decimal("74.00"))]
+    assert correction.overrides == {}
+    assert "replaces it" not in correction.sentence
+    assert "40.00 stay as credit on the contact" in correction.sentence
+
+
+@pytest.mark.parametrize(("kind", "credited"), [(INVOICE, "14.00"), (CREDIT_NOTE, "0")])
+def test_what_is_credited_already_and_a_credit_note_itself_are_left_to_a_person(
+    kind: Kind, credited: str
+) -> None:
+    gone = replace(ask(line("200", "95.00", "19.00"), AmountCredited=Decimal(credited)), is_gone=True)
+
+    assert correct_document(kind)(gone) is None
