@@ -112,7 +112,7 @@ def test_records_are_known_by_where_they_came_from_by_what_names_them_and_by_lik
         assert f"same e-mail {email}" in customers[email]["evidence"]
     assert any(words.startswith("same postcode") for words in customers["cyril@example.com"]["evidence"])
     assert products["MUG-01"]["evidence"][0] == "ours was made from it"
-    assert products["MUG-01"]["score"] == 1
+    assert Decimal(str(products["MUG-01"]["score"])) == 1
     assert any("written otherwise" in words for words in products["POSTER-2"]["evidence"])
 
 
