@@ -127,9 +127,11 @@ class World:
         self.sync()
 
     def go_live(self) -> None:
-        """Look at what the books have already, and say yes to what is sure."""
+        """Look at what the books have already, say yes to what is sure and no to the rest."""
         self.run("link", "propose")
         self.run("link", "approve", "--reason", "first run")
+        for pair in self.run("link", "list").data["proposals"]:
+            self.run("link", "reject", pair["key"], "--reason", "not the same")
 
     def proof(self, *, codes: Sequence[int] = (0,)) -> Json:
         """`tieout prove`."""

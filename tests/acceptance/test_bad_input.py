@@ -247,12 +247,14 @@ def test_rows_for_lookups_are_named_ready_to_paste_and_deliver_after_a_build(wor
         text = (file if file.exists() else ours).read_text(encoding="utf-8").rstrip()
         file.write_text(f"{text}\n{line}\n", encoding="utf-8")
     routes = (package_root() / LOOKUPS / "routes.csv").read_text(encoding="utf-8")
-    (world.lookups / "routes.csv").write_text(routes.replace(",hold,", ",number,"), encoding="utf-8")
+    (world.lookups / "routes.csv").write_text(
+        routes.replace(",hold,order,", ",number,order,"), encoding="utf-8"
+    )
     world.run("build")
     world.sync()
 
     assert set(missing) == {"taxes.csv", "category_accounts.csv", "payment_methods.csv"}
-    assert missing["taxes.csv"]["row"] == "shop,GB-LUXURY,20,home,no,*,<TaxType>,,"
+    assert missing["taxes.csv"]["row"] == "shop,GB-LUXURY,20,home,no,*,<TaxType>,,,,"
     assert world.dead() == {}
     for case in ("tax_unknown", "category_unknown", "payment_unlisted"):
         number = world.bad[case]
