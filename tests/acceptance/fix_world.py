@@ -118,11 +118,14 @@ class World:
         """What a user does on the first day, `holds approve` after `plan` included; then the news for the shop."""
         for name in ("shop", "books"):
             self.run("connect", name)
-        self.sync(codes=(0, 5))
+        self.run("load")
+        self.run("diff", codes=(0, 5))
         self.go_live()
+        self.run("diff", codes=(0, 5))
         self.run("holds", "approve", "--reason", "first run")
-        self.sync(codes=(0, 5))
-        self.sync(codes=(0, 5))
+        self.run("drain", codes=(0, 5))
+        self.run("load")
+        self.run("diff", codes=(0, 5))
         self.run("holds", "approve", "--reason", "first run, news for the shop")
         self.sync()
 

@@ -122,7 +122,7 @@ def test_an_open_invoice_that_the_shop_cancels_is_voided_and_one_in_a_locked_per
 
     assert entry["held_for"] == "frozen"
     assert "locked up to" in entry["reason"]
-    assert "a note dated the first open day" in entry["cure"]
+    assert "approve, or refuse" in entry["cure"], "the reversal is ready for a person's yes"
     world.sync(codes=(0, 5))
     assert invoices(world, orders[1])[0]["Status"] == "VOIDED", "the period was opened again"
 
