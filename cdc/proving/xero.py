@@ -12,19 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from cdc.proof_ledger import Ledger
 from cdc.proof_records import ControlLine, ControlRecord
 from cdc.proving.xero_ledger import XeroLedger
+from cdc.proving.xero_lists import in_base, walk
+from cdc.writers.xero_search import records_of
 from cdc.writers.xero_values import business_date
 from cdc.writing import TargetClient
 from tieout.errors import ConnectionRefused, NotFound, SchemaDrift
-from tieout.paging import by_number
-
-PAGE_SIZE = 500
-CENT = Decimal("0.01")
 
 NO_EFFECT = frozenset({"DRAFT", "SUBMITTED", "DELETED", "VOIDED"})
 """Statuses in which a document is in no ledger."""
@@ -191,7 +189,7 @@ def control_record(client: TargetClient, flow: str, target_id: str) -> ControlRe
     if kind is None:
         return None
     try:
-        found = _records(client.http.read(f"/{kind.plural}/{target_id}").json(), kind.plural)
+        found = records_of(client.http.read(f"/{kind.plural}/{target_id}").json(), kind.plural)
     except NotFound:
         return None
     return _control(found[0], kind, flow, {}) if found else None
@@ -241,25 +239,7 @@ def _walk(client: TargetClient, kind: _List, since: date, *, every: bool = False
     """A list from a day on; of the types that have a flow, or of every type."""
     dated = f"Date>=DateTime({since.year},{since.month},{since.day})"
     where = f"{kind.where} AND {dated}" if kind.where and not every else dated
-    seen: set[str] = set()
-
-    def page(number: int) -> list[dict[str, Any]]:
-        asked = {
-            **kind.params,
-            "where": where,
-            "order": kind.id_field,
-            "page": str(number),
-            "pageSize": str(PAGE_SIZE),
-        }
-        return _records(client.http.read(f"/{kind.plural}", params=asked).json(), kind.plural)
-
-    # Xero lowers a pageSize that it does not like: only an empty page surely is behind the last.
-    for records in by_number(page, size=1):
-        for record in records:
-            identity = str(record.get(kind.id_field))
-            if identity not in seen:
-                seen.add(identity)
-                yield record
+    return walk(client, kind.plural, kind.id_field, {**kind.params, "where": where})
 
 
 def _control(
@@ -284,7 +264,7 @@ def _control(
         amount=Decimal(amount),
         tax=Decimal(record.get("TotalTax") or 0),
         status=str(record.get("Status") or ""),
-        base=(Decimal(amount) / rate).quantize(CENT, ROUND_HALF_UP) if rate else None,
+        base=in_base(Decimal(amount), rate) if rate else None,
         outstanding=None if outstanding is None else Decimal(outstanding),
         settles=_document_of(record) if kind is _PAYMENTS else None,
         lines=_money(record, Decimal(amount)) or _lines(record),
@@ -340,10 +320,3 @@ def _currency_of_document(record: Mapping[str, Any], currencies: Mapping[str, st
             if found:
                 return str(found)
     return None
-
-
-def _records(body: object, plural: str) -> list[dict[str, Any]]:
-    records = body.get(plural) if isinstance(body, dict) else None
-    if not isinstance(records, list):
-        raise SchemaDrift(f"Xero's answer has no list {plural!r}.")
-    return records

@@ -18,11 +18,12 @@ from itertools import pairwise
 from typing import Any
 
 from cdc.proof_ledger import Balances, Ledger, Posting
+from cdc.proving.xero_lists import CENT, in_base, walk
+from cdc.writers.xero_search import records_of
 from cdc.writers.xero_values import business_date
 from cdc.writing import TargetClient
 from tieout.errors import SchemaDrift
 
-CENT = Decimal("0.01")
 IN_EFFECT = frozenset({"AUTHORISED", "PAID", "POSTED"})
 INCOME = frozenset({"REVENUE", "EXPENSE"})
 """Classes whose balances begin anew with each financial year."""
@@ -109,8 +110,8 @@ class XeroLedger:
             name = f"allocation of {_name(record, plural[:-1])}"
             rate = self._rate(record)
             is_converted = self._is_foreign(record)
-            settled = _base(amount, self._rates.get(invoice, rate))
-            taken = _base(amount, rate)
+            settled = in_base(amount, self._rates.get(invoice, rate))
+            taken = in_base(amount, rate)
             debtors = self._system["DEBTORS"]
             if plural == "Prepayments":
                 share = amount / Decimal(record["Total"])
@@ -123,12 +124,16 @@ class XeroLedger:
     def older(self) -> None:
         """Count what is still open of documents before the period."""
         before = f"DateTime({self._start.year},{self._start.month},{self._start.day})"
-        for plural, where in (
-            ("Invoices", f'Type=="ACCREC" AND Status=="AUTHORISED" AND Date<{before}'),
-            ("CreditNotes", f'Type=="ACCRECCREDIT" AND Status=="AUTHORISED" AND Date<{before}'),
-            ("Overpayments", f"Date<{before}"),
+        for plural, id_field, where in (
+            ("Invoices", "InvoiceID", f'Type=="ACCREC" AND Status=="AUTHORISED" AND Date<{before}'),
+            (
+                "CreditNotes",
+                "CreditNoteID",
+                f'Type=="ACCRECCREDIT" AND Status=="AUTHORISED" AND Date<{before}',
+            ),
+            ("Overpayments", "OverpaymentID", f"Date<{before}"),
         ):
-            for record in pages(self._client, plural, {"where": where}):
+            for record in walk(self._client, plural, id_field, {"where": where}):
                 self._open(record, str(record.get("Type") or ""))
 
     def _open(self, record: Mapping[str, Any], kind: str) -> None:
@@ -139,7 +144,7 @@ class XeroLedger:
             self._ledger.is_open(
                 Posting(
                     account=self._system["DEBTORS"],
-                    amount=sign * _base(Decimal(left), self._rate(record)),
+                    amount=sign * in_base(Decimal(left), self._rate(record)),
                     target_id=_identity(record),
                     name=_name(record, "document"),
                     is_converted=self._is_foreign(record),
@@ -150,11 +155,11 @@ class XeroLedger:
         identity, name, rate = _identity(record), _name(record, what), self._rate(record)
         self._rates[identity] = rate
         is_converted = self._is_foreign(record)
-        total = _base(Decimal(record.get("Total") or 0), rate)
+        total = in_base(Decimal(record.get("Total") or 0), rate)
         self._post(control, sign * total, identity, name, is_converted)
         if str(record.get("Type") or "").endswith("TRANSFER"):
             return
-        parts = [(account, _base(amount, rate)) for account, amount in self._lines(record)]
+        parts = [(account, in_base(amount, rate)) for account, amount in self._lines(record)]
         left = total - sum((amount for _, amount in parts), Decimal(0))
         if parts and left:
             # The cent that converting the lines one by one leaves over goes to the largest.
@@ -189,9 +194,9 @@ class XeroLedger:
         at = self._rates.get(_identity(document), rate)
         banked = record.get("BankAmount")
         is_converted = rate != 1 or at != 1
-        arrived = Decimal(banked) if banked is not None and is_converted else _base(amount, rate)
+        arrived = Decimal(banked) if banked is not None and is_converted else in_base(amount, rate)
         self._post(self._account(record.get("Account")), sign * arrived, identity, name, is_converted)
-        self._post(self._system[control], -sign * _base(amount, at), identity, name, is_converted)
+        self._post(self._system[control], -sign * in_base(amount, at), identity, name, is_converted)
 
     def _journal(self, record: Mapping[str, Any]) -> None:
         identity, name = _identity(record), _name(record, "ManualJournal")
@@ -282,18 +287,6 @@ def trial_balance(client: TargetClient, day: date) -> dict[str, Decimal]:
     return found
 
 
-def pages(client: TargetClient, plural: str, params: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Every record of a list, page by page to the empty one."""
-    number = 1
-    while True:
-        asked = {**params, "page": str(number), "pageSize": "500"}
-        records = _records(client.http.read(f"/{plural}", params=asked).json(), plural)
-        yield from records
-        if not records:
-            return
-        number += 1
-
-
 def _rows(rows: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(rows, list):
         raise SchemaDrift("Xero's trial balance has no rows.")
@@ -306,18 +299,7 @@ def _rows(rows: Any) -> Iterator[dict[str, Any]]:
 
 def _list(client: TargetClient, plural: str) -> list[dict[str, Any]]:
     named = "Organisations" if plural == "Organisation" else plural
-    return _records(client.http.read(f"/{plural}").json(), named)
-
-
-def _records(body: object, plural: str) -> list[dict[str, Any]]:
-    records = body.get(plural) if isinstance(body, dict) else None
-    if not isinstance(records, list):
-        raise SchemaDrift(f"Xero's answer has no list {plural!r}.")
-    return records
-
-
-def _base(amount: Decimal, rate: Decimal) -> Decimal:
-    return (amount / rate).quantize(CENT, ROUND_HALF_UP)
+    return records_of(client.http.read(f"/{plural}").json(), named)
 
 
 _IDS = (

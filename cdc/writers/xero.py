@@ -78,7 +78,7 @@ WRITES: tuple[Write, ...] = (
         id_field="BankTransactionID", total_field="Total",
         identity=bank.transaction_identity, is_ours=bank.transaction_is_ours, call=bank.call_transactions,
         candidates=bank.ask_transactions, mirrored=bank.mirrored_transactions, read=bank.read_transactions,
-        before=bank.before_transaction, reads_before=CHANGES, freeze=bank.frozen_transaction,
+        before=bank.before_transaction, reads_before=CHANGES, freeze=money.frozen_payment,
         gives=bank.CREDITS, batches={"create": 50, "update": 50, "remove": 20},
     ),
 

@@ -18,9 +18,9 @@ from typing import Any
 import psycopg
 
 from cdc.writers.xero_contacts import is_another_of_ours
-from cdc.writers.xero_documents import FULL, locked_until, moved_paths
+from cdc.writers.xero_documents import FULL
 from cdc.writers.xero_entity import Candidates, Record, element, to_collection
-from cdc.writers.xero_money import never_changes
+from cdc.writers.xero_money import before_removal
 from cdc.writers.xero_search import VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list, read_one
 from cdc.writers.xero_values import as_number, business_date, differs, is_gone, same, same_id
 from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
@@ -93,48 +93,7 @@ def read_transactions(client: TargetClient, outgoing: Sequence[Outgoing]) -> lis
 
 def before_transaction(operation: Operation, one: Outgoing, record: Record | None) -> Outcome | None:
     """Made and removed, nothing else; never removed once they are matched with the bank."""
-    if operation == "create":
-        return None
-    if operation == "update":
-        return never_changes(one, "bank transaction", "bank_transactions")
-    if record is None or is_gone(record):
-        return Outcome(
-            kind="unchanged", target_id=one.target_id, record=record, reason="It was removed already."
-        )
-    if why := frozen_transaction(record, None):
-        return Outcome(
-            kind="rejected",
-            target_id=one.target_id,
-            record=record,
-            cause="payment reconciled",
-            reason=f"The bank transaction in Xero is {why}.",
-            cure="Undo the reconciliation in Xero first, if the transaction really is wrong.",
-            who="accountant",
-            depends_on=("bank_transactions",),
-        )
-    if moved := moved_paths(one, record):
-        return Outcome(
-            kind="conflict",
-            target_id=one.target_id,
-            record=record,
-            field=moved[0],
-            cause="moved at the target",
-            reason=f"Somebody changed {', '.join(moved)} in Xero since the last load.",
-            cure="Nothing was sent. The next diff decides again with the transaction as it is now.",
-            who="accountant",
-        )
-    return None
-
-
-def frozen_transaction(record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:
-    """Why a bank transaction may no longer be removed."""
-    if is_gone(record):
-        return "deleted"
-    if same("IsReconciled", True, record.get("IsReconciled")):
-        return "matched with a bank statement line (reconciled)"
-    if organisation and (locked := locked_until(record, organisation)):
-        return f"dated in a period that is locked up to {locked}"
-    return None
+    return before_removal(operation, one, record, what="bank transaction", stream="bank_transactions")
 
 
 def _list(client: TargetClient, where: str) -> list[Record]:

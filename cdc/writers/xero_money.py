@@ -124,10 +124,20 @@ def read_payments(client: TargetClient, outgoing: Sequence[Outgoing]) -> list[Re
 
 def before_payment(operation: Operation, one: Outgoing, record: Record | None) -> Outcome | None:
     """Payments are made and removed, nothing else; and never removed once they are matched with the bank."""
+    return before_removal(operation, one, record, what="payment", stream="payments")
+
+
+def before_removal(
+    operation: Operation, one: Outgoing, record: Record | None, *, what: str, stream: str
+) -> Outcome | None:
+    """Of what is made and removed and never changed: why not to go on. A reconciled record is left alone.
+
+    `what` names it in the reason; its last word is what the cure calls it.
+    """
     if operation == "create":
         return None
     if operation == "update":
-        return never_changes(one, "payment", "payments")
+        return never_changes(one, what, stream)
     if record is None or is_gone(record):
         return Outcome(
             kind="unchanged", target_id=one.target_id, record=record, reason="It was removed already."
@@ -138,10 +148,10 @@ def before_payment(operation: Operation, one: Outgoing, record: Record | None) -
             target_id=one.target_id,
             record=record,
             cause="payment reconciled",
-            reason=f"The payment in Xero is {why}.",
-            cure="Undo the reconciliation in Xero first, if the payment really is wrong.",
+            reason=f"The {what} in Xero is {why}.",
+            cure=f"Undo the reconciliation in Xero first, if the {what.rpartition(' ')[2]} really is wrong.",
             who="accountant",
-            depends_on=("payments",),
+            depends_on=(stream,),
         )
     if moved := moved_paths(one, record):
         return Outcome(
@@ -151,12 +161,14 @@ def before_payment(operation: Operation, one: Outgoing, record: Record | None) -
             field=moved[0],
             cause="moved at the target",
             reason=f"Somebody changed {', '.join(moved)} in Xero since the last load.",
+            cure=f"Nothing was sent. The next diff decides again with the {what.rpartition(' ')[2]} as it is now.",
+            who="accountant",
         )
     return None
 
 
 def frozen_payment(record: Mapping[str, Any], organisation: Mapping[str, Any] | None) -> str | None:
-    """Why a payment may no longer be removed."""
+    """Why a payment or a bank transaction may no longer be removed."""
     if is_gone(record):
         return "deleted"
     if same("IsReconciled", True, record.get("IsReconciled")):

@@ -33,7 +33,7 @@ def read_list(
     page = 1
     while True:
         asked = {**params, "page": str(page), "pageSize": str(PAGE_SIZE)} if paged else dict(params)
-        records = _records(client.http.read(f"/{plural}", params=asked).json(), plural)
+        records = records_of(client.http.read(f"/{plural}", params=asked).json(), plural)
         found += records
         if not paged or len(records) < PAGE_SIZE:
             return found
@@ -45,7 +45,7 @@ def read_one(
 ) -> dict[str, Any] | None:
     """One record by its id; None when Xero has none."""
     try:
-        records = _records(client.http.read(f"/{plural}/{target_id}", params=params).json(), plural)
+        records = records_of(client.http.read(f"/{plural}/{target_id}", params=params).json(), plural)
     except NotFound:
         return None
     return records[0] if records else None
@@ -90,7 +90,8 @@ def _equal(field: str, value: str) -> str:
     return f'({field}!=null AND {field}.Contains("{longest}"))'
 
 
-def _records(body: object, plural: str) -> list[dict[str, Any]]:
+def records_of(body: object, plural: str) -> list[dict[str, Any]]:
+    """The list in an answer. Raises SchemaDrift where there is none."""
     records = body.get(plural) if isinstance(body, dict) else None
     if not isinstance(records, list):
         raise SchemaDrift(f"Xero's answer has no list {plural!r}.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdc.proving import xero
+from cdc.proving import xero, xero_lists
 from tests.contracts.conftest import Source
 
 SINCE = date(2026, 3, 1)
@@ -67,7 +67,7 @@ def ledger(books: Source) -> Source:
 def test_each_sales_document_since_the_day_is_read_once(
     ledger: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xero, "PAGE_SIZE", 2)
+    monkeypatch.setattr(xero_lists, "PAGE_SIZE", 2)
 
     records = [*xero.control_records(ledger.client, SINCE)]
 
