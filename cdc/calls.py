@@ -23,7 +23,7 @@ from cdc.outbox import Closed
 from cdc.writing import Operation, Write, WriteCall
 from tieout.budget import Slot
 from tieout.db import canonical_hash, json_dumps, lock_key
-from tieout.errors import Rejected
+from tieout.errors import NotSent, Rejected
 from tieout.http import Answer, boottime
 from tieout.queries import query
 
@@ -74,11 +74,15 @@ def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entr
     return Claimed(call=call, number=number, request=request, entries=tuple(mine), resent=again)
 
 
-def exchange(lane: Lane, request: WriteCall, call: UUID, slot: Slot, deadline: float | None = None) -> Answer:
+def exchange(
+    lane: Lane, request: WriteCall, call: UUID, number: int, slot: Slot, deadline: float | None = None
+) -> Answer:
     """Send once. A definite refusal of the whole request comes back as its answer, for the writer to read.
 
-    Raises NotSent, ConnectionRefused, UnknownOutcome, DatabaseDown (our lock is lost; nothing was sent).
+    The witness has the call's number before anything leaves: a database that was put back later cannot hide it. Raises
+    NotSent, ConnectionRefused, UnknownOutcome, DatabaseDown (our lock is lost; nothing was sent).
     """
+    _note(lane, number)
     lane.worker.check_alive()
     try:
         return lane.client.http.write(
@@ -92,6 +96,16 @@ def exchange(lane: Lane, request: WriteCall, call: UUID, slot: Slot, deadline: f
         )
     except Rejected as error:
         return Answer(status=error.status, headers={}, content=error.body, seconds=0.0, is_write=True)
+
+
+def _note(lane: Lane, number: int) -> None:
+    try:
+        lane.note_call(number)
+    except OSError as error:
+        raise NotSent(
+            f"The witness file cannot be written: {error}.",
+            cure="Make room in data_dir, or let this user write there; then run `tieout drain` again.",
+        ) from error
 
 
 def body_bytes(body: object) -> bytes:

@@ -104,7 +104,7 @@ def _repeat(lane: Lane, write: Write, call: Row, entries: Sequence[Entry]) -> Co
         again = WriteCall(
             method=call["method"], path=path, params=dict(parse_qsl(parameters)), body=call["body"]
         )
-        answer = exchange(lane, again, call["call"], slot)
+        answer = exchange(lane, again, call["call"], call["number"], slot)
         outcomes = write.outcomes(call["operation"], [entry.outgoing for entry in entries], answer)
     except (UnknownOutcome, NotSent, ConnectionRefused):
         # As unknown as before: a refusal of the second sending says nothing about the first.

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, get_args
 from uuid import UUID
 
@@ -33,6 +34,7 @@ from cdc.send import Sender
 from cdc.settle import Verdict, settle
 from cdc.worker import Worker
 from cdc.writing import Operation, Outcome, Outgoing, Write, open_writers
+from tieout import witness
 from tieout.db import Database
 from tieout.errors import (
     TieoutError,
@@ -110,6 +112,7 @@ def drain(
                         writes=writes,
                         worker=worker,
                         run=run,
+                        note_call=partial(witness.note_call, settings),
                     )
                     closed = going_live.closed(session, connection)
                     _Drain(lane, counts, progress, wait, closed).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -62,6 +62,8 @@ class Lane:
     writes: Mapping[str, Write]
     worker: Worker
     run: UUID | None
+    note_call: Callable[[int], None] = lambda _: None
+    """Remembers outside the database that the call of this number leaves (`tieout.witness`)."""
 
     @property
     def name(self) -> str:

@@ -92,7 +92,7 @@ class Sender:
     ) -> tuple[Counter[str], str]:
         lane = self._lane
         try:
-            answer = exchange(lane, claimed.request, claimed.call, slot, deadline)
+            answer = exchange(lane, claimed.request, claimed.call, claimed.number, slot, deadline)
             outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
         except (UnknownOutcome, SchemaDrift):
             lose(lane, claimed.call)
