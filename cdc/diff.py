@@ -216,11 +216,11 @@ def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tu
 def _sweep(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int]:
     connection.execute(query("diff", "begin_sweep"), {"model": model.name})
     mark = connection.execute(query("diff", "mark_of_model"), {"model": model.name}).fetchone()
-    _refuse_rows_without_driver(connection, model)
     connection.execute(query("diff", "sweep_table"))
     connection.execute(query("diff", "clear_sweep"))
     statement = compose("diff", "sweep_drivers", view=model.relation)
     total = connection.execute(statement, {"model": model.name}).rowcount
+    _refuse_rows_without_driver(connection, model)
     counts = Counts()
     for after in range(0, total, DRIVERS):
         values = {"after": after, "until": after + DRIVERS}
@@ -278,7 +278,7 @@ _CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or ref
 
 
 def _refuse_rows_without_driver(connection: Session, model: OutboundModel) -> None:
-    row = connection.execute(compose("diff", "without_driver", view=model.relation)).fetchone()
+    row = connection.execute(query("diff", "undriven")).fetchone()
     if row is not None:
         raise BuildError(
             f"A row of {model.name} ({row['key'] or 'without a key'}) lacks _to, _key, _source_connection or _source_id.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +19,19 @@ from sandbox.people import Shopper
 Json = dict[str, Any]
 
 
+@functools.cache
+def _client() -> httpx.Client:
+    """One for all: each new client reads every trusted certificate again."""
+    return httpx.Client(timeout=60)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
     """The two stand-ins by their addresses, as a shop's staff (Magento) and an accountant (Xero) reach them."""
 
     magento: str
     xero: str
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    http: httpx.Client = field(default_factory=_client)
     later: list[tuple[str, Act]] = field(default_factory=list)
     """What stories still want to do once the books have what they did first: name of the story and the act."""
 

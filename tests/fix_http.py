@@ -7,7 +7,13 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
+
+from tieout.http import trusted
+
+LOCAL = httpx.Client(timeout=60, trust_env=False, verify=trusted())
+"""What tests ask the stand-ins with: one client, because each new one reads all certificates again."""
 
 Script = Callable[[socket.socket], None]
 

@@ -16,6 +16,8 @@ followed.
 
 from __future__ import annotations
 
+import functools
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -39,7 +41,7 @@ from tieout.errors import (
 )
 from tieout.events import Event, emit, scrub_text
 
-__all__ = ["Answer", "Authorise", "Http", "Params", "Refusals", "boottime"]
+__all__ = ["Answer", "Authorise", "Http", "Params", "Refusals", "boottime", "trusted"]
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_ATTEMPTS = 6
@@ -59,6 +61,12 @@ def boottime() -> float:
     """Seconds on the clock that also runs while the machine sleeps; deadlines of writes are on it."""
     # macOS has no CLOCK_BOOTTIME, and its CLOCK_MONOTONIC counts sleep (clock_gettime(3)).
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@functools.cache
+def trusted() -> ssl.SSLContext:
+    """The certificates that are trusted, read once a process: reading them takes longer than many a call."""
+    return httpx.create_ssl_context()
 
 
 Authorise = httpx.Auth | Callable[[httpx.Request], None]
@@ -101,6 +109,7 @@ class Http:
             timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
             headers={"Accept": "application/json", "User-Agent": "tieout", **(headers or {})},
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            verify=trusted(),
             follow_redirects=False,
             # A stand-in on this machine is never behind the proxy of the environment.
             trust_env=host not in ("127.0.0.1", "localhost", "::1"),

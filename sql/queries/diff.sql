@@ -73,8 +73,9 @@ where
 -- Room for the drivers of a sweep.
 create temporary table if not exists sweep_drivers (
     position bigint generated always as identity,
-    source_connection text not null,
-    source_id text not null
+    source_connection text,
+    source_id text,
+    undriven text
 );
 
 -- name: clear_sweep
@@ -82,27 +83,43 @@ create temporary table if not exists sweep_drivers (
 truncate sweep_drivers restart identity;
 
 -- name: sweep_drivers
--- All driving records: those of the view, and those that links remember.
-insert into sweep_drivers (source_connection, source_id)
+-- All driving records: those of the view, and those that links remember. `undriven`: the key ('' for none) of a row of the
+-- view that names no driving record, key or target: it could never be looked at again.
+insert into sweep_drivers (source_connection, source_id, undriven)
 select
     driver.source_connection,
-    driver.source_id
+    driver.source_id,
+    min(driver.undriven)
 from (
     select
         outbound._source_connection as source_connection,
-        outbound._source_id as source_id
+        outbound._source_id as source_id,
+        case
+            when
+                outbound._source_connection is null
+                or outbound._source_id is null
+                or outbound._key is null
+                or outbound._to is null
+                then coalesce(outbound._key, '')
+        end as undriven
     from {view} as outbound
-    union
+    union all
     select
         links.source_connection,
-        links.source_id
+        links.source_id,
+        null
     from cdc.links
     where links.model = %(model)s
 ) as driver
-where
-    driver.source_connection is not null
-    and driver.source_id is not null
+group by driver.source_connection, driver.source_id
 order by driver.source_connection, driver.source_id;
+
+-- name: undriven
+-- A row that names no driving record, found by the sweep.
+select nullif(undriven, '') as key
+from sweep_drivers
+where undriven is not null
+limit 1;
 
 -- name: sweep_range
 -- The drivers of one range of a sweep.
@@ -114,17 +131,6 @@ where
     position > %(after)s
     and position <= %(until)s
 order by position;
-
--- name: without_driver
--- A row of the view that names no driving record can never be looked at again.
-select outbound._key as key
-from {view} as outbound
-where
-    outbound._source_connection is null
-    or outbound._source_id is null
-    or outbound._key is null
-    or outbound._to is null
-limit 1;
 
 -- name: is_empty
 -- Does the view give no row at all?

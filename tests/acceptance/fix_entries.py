@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import httpx
-
 from tests.acceptance.fix_world import Json, World
+from tests.fix_http import LOCAL
 
 
 def of_order(world: World, plural: str, increment: str) -> list[Json]:
@@ -33,7 +32,7 @@ def entries(world: World, *records: Json) -> dict[str, Decimal]:
 
 def journals(world: World) -> list[Json]:
     """Every journal of the stand-in's ledger."""
-    answer = httpx.get(f"{world.books.address}/_sandbox/state/Journals", timeout=30)
+    answer = LOCAL.get(f"{world.books.address}/_sandbox/state/Journals", timeout=30)
     answer.raise_for_status()
     found: list[Json] = answer.json()
     return found
@@ -53,4 +52,4 @@ def held(world: World, key: str) -> Json:
 def lock(world: World, day: str | None) -> None:
     """The accountant closes the books up to a day; None opens them."""
     body = {"PeriodLockDate": day}
-    httpx.post(f"{world.books.address}/_sandbox/organisation", json=body, timeout=30).raise_for_status()
+    LOCAL.post(f"{world.books.address}/_sandbox/organisation", json=body, timeout=30).raise_for_status()

@@ -19,7 +19,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 from click.testing import CliRunner
 
 from console.cli import main
@@ -27,6 +26,7 @@ from sandbox import trade
 from sandbox.bad_stories import BAD
 from sandbox.serving import Running
 from sandbox.stand import Stand
+from tests.fix_http import LOCAL
 from tests.ledger import from_magento as ledger
 from tieout.db import Database
 from tieout.settings import package_root
@@ -211,7 +211,7 @@ class World:
         found: list[Json] = []
         page = 1
         while True:
-            answer = httpx.get(
+            answer = LOCAL.get(
                 f"{self.books.address}/api.xro/2.0/{plural}",
                 params={**params, "page": page, "pageSize": 1000},
                 headers={"Authorization": f"Bearer {self._token}", "Accept": "application/json"},
@@ -259,7 +259,7 @@ class World:
     @property
     def _token(self) -> str:
         credentials = self.books.credentials
-        answer = httpx.post(
+        answer = LOCAL.post(
             f"{self.books.address}/connect/token",
             data={"grant_type": "client_credentials"},
             auth=(credentials["custom_client_id"], credentials["custom_client_secret"]),
@@ -286,14 +286,14 @@ class World:
     def fault(self, where: Running, kind: str, method: str, path: str, **options: Any) -> None:
         """Let the next request that fits go wrong."""
         body = {"kind": kind, "method": method, "path": path, **options}
-        httpx.post(f"{where.address}/_sandbox/faults", json=body, timeout=30).raise_for_status()
+        LOCAL.post(f"{where.address}/_sandbox/faults", json=body, timeout=30).raise_for_status()
 
     def unstruck(self) -> list[Json]:
         """Faults that no request has met."""
         return [
             fault
             for each in (self.shop, self.books)
-            for fault in httpx.get(f"{each.address}/_sandbox/faults", timeout=30).json()["faults"]
+            for fault in LOCAL.get(f"{each.address}/_sandbox/faults", timeout=30).json()["faults"]
         ]
 
     # ------------------------------------------------------------------ the separate ledger
@@ -357,7 +357,7 @@ class World:
 
 
 def _requests(where: Running, since: int) -> Json:
-    answer: Json = httpx.get(f"{where.address}/_sandbox/requests", params={"since": since}, timeout=30).json()
+    answer: Json = LOCAL.get(f"{where.address}/_sandbox/requests", params={"since": since}, timeout=30).json()
     return answer
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from sandbox.people import Shopper
 from sandbox.stand import edit_order, item, place
 from tests.acceptance.fix_world import Json, World, now
+from tests.fix_http import LOCAL
 
 A_SALE = Decimal("21.00")
 A_TRADE_SALE = Decimal("18.50")
@@ -62,7 +62,7 @@ def contact_of(world: World, order: int) -> Json:
 def debts(world: World, *orders: int) -> dict[str, Decimal]:
     """What the contacts of these orders owe by the ledger, by name."""
     ids = {world.invoice(order)["Contact"]["ContactID"] for order in orders}
-    answer = httpx.get(f"{world.books.address}/_sandbox/ledger", timeout=30)
+    answer = LOCAL.get(f"{world.books.address}/_sandbox/ledger", timeout=30)
     return {
         each["name"]: Decimal(str(each["base_balance"]))
         for each in answer.json()["debtors"]

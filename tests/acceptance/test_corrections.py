@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import httpx
 import pytest
 
 from tests.acceptance.fix_world import Json, World
+from tests.fix_http import LOCAL
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,7 +29,7 @@ def traded(world: World) -> None:
 
 def accounts(world: World) -> dict[str, Decimal]:
     """The trial balance of the stand-in, debits positive, without what is zero."""
-    shown: Json = httpx.get(f"{world.books.address}/_sandbox/ledger", timeout=30).json()
+    shown: Json = LOCAL.get(f"{world.books.address}/_sandbox/ledger", timeout=30).json()
     return {
         each["code"]: Decimal(str(each["base_balance"]))
         for each in shown["accounts"]

@@ -21,7 +21,6 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import httpx
 import pytest
 
 from sandbox import trade
@@ -30,6 +29,7 @@ from sandbox.people import shopper
 from sandbox.stand import Json, invoices_of, item, on_list, place, stamp
 from tests.acceptance.fix_entries import lock
 from tests.acceptance.fix_world import World
+from tests.fix_http import LOCAL
 
 DAYS = {
     "old": datetime(2026, 2, 10, 9, tzinfo=UTC),
@@ -174,7 +174,7 @@ def test_put_back_nothing_is_left_of_it(world: World) -> None:
 
 def balances(world: World) -> dict[str, Decimal]:
     """The trial balance of the stand-in, debits positive."""
-    shown: Json = httpx.get(f"{world.books.address}/_sandbox/ledger", timeout=30).json()
+    shown: Json = LOCAL.get(f"{world.books.address}/_sandbox/ledger", timeout=30).json()
     return {each["code"]: Decimal(str(each["base_balance"])) for each in shown["accounts"]}
 
 

@@ -13,12 +13,12 @@ from decimal import Decimal
 from statistics import median_low
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
 from cdc import marts
 from loaders.stage import RawRecord, merge
 from tests.acceptance.fix_world import Json, World
+from tests.fix_http import LOCAL
 from tests.ledger import from_magento as ledger
 from tieout.db import json_dumps, next_version
 from tieout.settings import package_root
@@ -49,7 +49,7 @@ def traded(world: World) -> None:
             Amount=invoice["AmountDue"],
         )
     token = ledger.log_in(world.shop.address, *world.administrator)
-    httpx.post(
+    LOCAL.post(
         f"{world.shop.address}/rest/all/V1/products/cost",
         json={"prices": [{"sku": "MUG-01", "cost": 4.25, "store_id": 0}]},
         headers={"Authorization": f"Bearer {token}"},
@@ -85,7 +85,7 @@ def sales_invoices(world: World) -> list[Json]:
 
 def debtors(world: World, on: str) -> dict[str, Decimal]:
     """What each contact owed by the ledger, by name."""
-    answer = httpx.get(f"{world.books.address}/_sandbox/ledger", params={"date": on}, timeout=30)
+    answer = LOCAL.get(f"{world.books.address}/_sandbox/ledger", params={"date": on}, timeout=30)
     return {
         each["name"]: Decimal(str(each["base_balance"]))
         for each in json.loads(answer.content, parse_float=Decimal)["debtors"]

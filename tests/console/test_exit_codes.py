@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 
-import httpx
 import pytest
 
 from cdc.build import LOCK
 from cdc.gate import refuse_production
 from tests.console.fix_console import Place, StandIns, write_settings
+from tests.fix_http import LOCAL
 from tieout.clients.identity import Identity
 from tieout.db import lock_key
 from tieout.errors import ConfigurationError, ExitCode
@@ -284,7 +284,7 @@ def test_nothing_is_written_outside_production_to_books_that_are_not_a_demo(trad
 
 def test_writes_off_sends_nothing(traded: Place, stand_ins: StandIns) -> None:
     for each in (stand_ins.shop, stand_ins.books):
-        httpx.delete(f"{each.address}/_sandbox/requests").raise_for_status()
+        LOCAL.delete(f"{each.address}/_sandbox/requests").raise_for_status()
     traded.run("holds approve --reason all")
 
     data = traded.answer("drain --fail-on none")
@@ -295,7 +295,7 @@ def test_writes_off_sends_nothing(traded: Place, stand_ins: StandIns) -> None:
         "shop": "writes are off in the settings",
     }
     for each in (stand_ins.shop, stand_ins.books):
-        assert httpx.get(f"{each.address}/_sandbox/requests").json()["requests"] == []
+        assert LOCAL.get(f"{each.address}/_sandbox/requests").json()["requests"] == []
 
 
 @pytest.mark.parametrize("line", ["connect books", "check books"])

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from click.testing import CliRunner
 
 from console import stands
 from console.cli import main
+from tests.fix_http import LOCAL
 from tieout.errors import ConfigurationError
 
 
@@ -29,7 +29,7 @@ def test_stand_ins_are_started_once_found_again_and_stopped(tmp_path: Path) -> N
         started = answer("start", folder=tmp_path)
         again = answer("start", "--unlimited", folder=tmp_path)
         found = answer("status", folder=tmp_path)
-        organisation = httpx.get(f"{started['xero']['address']}/api.xro/2.0/Organisation")
+        organisation = LOCAL.get(f"{started['xero']['address']}/api.xro/2.0/Organisation")
     finally:
         stopped = answer("stop", folder=tmp_path)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import httpx
 import pytest
 
 from loaders.poll import Loaded, load
 from loaders.stream import Client, Stream, find_stream
 from sandbox import magento as magento_stand_in
 from sandbox import xero as xero_stand_in
+from tests.fix_http import LOCAL
 from tieout.clients import magento, xero
 from tieout.db import Database
 from tieout.settings import Connection, Settings
@@ -32,20 +32,20 @@ class Source:
 
     def control(self, action: str, /, **body: Any) -> Any:
         """Do something as a shopper, member of staff or broken network would."""
-        answer = httpx.post(f"{self.address}/_sandbox/{action}", json=body, timeout=30)
+        answer = LOCAL.post(f"{self.address}/_sandbox/{action}", json=body, timeout=30)
         answer.raise_for_status()
         return answer.json()
 
     def make(self, entity: str, *records: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Create records as a person would in the vendor's own screens (Xero); as the API shows them."""
-        answer = httpx.post(f"{self.address}/_sandbox/records/{entity}", json=list(records), timeout=30)
+        answer = LOCAL.post(f"{self.address}/_sandbox/records/{entity}", json=list(records), timeout=30)
         assert answer.status_code == 200, answer.text
         made: list[dict[str, Any]] = next(iter(answer.json().values()))
         return made
 
     def state(self, entity: str) -> list[dict[str, Any]]:
         """Every record of an entity as the stand-in keeps it."""
-        answer = httpx.get(f"{self.address}/_sandbox/state/{entity}", timeout=30)
+        answer = LOCAL.get(f"{self.address}/_sandbox/state/{entity}", timeout=30)
         answer.raise_for_status()
         kept: list[dict[str, Any]] = answer.json()
         return kept
@@ -53,20 +53,20 @@ class Source:
     def send(self, method: str, address: str, headers: Mapping[str, str], body: Any = None) -> int:
         """A write by somebody else's client; the status."""
         accept = {"Accept": "application/json", **headers}
-        return httpx.request(method, address, headers=accept, json=body, timeout=30).status_code
+        return LOCAL.request(method, address, headers=accept, json=body, timeout=30).status_code
 
     def calm(self) -> None:
         """Take back all faults."""
-        httpx.delete(f"{self.address}/_sandbox/faults", timeout=30).raise_for_status()
+        LOCAL.delete(f"{self.address}/_sandbox/faults", timeout=30).raise_for_status()
 
     def requests(self) -> list[Mapping[str, Any]]:
         """What the stand-in was asked, without logins, since `forget`."""
-        entries = httpx.get(f"{self.address}/_sandbox/requests", timeout=30).json()["requests"]
+        entries = LOCAL.get(f"{self.address}/_sandbox/requests", timeout=30).json()["requests"]
         return [entry for entry in entries if entry["method"] == "GET"]
 
     def forget(self) -> None:
         """Empty the log of requests."""
-        httpx.delete(f"{self.address}/_sandbox/requests", timeout=30).raise_for_status()
+        LOCAL.delete(f"{self.address}/_sandbox/requests", timeout=30).raise_for_status()
 
     def load(self, name: str, *, page_size: int | None = None, **arguments: Any) -> Loaded:
         """Load one stream, in small pages if asked."""

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import psycopg
 from psycopg import sql
 
 from cdc.calls import body_bytes
 from cdc.writing import Operation, Outcome, Outgoing, Write, WriteCall, open_writers
 from sandbox.serving import Running, start
+from tests.fix_http import LOCAL
 from tieout.db import Database
 from tieout.errors import Rejected
 from tieout.http import Answer, boottime
@@ -104,16 +104,16 @@ class Books:
 
     def calm(self) -> None:
         """No fault is left over for the next test."""
-        httpx.delete(f"{self.address}/_sandbox/faults", trust_env=False).raise_for_status()
+        LOCAL.delete(f"{self.address}/_sandbox/faults").raise_for_status()
 
     def writes(self) -> int:
         """Requests that wanted to change something, so far."""
-        log = httpx.get(f"{self.address}/_sandbox/requests", trust_env=False).json()
+        log = LOCAL.get(f"{self.address}/_sandbox/requests").json()
         return sum(1 for request in log["requests"] if request["write"])
 
     def post(self, verb: str, body: Payload) -> Any:
         """Act as a person in the system."""
-        answer = httpx.post(f"{self.address}/_sandbox/{verb}", json=body, trust_env=False)
+        answer = LOCAL.post(f"{self.address}/_sandbox/{verb}", json=body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 

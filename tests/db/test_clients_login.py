@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from sandbox import magento as magento_stand_in
 from sandbox import xero as xero_stand_in
 from sandbox.serving import Running
+from tests.fix_http import LOCAL
 from tieout.clients import magento, xero
 from tieout.db import Database
 from tieout.errors import ConfigurationError, ConnectionRefused, CredentialsError, RetryLater
@@ -44,7 +44,7 @@ def vault(database: Database, settings: Settings) -> Vault:
 
 def control(running: Running, action: str, **body: Any) -> None:
     """Do something to the stand-in."""
-    httpx.post(f"{running.address}/_sandbox/{action}", json=body, timeout=30).raise_for_status()
+    LOCAL.post(f"{running.address}/_sandbox/{action}", json=body, timeout=30).raise_for_status()
 
 
 def books(running: Running, database: Database, vault: Vault, **options: Any) -> xero.Client:
@@ -72,7 +72,7 @@ def shop(running: Running, database: Database, vault: Vault, **options: Any) -> 
 
 def consent(client: xero.Client) -> str:
     """The person agrees: the address that the browser is sent back to."""
-    return httpx.get(client.login_url(), follow_redirects=False, timeout=30).headers["location"]
+    return LOCAL.get(client.login_url(), follow_redirects=False, timeout=30).headers["location"]
 
 
 @pytest.mark.parametrize("flow", ["pkce", "web"])
@@ -196,7 +196,7 @@ def test_a_process_that_died_with_the_new_pair_is_followed_by_one_that_logs_in_w
     control(xero_server, "faults", kind="reset_after", path="/connect/token", times=1000)
     with pytest.raises(RetryLater):
         client.identity()
-    httpx.delete(f"{xero_server.address}/_sandbox/faults", timeout=30)
+    LOCAL.delete(f"{xero_server.address}/_sandbox/faults", timeout=30)
 
     assert books(xero_server, database, vault).identity().name
 
@@ -273,7 +273,7 @@ def test_a_permission_that_lacks_is_not_asked_for_again_and_again(database: Data
         with pytest.raises(ConnectionRefused, match="Magento_Sales::actions_view"):
             client.http.read("orders", params={"searchCriteria": ""})
 
-        logs = httpx.get(f"{running.address}/_sandbox/requests", timeout=30).json()["requests"]
+        logs = LOCAL.get(f"{running.address}/_sandbox/requests", timeout=30).json()["requests"]
         assert len([entry for entry in logs if entry["path"].endswith("/token")]) == 2
         assert len([entry for entry in logs if entry["path"].endswith("/orders")]) == 2
     finally:
@@ -288,5 +288,5 @@ def test_a_wrong_password_is_tried_once(magento_server: Running, database: Datab
         client.identity()
 
     assert "half an hour" in refused.value.cure
-    logs = httpx.get(f"{magento_server.address}/_sandbox/requests", timeout=30).json()["requests"]
+    logs = LOCAL.get(f"{magento_server.address}/_sandbox/requests", timeout=30).json()["requests"]
     assert len(logs) == 1

@@ -36,7 +36,7 @@ from tieout.errors import (
     SchemaDrift,
     TieoutError,
 )
-from tieout.http import Answer, Http
+from tieout.http import Answer, Http, trusted
 from tieout.settings import Connection
 from tieout.vault import Secret, Vault
 
@@ -203,6 +203,7 @@ class AdminToken:
                 headers={"Accept": "application/json"},
                 timeout=LOGIN_TIMEOUT_SECONDS,
                 trust_env=not is_stand_in(url),
+                verify=trusted(),
             )
         except httpx.RequestError as error:
             raise RetryLater(f"{self._options.base_url} does not answer: {type(error).__name__}.") from error

@@ -24,7 +24,7 @@ from oauthlib.oauth2 import BackendApplicationClient, WebApplicationClient
 
 from tieout.clients.identity import is_stand_in
 from tieout.errors import ConfigurationError, CredentialsError, RetryLater
-from tieout.http import Answer
+from tieout.http import Answer, trusted
 from tieout.vault import Secret, Vault
 
 EARLY_SECONDS = 90
@@ -198,6 +198,7 @@ class Tokens:
                     auth=self._basic(),
                     timeout=TIMEOUT_SECONDS,
                     trust_env=not is_stand_in(self._login.token_url),
+                    verify=trusted(),
                 )
             except httpx.RequestError as error:
                 last = error
@@ -252,6 +253,7 @@ class Tokens:
                 headers={"Authorization": f"Bearer {self.access_token()}", "Accept": "application/json"},
                 timeout=TIMEOUT_SECONDS,
                 trust_env=not is_stand_in(self._login.connections_url),
+                verify=trusted(),
             )
         except httpx.RequestError as error:
             raise RetryLater(f"Xero does not answer: {type(error).__name__}.") from error
