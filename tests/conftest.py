@@ -19,8 +19,8 @@ from typing import IO, Any
 import psycopg
 import pytest
 import stamina
-from psycopg import sql
 
+from tests.fix_databases import Pool, admin, with_name
 from tests.fix_http import scripted_server
 from tieout import embedded
 from tieout.db import Database
@@ -75,9 +75,9 @@ def server_url() -> str:
     with (folder / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "template").exists():
-            _admin(url, "drop database if exists {name}", _TEMPLATE)  # of a worker that failed half way
-            _admin(url, "create database {name}", _TEMPLATE)
-            migrate(Database(_with_name(url, _TEMPLATE)))
+            admin(url, "drop database if exists {name}", _TEMPLATE)  # of a worker that failed half way
+            admin(url, "create database {name}", _TEMPLATE)
+            migrate(Database(with_name(url, _TEMPLATE)))
             (folder / "template").touch()
     return url
 
@@ -85,14 +85,27 @@ def server_url() -> str:
 @pytest.fixture
 def empty_database(server_url: str) -> Iterator[Database]:
     """A database without any table of ours."""
-    yield from _fresh(server_url, "create database {name}")
+    name = f"t_{uuid.uuid4().hex}"
+    admin(server_url, "create database {name}", name)
+    try:
+        yield Database(with_name(server_url, name))
+    finally:
+        admin(server_url, "drop database {name} with (force)", name)
+
+
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Pool]:
+    """Migrated, empty databases."""
+    pool = Pool(server_url=server_url, template=_TEMPLATE)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
-def database(server_url: str) -> Iterator[Database]:
+def database(databases: Pool) -> Iterator[Database]:
     """A migrated, empty database of this test alone."""
-    # Copying files takes a tenth of writing the template again through the log.
-    yield from _fresh(server_url, "create database {name} template {template} strategy file_copy")
+    with databases.lend() as url:
+        yield Database(url)
 
 
 @pytest.fixture
@@ -113,25 +126,6 @@ def settings(database: Database, tmp_path: Path) -> Settings:
         project_dir=root,
         lookups_dir=root / "models" / "lookups",
     )
-
-
-def _fresh(server_url: str, statement: str) -> Iterator[Database]:
-    name = f"t_{uuid.uuid4().hex}"
-    _admin(server_url, statement, name)
-    try:
-        yield Database(_with_name(server_url, name))
-    finally:
-        _admin(server_url, "drop database {name} with (force)", name)
-
-
-def _admin(url: str, statement: str, name: str) -> None:
-    composed = sql.SQL(statement).format(name=sql.Identifier(name), template=sql.Identifier(_TEMPLATE))
-    with psycopg.connect(url, autocommit=True) as session:
-        session.execute(composed)
-
-
-def _with_name(url: str, name: str) -> str:
-    return f"{url.rpartition('/')[0]}/{name}"
 
 
 def _remove_dead_runs() -> None:
