@@ -41,6 +41,8 @@ class Worker:
                 "lock_key": self._key,
             },
         )
+        # Senders that were killed cannot take their rows away themselves.
+        self._session.execute(query("calls", "forget_dead_workers"))
         return self
 
     def __exit__(

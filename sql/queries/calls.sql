@@ -16,6 +16,28 @@ where
             and calls.settled_at is null
     );
 
+-- name: forget_dead_workers
+-- Senders that nobody is any more: their lock is free, and none of their calls is open. A living one holds its lock
+-- before it has a row.
+delete from cdc.workers
+where
+    not exists (
+        select 1
+        from cdc.calls
+        where
+            calls.worker = workers.worker
+            and calls.settled_at is null
+    )
+    and not exists (
+        select 1
+        from pg_locks
+        where
+            pg_locks.locktype = 'advisory'
+            and pg_locks.objsubid = 1
+            and pg_locks.database = (select oid from pg_database where datname = current_database())
+            and (pg_locks.classid::bigint << 32) | pg_locks.objid::bigint = workers.lock_key
+    );
+
 -- name: is_alive
 -- The lock connection answers.
 select 1 as one;
