@@ -235,7 +235,8 @@ def _row(total: Total, run: UUID) -> dict[str, Any]:
             "count": each.count,
             "amount": each.amount,
         }
-        for each in total.named[:KEPT_NAMES]
+        # What nothing explains is kept before anything else.
+        for each in sorted(total.named, key=lambda named: named.is_explained)[:KEPT_NAMES]
     ]
     if len(total.named) > KEPT_NAMES:
         named.append({"kind": "more", "count": len(total.named) - KEPT_NAMES})
@@ -255,6 +256,7 @@ def _row(total: Total, run: UUID) -> dict[str, Any]:
         "explained_count": total.explained_count,
         "explained_amount": total.explained_amount,
         "is_equal": total.is_equal,
+        "is_proved": total.is_proved,
         "named": Jsonb(named),
     }
 

@@ -123,7 +123,7 @@ def _total(
         is_converted = abs(left) <= CENT * sums.conversions
         named.append(
             Named(
-                kind="differs",
+                kind="converted" if is_converted else "differs",
                 key="",
                 number=balances.codes.get(account, account),
                 target_id=account,

@@ -17,6 +17,8 @@ from cdc.proof_records import MEASURES, ControlRecord, Kind, Measure, Named, Sou
 from cdc.proof_settled import Settlements
 
 NOTHING = Decimal(0)
+DIFFERS: Kind = "differs"
+DATED_BY_OTHERS: Kind = "dated by others"
 Amounts = Mapping[Measure, Decimal]
 _OF_AMOUNT: tuple[Measure, ...] = ("gross", "net", "tax", "base")
 _OF_SETTLEMENT: tuple[Measure, ...] = ("paid", "outstanding")
@@ -167,23 +169,26 @@ class _Comparison:
         _add(sums.target, held)
         explained = document.pending is not None
         if here != there:
-            pending = document.pending
+            pending, kind = document.pending, DIFFERS
             if (
                 pending is None
                 and document.is_adopted
                 and said["gross"] == held["gross"]
                 and here.currency == there.currency
             ):
-                pending = "it was in the target before, and is dated as others dated it"
+                pending, kind = (
+                    "it was in the target before, and is dated as others dated it",
+                    DATED_BY_OTHERS,
+                )
             reason = _with(
                 f"{document.amount} {document.currency} of {document.day} here, "
                 f"{record.amount} {record.currency} of {record.day} in the target",
                 pending,
             )
             explained = pending is not None
-            self._name(here, "differs", document, reason, said, explained=explained, count=1)
+            self._name(here, kind, document, reason, said, explained=explained, count=1)
             away = {measure: -amount for measure, amount in held.items()}
-            self._name(there, "differs", document, reason, away, explained=explained, count=-1)
+            self._name(there, kind, document, reason, away, explained=explained, count=-1)
             return
         left = {measure: said[measure] - held[measure] for measure in MEASURES}
         for why, amount, is_explained, kind in self._settlements.others(document, record):

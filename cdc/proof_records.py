@@ -15,12 +15,28 @@ Measure = Literal["gross", "net", "tax", "base", "paid", "outstanding"]
 outstanding what they have not. All are positive amounts of the flow (a credit note of 10.00 counts 10.00), in the
 document's currency but for base; in the controls by account and by tax type sales are positive and credits negative."""
 MEASURES: tuple[Measure, ...] = ("gross", "net", "tax", "base", "paid", "outstanding")
-Kind = Literal["missing", "differs", "unexpected", "twice", "not ours", "skipped", "recoded", "corrected"]
+Kind = Literal[
+    "missing",
+    "differs",
+    "unexpected",
+    "twice",
+    "not ours",
+    "skipped",
+    "recoded",
+    "corrected",
+    "converted",
+    "dated by others",
+]
 """missing: the source has it, the target has not. differs: both have it, not alike. unexpected: ours, but the
 source does not say so (now). twice: a second record of the target bears our number. not ours: made by others.
 corrected: the document that a correction replaced, or the one that reverses it.
 skipped: the model says why it is rightly not sent. recoded: an accountant put it on another account, which is theirs to
-decide."""
+decide. converted: cents of converting currencies in the ledger. dated by others: linked as others made it, with their date."""
+
+FOR_GOOD: frozenset[Kind] = frozenset(
+    {"not ours", "skipped", "recoded", "corrected", "converted", "dated by others"}
+)
+"""Kinds of an explained difference that nobody will ever remove: nothing is left to do for it."""
 
 DERIVED = frozenset({"orders", "accounts", "tax types", "clearing"})
 """Flows whose rows are made of other flows' documents."""
@@ -219,12 +235,15 @@ class Proof:
 
     @property
     def open(self) -> tuple[Named, ...]:
-        """What keeps a period from being closed: due here and not alike in the target, explained or not."""
+        """What keeps a period from being closed: due here and not alike in the target, explained or not.
+
+        What is explained for good (FOR_GOOD) keeps nothing from being closed.
+        """
         found = [
             named
             for total in self.totals
             for named in total.named
-            if total.flow not in DERIVED and named.kind not in ("not ours", "skipped", "recoded")
+            if total.flow not in DERIVED and not (named.is_explained and named.kind in FOR_GOOD)
         ]
         return tuple({(named.kind, named.key or named.target_id): named for named in found}.values())
 

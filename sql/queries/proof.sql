@@ -143,6 +143,7 @@ insert into cdc.proofs (
     explained_count,
     explained_amount,
     is_equal,
+    is_proved,
     named
 )
 values (
@@ -161,5 +162,6 @@ values (
     %(explained_count)s,
     %(explained_amount)s,
     %(is_equal)s,
+    %(is_proved)s,
     %(named)s
 );

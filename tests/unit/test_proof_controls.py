@@ -275,3 +275,12 @@ def test_what_no_record_posts_to_our_account_fails_the_proof() -> None:
 def test_cents_of_conversion_are_explained_up_to_one_an_amount() -> None:
     assert all(total.is_proved for total in _ledger(("ours", "29.99", True)))
     assert not any(total.is_proved for total in _ledger(("ours", "29.98", True)))
+
+
+def test_cents_of_conversion_keep_no_month_open_and_more_than_cents_do() -> None:
+    cents = Proof(totals=tuple(_ledger(("ours", "29.99", True))), skipped=0)
+    more = Proof(totals=tuple(_ledger(("ours", "29.98", True))), skipped=0)
+
+    assert {named.kind for total in cents.totals for named in total.named} == {"converted"}
+    assert cents.open == ()
+    assert {named.kind for named in more.open} == {"differs"}

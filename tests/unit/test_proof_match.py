@@ -137,6 +137,21 @@ def test_a_record_that_was_there_before_may_be_dated_as_others_dated_it() -> Non
 
     assert proof.is_proved
     assert "dated as others dated it" in proof.totals[0].named[0].reason
+    assert proof.totals[0].named[0].kind == "dated by others"
+    assert proof.open == (), "their date stays theirs: a month that waited for it would never close"
+
+
+def test_our_own_record_on_another_day_keeps_the_month_open() -> None:
+    assert [named.kind for named in _compare([_document()], [_record(day=date(2026, 2, 3))]).open] == [
+        "differs"
+    ]
+
+
+def test_a_document_of_a_correction_keeps_no_month_open() -> None:
+    proof = _compare([], [_record()], {"id-1": "shop/order/1/1/replaced/1"})
+
+    assert [named.kind for total in proof.totals for named in total.named][:1] == ["corrected"]
+    assert proof.open == ()
 
 
 def test_a_frozen_difference_is_explained() -> None:
