@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
+from cdc.gate import reason_not_to
 from cdc.lane import Entry, Lane
 from cdc.outbox import Closed
 from cdc.writing import Operation, Write, WriteCall
@@ -137,6 +138,9 @@ def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[
 
 
 def _is_blocked(lane: Lane) -> bool:
+    """Something is in doubt there, or a person paused it since the batch was put together."""
+    if reason_not_to(lane.session, lane.connection) is not None:
+        return True
     row = lane.session.execute(query("outbox", "is_in_doubt"), {"connection": lane.name}).fetchone()
     return row is not None and bool(row["is_in_doubt"])
 

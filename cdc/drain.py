@@ -115,7 +115,10 @@ def drain(
                         note_call=partial(witness.note_call, settings),
                     )
                     closed = going_live.closed(session, connection)
-                    _Drain(lane, counts, progress, wait, closed).all()
+                    sending = _Drain(lane, counts, progress, wait, closed)
+                    sending.all()
+                    if sending.stopped_by is not None:
+                        not_written[connection.name] = sending.stopped_by
                     if closed:
                         errors.append(going_live.first_look(connection.name, closed))
                 finally:
@@ -156,6 +159,8 @@ class _Drain:
         self._closed: Sequence[str] = closed
         """Entities in which nothing may be made yet."""
         self._sender: Sender = Sender(lane, wait)
+        self.stopped_by: str | None = None
+        """Why the target was left half way: a person paused it while it was written to."""
 
     def all(self) -> None:
         """Send until nothing moves any more, or something is in doubt."""
@@ -173,7 +178,14 @@ class _Drain:
             if not moved and not outbox.release(self._lane.session, self._lane.name):
                 return
 
+    def _is_stopped(self) -> bool:
+        """A pause holds from the next call on, not only from the next drain."""
+        self.stopped_by = reason_not_to(self._lane.session, self._lane.connection)
+        return self.stopped_by is not None
+
     def _without_doubt(self) -> bool:
+        if self._is_stopped():
+            return False
         doubts = settle_doubts(self._lane, self._wait)
         self._counts += _known(doubts.kinds)
         return doubts.is_clear
@@ -189,6 +201,8 @@ class _Drain:
                 return moved
             if not entries:
                 continue
+            if self._is_stopped():
+                return None
             done = self._batch(write, operation, entries)
             if done is None:
                 return None

@@ -60,7 +60,8 @@ def reason_not_to(session: Session, connection: Connection) -> str | None:
     if row is not None and row["stopped_at"] is not None:
         return f"stopped: {row['stopped_reason']}"
     if row is not None and row["paused_at"] is not None:
-        return f"paused by {row['paused_by']}"
+        why = f": {row['paused_reason']}" if row["paused_reason"] else ""
+        return f"paused by {row['paused_by']} since {row['paused_at']:%Y-%m-%d %H:%M} UTC{why}"
     return None
 
 

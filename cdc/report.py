@@ -1,4 +1,4 @@
-"""What people ask about the engine, as data: status, dead letters, holds, one record side by side, and why.
+"""What people ask about the engine, as data: dead letters, holds, and one record side by side.
 
 Nothing here changes anything, but for `newly_dead`, which notes that a dead letter was told.
 """
@@ -35,7 +35,7 @@ class Group:
     cause: str
     count: int
     money: Mapping[str, Decimal]
-    """By currency."""
+    """By currency: theirs, and of dead letters what waits for them; each source record's money once."""
     oldest: datetime
     who: str | None
     """Who can fix it: operator, accountant, shop, vendor or analyst."""
@@ -47,66 +47,6 @@ class Group:
     model: str | None = None
     held_for: str | None = None
     operation: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionStatus:
-    """How one connection stands."""
-
-    connection: str
-    system: str
-    target_name: str | None
-    is_demo: bool | None
-    stopped_reason: str | None
-    paused_by: str | None
-    states: Mapping[str, int]
-    """Open entries by state."""
-    oldest_waiting: datetime | None
-    oldest_in_doubt: datetime | None
-    loaded_from: datetime | None
-    """Everything older than this is mirrored; None when no stream was read to its end."""
-    never_loaded: int
-    """Streams that were never read to their end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """Entries that wait for one record: the head of their chain."""
-
-    connection: str
-    entity: str
-    key: str
-    head_state: str
-    reason: str | None
-    entries: int
-    since: datetime
-    amount: Decimal | None
-    """Each source record's money once: an order's invoice and its payment are the same money."""
-    currency: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """Everything at a glance."""
-
-    connections: tuple[ConnectionStatus, ...]
-    work: Mapping[str, int]
-    """What the next commands have to do: changes, changed_keys, sweeps_due, new_models, drift, bad_records, ask_again."""
-    dead: int
-    held: int
-    waiting: tuple[Waiting, ...]
-
-    @property
-    def verdict(self) -> str:
-        """One sentence: is all well, and is it safe to run again?"""
-        stopped = [one.connection for one in self.connections if one.stopped_reason]
-        if stopped:
-            return f"{', '.join(stopped)} stopped: {next(one.stopped_reason for one in self.connections if one.stopped_reason)}"
-        if any(one.states.get("in_doubt") or one.states.get("sending") for one in self.connections):
-            return "A call is on its way or in doubt; the next drain settles it. Running again is safe."
-        if self.dead or self.held:
-            return f"{self.dead} records need a person, {self.held} wait for approval. Running again is safe."
-        return "All is well. Running again is safe."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,21 +70,6 @@ class Shown:
     source_history: tuple[Row, ...]
     target: Row | None
     """The target's record in its staging table."""
-
-
-def status(connection: Session) -> Status:
-    """How everything stands."""
-    rows = connection.execute(query("report", "connections")).fetchall()
-    names = tuple(ConnectionStatus.__dataclass_fields__)
-    work = connection.execute(query("report", "work")).fetchone() or {}
-    waiting = connection.execute(query("report", "waiting"), {"limit": SHOWN_KEYS}).fetchall()
-    return Status(
-        connections=tuple(ConnectionStatus(**{name: row[name] for name in names}) for row in rows),
-        work={name: int(count) for name, count in work.items()},
-        dead=dead_total(connection),
-        held=sum(group.count for group in holds(connection)),
-        waiting=tuple(Waiting(**row) for row in waiting),
-    )
 
 
 def dead_letters(

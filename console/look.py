@@ -1,10 +1,10 @@
-"""Looking: `status`, `show`, `why`."""
+"""Looking: `show`, `why`, `psql`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,53 +20,11 @@ from cdc.why import why as reasons_of
 from cdc.writing import open_writers
 from console import fields
 from console.frame import App, command, fail, settings_option
-from console.report import Report, facts, minute, money, moneys, short, table, verdict
+from console.report import Report, facts, short, table
 from tieout import embedded
 from tieout.errors import ConfigurationError, ExitCode, TieoutError
 
-STATES = ("ready", "waiting", "held", "rejected", "sending", "in_doubt")
-SHOWN_CHAINS = 10
 SHOWN_VALUE = 300
-
-
-@command("status")
-def status(app: App) -> Report:
-    """Say first whether all is well, then what waits for whom.
-
-    Example: tieout status
-    """
-    with app.database.connect() as database:
-        found = report.status(database)
-        letters = report.dead_letters(database)
-    good = not found.dead and not found.held and not any(one.stopped_reason for one in found.connections)
-    shown: list[RenderableType] = [verdict(good, found.verdict), _connections(found.connections)]
-    if letters:
-        shown.append(
-            table(
-                "Who has to do what (`tieout dead-letters` says how)",
-                ("who", "what", "records#", "money#", "since (UTC)"),
-                [
-                    (group.who, group.cause, group.count, moneys(group.money), minute(group.oldest))
-                    for group in letters
-                ],
-            )
-        )
-    if found.waiting:
-        shown.append(_chains(found.waiting))
-    work = {name.replace("_", " "): count for name, count in found.work.items() if count}
-    shown.append(
-        facts("Work for the next commands", work)
-        if work
-        else Text("Nothing waits for load, diff or build.", style="dim")
-    )
-    shown.append(facts("Look inside", {"psql": "tieout psql", "for BI": "schemas canonical and marts"}))
-    return Report(
-        data={
-            "verdict": found.verdict, "ok": good, "dead_letters": found.dead, "held": found.held, "work": dict(found.work),
-            "connections": [_fields(one) for one in found.connections], "stopped_chains": [_fields(one) for one in found.waiting],
-        },
-        shown=shown,
-    )  # fmt: skip
 
 
 @command("show")
@@ -202,52 +160,6 @@ def _change(change: Mapping[str, Any]) -> tuple[datetime, str, str]:
         return (at, f"source first seen ({change['told_by']})", "")
     names = sorted({*change["before"], *(change.get("after") or {})})
     return (at, f"source changed ({change['told_by']})", ", ".join(names[:8]))
-
-
-def _connections(connections: Sequence[report.ConnectionStatus]) -> RenderableType:
-    return table(
-        "Connections",
-        ("connection", "system", "who answers", "open entries", "loaded up to (UTC)", "writes"),
-        [
-            (
-                one.connection,
-                one.system,
-                one.target_name,
-                ", ".join(
-                    f"{one.states[state]} {state.replace('_', ' ')}"
-                    for state in STATES
-                    if one.states.get(state)
-                )
-                or "none",
-                minute(one.loaded_from) or "never",
-                f"stopped: {one.stopped_reason}"
-                if one.stopped_reason
-                else (f"paused by {one.paused_by}" if one.paused_by else ""),
-            )
-            for one in connections
-        ],
-        empty="No connection yet: `tieout connect NAME`.",
-    )
-
-
-def _chains(waiting: Sequence[report.Waiting]) -> RenderableType:
-    # A head that itself waits stands in the chain of its own head.
-    heads = [one for one in waiting if one.head_state != "waiting"][:SHOWN_CHAINS]
-    left = len(waiting) - len(heads)
-    return table(
-        "Stopped chains" + (f" ({len(heads)} of {len(waiting)})" if left else ""),
-        ("head of the chain", "is", "why", "waiting#", "money#"),
-        [
-            (
-                f"{one.entity} {one.key}",
-                one.head_state,
-                short(one.reason, 70),
-                one.entries,
-                money(one.amount, one.currency),
-            )
-            for one in heads
-        ],
-    )
 
 
 def _sides(app: App, each: report.Shown) -> list[RenderableType]:

@@ -1,29 +1,25 @@
 -- name: dead
--- Dead letters by cause: what needs a person because something is wrong.
+-- Dead letters by cause: what needs a person because something is wrong, with the money that stands still because of it.
 with dead as (
     select
-        outbox.connection,
-        outbox.entity,
-        coalesce(outbox.cause, outbox.held_for, outbox.state) as cause,
-        outbox.key,
-        outbox.amount,
-        outbox.currency,
-        outbox.who,
-        outbox.reason,
-        outbox.cure,
-        outbox.changed_at as since
-    from cdc.outbox
-    where
-        outbox.state = 'rejected'
-        or outbox.held_for in ('problems', 'conflict', 'answer differs', 'vanished', 'target changed')
+        needs_person.entry,
+        needs_person.connection,
+        needs_person.entity,
+        needs_person.cause,
+        needs_person.key,
+        needs_person.who,
+        needs_person.reason,
+        needs_person.cure,
+        needs_person.since
+    from cdc.needs_person
+    where needs_person.is_dead
     union all
     select
+        null,
         bad_records.connection,
         bad_records.stream,
         'unreadable record',
         bad_records.id,
-        null,
-        null,
         'vendor',
         bad_records.reason,
         bad_records.cure,
@@ -31,48 +27,221 @@ with dead as (
     from cdc.bad_records
 ),
 
-money as (
+chosen as (
+    select *
+    from dead
+    where
+        (%(connection)s::text is null or connection = %(connection)s)
+        and (%(cause)s::text is null or cause = %(cause)s)
+),
+
+-- What waits for two letters of one cause is one amount.
+of_entries as (
+    select distinct
+        chosen.connection,
+        chosen.entity,
+        chosen.cause,
+        stuck.entry,
+        stuck.entity as stuck_entity,
+        stuck.source_connection,
+        stuck.source_id,
+        stuck.amount,
+        stuck.currency
+    from chosen
+    inner join cdc.stuck_money as stuck
+        on chosen.entry = stuck.head
+    where
+        stuck.currency is not null
+        and stuck.amount is not null
+),
+
+of_entities as (
+    select
+        connection,
+        entity,
+        cause,
+        source_connection,
+        source_id,
+        currency,
+        sum(amount) as amount
+    from of_entries
+    group by connection, entity, cause, stuck_entity, source_connection, source_id, currency
+),
+
+of_sources as (
+    select
+        connection,
+        entity,
+        cause,
+        currency,
+        max(amount) as amount
+    from of_entities
+    group by connection, entity, cause, source_connection, source_id, currency
+),
+
+of_currencies as (
     select
         connection,
         entity,
         cause,
         currency,
         sum(amount) as amount
-    from dead
-    where
-        currency is not null
-        and amount is not null
+    from of_sources
     group by connection, entity, cause, currency
+),
+
+money as (
+    select
+        connection,
+        entity,
+        cause,
+        jsonb_object_agg(currency, amount) as money
+    from of_currencies
+    group by connection, entity, cause
 )
 
 select
-    dead.connection,
-    dead.entity,
-    dead.cause,
+    chosen.connection,
+    chosen.entity,
+    chosen.cause,
     count(*) as count,
+    coalesce(min(money.money::text)::jsonb, '{}'::jsonb) as money,
+    min(chosen.since) as oldest,
+    (array_agg(chosen.who order by chosen.since, chosen.key))[1] as who,
+    (array_agg(chosen.key order by chosen.since, chosen.key))[1] as example,
+    (array_agg(chosen.reason order by chosen.since, chosen.key))[1] as reason,
+    (array_agg(chosen.cure order by chosen.since, chosen.key))[1] as cure,
+    (array_agg(chosen.key order by chosen.since, chosen.key))[:%(keys)s] as keys
+from chosen
+left join money
+    on
+        chosen.connection = money.connection
+        and chosen.entity = money.entity
+        and chosen.cause = money.cause
+group by chosen.connection, chosen.entity, chosen.cause
+order by count(*) desc, chosen.cause, chosen.connection, chosen.entity;
+
+-- name: by_person
+-- What waits for whom: entries by who can fix or approve them, and the money that stands still because of them, once.
+with of_entries as (
+    select distinct
+        needs_person.who,
+        stuck.entry,
+        stuck.entity,
+        stuck.source_connection,
+        stuck.source_id,
+        stuck.amount,
+        stuck.currency
+    from cdc.needs_person
+    inner join cdc.stuck_money as stuck
+        on needs_person.entry = stuck.head
+    where
+        stuck.currency is not null
+        and stuck.amount is not null
+),
+
+of_entities as (
+    select
+        who,
+        source_connection,
+        source_id,
+        currency,
+        sum(amount) as amount
+    from of_entries
+    group by who, entity, source_connection, source_id, currency
+),
+
+of_sources as (
+    select
+        who,
+        currency,
+        max(amount) as amount
+    from of_entities
+    group by who, source_connection, source_id, currency
+),
+
+of_currencies as (
+    select
+        who,
+        currency,
+        sum(amount) as amount
+    from of_sources
+    group by who, currency
+),
+
+money as (
+    select
+        who,
+        jsonb_object_agg(currency, amount) as money
+    from of_currencies
+    group by who
+),
+
+people as (
+    select
+        who,
+        is_dead,
+        since
+    from cdc.needs_person
+    union all
+    select
+        'vendor',
+        true,
+        first_seen_at
+    from cdc.bad_records
+)
+
+select
+    people.who,
+    count(*) filter (where people.is_dead) as letters,
+    count(*) filter (where not people.is_dead) as holds,
+    min(people.since) as since,
+    coalesce(min(money.money::text)::jsonb, '{}'::jsonb) as money
+from people
+left join money
+    on people.who = money.who
+group by people.who
+order by people.who;
+
+-- name: last_proofs
+-- The last proof of each target: when, of which period, and how many totals are not proved.
+with last as (
+    select
+        target_connection,
+        max(proof) as proof
+    from cdc.proofs
+    group by target_connection
+)
+
+select
+    last.target_connection as connection,
+    max(proofs.proved_at) as proved_at,
+    count(*) as totals,
+    count(*) filter (where proofs.is_proved is false) as failed,
+    bool_or(proofs.is_proved is null) as is_unknown,
+    min(runs.arguments ->> 'period') as period,
     coalesce(
         (
-            select jsonb_object_agg(money.currency, money.amount)
-            from money
+            select jsonb_agg(distinct unproved.flow)
+            from cdc.proofs as unproved
             where
-                money.connection = dead.connection
-                and money.entity = dead.entity
-                and money.cause = dead.cause
+                unproved.run = newest.run
+                and unproved.target_connection = last.target_connection
+                and unproved.is_proved is false
         ),
-        '{}'::jsonb
-    ) as money,
-    min(dead.since) as oldest,
-    (array_agg(dead.who order by dead.since, dead.key))[1] as who,
-    (array_agg(dead.key order by dead.since, dead.key))[1] as example,
-    (array_agg(dead.reason order by dead.since, dead.key))[1] as reason,
-    (array_agg(dead.cure order by dead.since, dead.key))[1] as cure,
-    (array_agg(dead.key order by dead.since, dead.key))[:%(keys)s] as keys
-from dead
-where
-    (%(connection)s::text is null or dead.connection = %(connection)s)
-    and (%(cause)s::text is null or dead.cause = %(cause)s)
-group by dead.connection, dead.entity, dead.cause
-order by count(*) desc, dead.cause, dead.connection, dead.entity;
+        '[]'::jsonb
+    ) as flows
+from last
+inner join cdc.proofs as newest
+    on last.proof = newest.proof
+inner join cdc.proofs as proofs
+    on
+        newest.run = proofs.run
+        and last.target_connection = proofs.target_connection
+left join cdc.runs
+    on newest.run = runs.run
+group by last.target_connection, newest.run
+order by last.target_connection;
 
 -- name: dead_total
 -- How many dead letters there are.
@@ -198,6 +367,7 @@ select
     connections.stopped_reason,
     connections.paused_at,
     connections.paused_by,
+    connections.paused_reason,
     coalesce(open.states, '{}'::jsonb) as states,
     open.oldest_waiting,
     open.oldest_in_doubt,
@@ -242,133 +412,79 @@ select
     (select count(*) from cdc.ask_again) as ask_again;
 
 -- name: waiting
--- What waits for which head of a chain, since when, with how much money. What itself waits is no head: its own head is.
+-- What waits for which head of a chain, since when, with how much money: the longest stopped first.
 -- An order's invoice and its payment are the same money: of a source record, the entity with most of it counts.
-with recursive chains as (
+with of_entities as (
     select
-        outbox.entry,
-        outbox.connection,
-        outbox.created_at,
-        outbox.entity,
-        outbox.source_connection,
-        outbox.source_id,
-        outbox.amount,
-        outbox.currency,
-        outbox.waits_for
-    from cdc.outbox
-    where outbox.state = 'waiting'
-    union
-    select
-        chains.entry,
-        head.connection,
-        chains.created_at,
-        chains.entity,
-        chains.source_connection,
-        chains.source_id,
-        chains.amount,
-        chains.currency,
-        head.waits_for
-    from chains
-    cross join lateral jsonb_to_recordset(chains.waits_for) as needed (connection text, entity text, key text)
-    inner join cdc.outbox as head
-        on
-            head.connection = coalesce(needed.connection, chains.connection)
-            and head.entity = needed.entity
-            and head.key = needed.key
-            and head.state = 'waiting'
-),
-
-heads as (
-    -- An entry that meets the same head by two ways waits for it once.
-    select distinct
-        coalesce(needed.connection, chains.connection) as connection,
-        needed.entity,
-        needed.key,
-        coalesce(head.held_for, head.state, 'not in the outbox') as head_state,
-        head.reason,
-        chains.entry,
-        chains.created_at,
-        chains.entity as waiting_entity,
-        chains.source_connection,
-        chains.source_id,
-        chains.amount,
-        chains.currency
-    from chains
-    cross join lateral jsonb_to_recordset(chains.waits_for) as needed (
-        connection text, entity text, key text, settled boolean, gone boolean
-    )
-    left join cdc.outbox as head
-        on
-            head.connection = coalesce(needed.connection, chains.connection)
-            and head.entity = needed.entity
-            and head.key = needed.key
-    left join cdc.links
-        on
-            links.connection = coalesce(needed.connection, chains.connection)
-            and links.entity = needed.entity
-            and links.key = needed.key
-    where
-        head.state is distinct from 'waiting'
-        and case
-            when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
-            else
-                links.target_id is null
-                or links.is_gone
-                or head.held_for = 'answer differs'
-                or (coalesce(needed.settled, false) and head.entry is not null)
-        end
-),
-
-of_entities as (
-    select
-        heads.connection,
-        heads.entity,
-        heads.key,
-        heads.head_state,
-        heads.reason,
-        heads.source_connection,
-        heads.source_id,
+        head,
+        connection,
+        entity,
+        key,
+        head_state,
+        cause,
+        reason,
+        who,
+        source_connection,
+        source_id,
+        waiting_entity,
+        currency,
         count(*) as entries,
-        min(heads.created_at) as since,
-        sum(heads.amount) as amount,
-        min(heads.currency) as currency
-    from heads
+        least(min(created_at), min(head_since)) as since,
+        sum(amount) as amount
+    from cdc.stopped
     group by
-        heads.connection, heads.entity, heads.key, heads.head_state, heads.reason,
-        heads.source_connection, heads.source_id, heads.waiting_entity
+        head, connection, entity, key, head_state, cause, reason, who, source_connection, source_id, waiting_entity, currency
 ),
 
 of_sources as (
     select
-        of_entities.connection,
-        of_entities.entity,
-        of_entities.key,
-        of_entities.head_state,
-        of_entities.reason,
-        sum(of_entities.entries) as entries,
-        min(of_entities.since) as since,
-        max(of_entities.amount) as amount,
-        min(of_entities.currency) as currency
+        head,
+        connection,
+        entity,
+        key,
+        head_state,
+        cause,
+        reason,
+        who,
+        currency,
+        sum(entries) as entries,
+        min(since) as since,
+        max(amount) as amount
     from of_entities
-    group by
-        of_entities.connection, of_entities.entity, of_entities.key, of_entities.head_state, of_entities.reason,
-        of_entities.source_connection, of_entities.source_id
+    group by head, connection, entity, key, head_state, cause, reason, who, source_connection, source_id, currency
+),
+
+of_currencies as (
+    select
+        connection,
+        entity,
+        key,
+        head_state,
+        cause,
+        reason,
+        who,
+        currency,
+        sum(entries) as entries,
+        min(since) as since,
+        sum(amount) as amount
+    from of_sources
+    group by connection, entity, key, head_state, cause, reason, who, currency
 )
 
 select
-    of_sources.connection,
-    of_sources.entity,
-    of_sources.key,
-    of_sources.head_state,
-    of_sources.reason,
-    sum(of_sources.entries)::bigint as entries,
-    min(of_sources.since) as since,
-    sum(of_sources.amount) as amount,
-    min(of_sources.currency) as currency
-from of_sources
-group by
-    of_sources.connection, of_sources.entity, of_sources.key, of_sources.head_state, of_sources.reason
-order by entries desc, of_sources.entity, of_sources.key
+    connection,
+    entity,
+    key,
+    head_state,
+    cause,
+    reason,
+    who,
+    sum(entries)::bigint as entries,
+    min(since) as since,
+    coalesce(jsonb_object_agg(currency, amount) filter (where currency is not null and amount is not null), '{}'::jsonb) as money
+from of_currencies
+group by connection, entity, key, head_state, cause, reason, who
+order by min(since), entity, key
 limit %(limit)s;
 
 -- name: keys_like

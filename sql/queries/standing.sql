@@ -22,7 +22,8 @@ with paused as (
     update cdc.connections
     set
         paused_at = now(),
-        paused_by = %(by)s
+        paused_by = %(by)s,
+        paused_reason = nullif(%(reason)s, '')
     where connection = %(connection)s
     returning connection
 )
@@ -64,7 +65,8 @@ resumed as (
         stopped_at = null,
         stopped_reason = null,
         paused_at = null,
-        paused_by = null
+        paused_by = null,
+        paused_reason = null
     from before
     where connections.connection = before.connection
 ),

@@ -57,7 +57,7 @@ def test_1_when_tieout_itself_is_wrong(migrated: Place, monkeypatch: pytest.Monk
     def broken(_session: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("console.look.report.status", broken)
+    monkeypatch.setattr("console.status.glance.status", broken)
 
     done = migrated.run("status")
 

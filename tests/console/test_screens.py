@@ -64,7 +64,11 @@ def test_status_says_first_who_has_to_act(traded: Place) -> None:
     shown = _plain(traded.run("status").stdout)
     data = traded.answer("status")
 
-    assert shown.splitlines()[0] == data["verdict"]
+    # One line where it is wide enough: a terminal of 100 columns breaks it.
+    assert " ".join(shown.partition("\n\n")[0].split()) == data["verdict"]
+    assert data["verdict"].startswith(
+        "The ledger was not proved yet (`tieout prove`). Running again is safe. Waiting for "
+    )
     assert data["ok"] is False
     assert data["dead_letters"] > 5
     assert {one["connection"]: one["target_name"] for one in data["connections"]}[

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cdc import desk
+from cdc import desk, standing
 from cdc.desk import Chosen
 from cdc.writing import Operation, Outcome, Outgoing
 from tests.db.fix_engine import Engine, FakeIdentity, FakeTarget, engine
@@ -546,8 +546,41 @@ def test_writes_off_paused_and_foreign_targets_are_not_written_to(engine: Engine
     assert off.not_written == {"books": "writes are off in the settings"}
     assert "belongs to" in str(foreign.errors[0])
     assert "no demo organisation" in str(production.errors[0])
-    assert paused.not_written == {"books": "paused by ann"}
+    assert paused.not_written["books"].startswith("paused by ann since ")
     assert engine.target.writes == []
+
+
+def test_a_pause_holds_from_the_next_call_on_while_a_drain_is_running(engine: Engine) -> None:
+    """Somebody sees a wrong document and pauses: the call on its way ends, and no other leaves."""
+    engine.customer()
+    engine.order("1")
+    engine.order("2")
+    engine.diff()
+    engine.target.on_write = lambda: standing.pause(engine.connection, "books", by="ann", reason="month end")
+
+    drained = engine.drain()
+
+    assert drained.calls == len(engine.target.writes) == 1
+    assert drained.not_written["books"].startswith("paused by ann since ")
+    assert drained.not_written["books"].endswith(": month end")
+    engine.target.on_write = None
+    standing.resume(engine.connection, "books", by="ann")
+    engine.drain()
+    assert engine.states() == {}
+
+
+def test_a_pause_between_the_look_and_the_call_sends_nothing(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+
+    def pause(_operation: object, _outgoing: object) -> None:
+        standing.pause(engine.connection, "books", by="ann", reason="")
+
+    engine.writes["contacts"].checks = pause
+
+    assert engine.drain().calls == 0
+    assert engine.target.writes == []
+    assert engine.states() == {CONTACT: "ready"}
 
 
 def test_a_stand_in_on_this_machine_may_be_written_to(engine: Engine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cdc import desk, report, why
+from cdc import desk, glance, report, standing, why
 from cdc.desk import Chosen
 from tests.db.fix_engine import Engine, engine
 
@@ -72,14 +72,99 @@ def test_status_says_what_waits_for_what(engine: Engine) -> None:
     engine.order()
     engine.diff()
 
-    status = report.status(engine.connection)
+    status = glance.status(engine.connection)
 
     [waiting] = status.waiting
-    assert (waiting.key, waiting.head_state, waiting.amount) == ("shop/customer/7", "hold", Decimal("12.00"))
+    assert (waiting.key, waiting.head_state, waiting.money) == (
+        "shop/customer/7",
+        "hold",
+        {"EUR": Decimal("12.00")},
+    )
     assert (status.dead, status.held) == (0, 1)
     books = next(one for one in status.connections if one.connection == "books")
     assert books.states == {"held": 1, "waiting": 1}
-    assert "wait for approval" in status.verdict
+    assert status.verdict == (
+        "The ledger was not proved yet (`tieout prove`). Running again is safe. Waiting for accountant: 1 (12.00 EUR)."
+    )
+
+
+def test_a_letters_money_is_what_stands_still_because_of_it(engine: Engine) -> None:
+    """A contact has no amount of its own: its dead letter stops an invoice of 12.00 and its payment, which are 12.00."""
+    engine.customer(
+        problems=[{"field": "Name", "reason": "is missing", "cause": "name missing", "who": "shop"}]
+    )
+    engine.order("1", paid="12.00")
+    engine.diff()
+
+    [group] = report.dead_letters(engine.connection)
+
+    assert (group.cause, group.count, group.money) == ("name missing", 1, {"EUR": Decimal("12.00")})
+
+
+def test_each_person_reads_what_waits_for_them_and_no_order_counts_twice(engine: Engine) -> None:
+    engine.customer(
+        problems=[{"field": "Name", "reason": "is missing", "cause": "name missing", "who": "shop"}]
+    )
+    engine.order("1", paid="12.00", hold="look at this")
+    engine.order("2", paid="5.00")
+    engine.diff()
+
+    status = glance.status(engine.connection)
+
+    people = {each.who: (each.letters, each.holds, each.money) for each in status.people}
+    # The held invoice of order 1 is the accountant's, with its payment; what it refers to is not its matter.
+    assert people["accountant"] == (0, 1, {"EUR": Decimal("12.00")})
+    assert people["shop"] == (1, 0, {"EUR": Decimal("12.00")})
+    assert status.verdict.endswith("Waiting for accountant: 1 (12.00 EUR); shop: 1 (12.00 EUR).")
+    assert not status.is_good
+
+
+def test_amounts_of_several_currencies_are_never_added(engine: Engine) -> None:
+    engine.customer(hold="look")
+    engine.order("1")
+    engine.order("2")
+    engine.diff()
+    engine.connection.execute("update cdc.outbox set currency = 'USD' where key = 'shop/order/2/1'")
+
+    status = glance.status(engine.connection)
+
+    both = {"EUR": Decimal("12.00"), "USD": Decimal("12.00")}
+    assert status.people[0].money == status.waiting[0].money == both
+    assert "accountant: 1 (12.00 EUR, 12.00 USD)" in status.verdict
+
+
+def test_the_first_line_says_whether_the_last_proof_succeeded(engine: Engine) -> None:
+    def proved(is_proved: bool) -> str:
+        engine.connection.execute(
+            """
+            insert into cdc.proofs (run, flow, source_connection, target_connection, currency, day, measure, source_count,
+                source_amount, target_count, target_amount, is_equal, is_proved, proved_at)
+            values (gen_random_uuid(), 'invoices', 'shop', 'books', 'EUR', '2026-02-01', 'gross', 1, 1, 1, 1, true, %s,
+                '2026-02-03 04:05:06Z')
+            """,
+            [is_proved],
+        )
+        return glance.status(engine.connection).ledger
+
+    assert glance.status(engine.connection).is_right is None
+    assert proved(True) == "The ledger is right: proved 2026-02-03 04:05 UTC."
+    assert proved(False) == "The ledger is NOT proved: books at 2026-02-03 04:05 UTC (`tieout prove books`)."
+    assert not glance.status(engine.connection).is_good
+    assert proved(True) == "The ledger is right: proved 2026-02-03 04:05 UTC."
+
+
+def test_a_pause_is_told_with_who_since_when_and_why(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    standing.pause(engine.connection, "books", by="ann", reason="month end")
+
+    status = glance.status(engine.connection)
+
+    [books] = [one for one in status.connections if one.connection == "books"]
+    assert books.closed_because is not None
+    assert books.closed_because.startswith("paused by ann since 20")
+    assert books.closed_because.endswith(" UTC: month end")
+    assert status.safety == "Running again is safe, but writes nothing to books."
 
 
 def test_money_that_waits_is_counted_once_for_an_order_with_its_invoice_and_its_payment(
@@ -91,9 +176,9 @@ def test_money_that_waits_is_counted_once_for_an_order_with_its_invoice_and_its_
     engine.order("2", paid="5.00")
     engine.diff()
 
-    [waiting] = report.status(engine.connection).waiting
+    [waiting] = glance.status(engine.connection).waiting
 
-    assert (waiting.key, waiting.entries, waiting.amount) == ("shop/customer/7", 4, Decimal("24.00"))
+    assert (waiting.key, waiting.entries, waiting.money) == ("shop/customer/7", 4, {"EUR": Decimal("24.00")})
 
 
 def test_show_lays_one_record_side_by_side(engine: Engine) -> None:
