@@ -126,7 +126,7 @@ def _in_order(value: Any) -> Any:
 
 def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[str]) -> set[int]:
     by_entry = {entry.entry: entry for entry in entries}
-    values = {"entries": list(by_entry), "keys": list(free), "states": ["ready"]}
+    values = {"entries": list(by_entry), "keys": list(free), "states": ["ready"], "call": None}
     rows = lane.session.execute(query("outbox", "claimable"), values).fetchall()
     moved = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
     reason = "its link moved before it was sent"

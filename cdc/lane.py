@@ -26,6 +26,15 @@ Row = dict[str, Any]
 class Sending(Reading, Protocol):
     """The part of `tieout.http.Http` that sends."""
 
+    def read(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        work: Work = ...,
+    ) -> Answer: ...
+
     def ready_to_write(self, work: Work = ...) -> Slot: ...
 
     def write(

@@ -11,8 +11,11 @@ the proof names the one that no key holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
-from cdc.lane import Lane
+from cdc.lane import Entry, Lane
+from cdc.links import references
 from cdc.writing import Found, Outcome, Write
 from tieout.queries import query
 
@@ -26,17 +29,20 @@ def owners_of(lane: Lane, write: Write, found: Sequence[Sequence[Found]]) -> dic
     return {row["target_id"]: row["key"] for row in lane.session.execute(query("links", "owners"), values)}
 
 
-def taken_meanwhile(lane: Lane, write: Write, wanted: Mapping[str, str]) -> set[str]:
-    """Keys whose record (its target id is given) another key of ours holds by now; until the end of the transaction nobody
-    else links one. Links are locked by key, and two keys may want one record.
+def taken_meanwhile(lane: Lane, write: Write, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Keys whose record (its target id is given) another key of ours holds by now, with that key; of two that are given with
+    one record the later one. Until the end of the transaction nobody else links one: links are locked by key, and two keys
+    may want one record.
     """
     if not wanted:
-        return set()
+        return {}
     values = {"connection": lane.name, "entity": write.entity}
     lane.session.execute(query("links", "lock_targets"), values)
     rows = lane.session.execute(query("links", "owners"), {**values, "target_ids": list(wanted.values())})
     owners = {row["target_id"]: row["key"] for row in rows}
-    return {key for key, target_id in wanted.items() if owners.get(target_id, key) != key}
+    for key, target_id in wanted.items():
+        owners.setdefault(target_id, key)
+    return {key: owners[target_id] for key, target_id in wanted.items() if owners[target_id] != key}
 
 
 def found_as_ours(found: Found) -> Outcome:
@@ -66,6 +72,22 @@ def taken_by_another(found: Sequence[Found]) -> Outcome:
     )
 
 
+def another_key_of_ours(found: Found, owners: Mapping[str, str]) -> Outcome:
+    """The record is ours, under another key."""
+    return linked_to_another(found.target_id, owners[found.target_id])
+
+
+def linked_to_another(target_id: str, owner: str) -> Outcome:
+    """Two of our keys name one record of the target: the first has it."""
+    return Outcome(
+        kind="conflict",
+        cause="two keys for one record",
+        reason=f"The target's record {target_id} is linked to {owner} already.",
+        cure="Make the two one in the source, or tell them apart there; the next sync tries again.",
+        who="analyst",
+    )
+
+
 def stand_in(found: Sequence[Found], owners: Mapping[str, str]) -> Outcome | None:
     """What others entered in place of ours; None when nothing of theirs would do."""
     free = [one for one in found if one.satisfies and one.target_id not in owners]
@@ -87,6 +109,25 @@ def stand_in(found: Sequence[Found], owners: Mapping[str, str]) -> Outcome | Non
         by_others=True,
         reason="Somebody else entered it in the target; it was linked as it is.",
     )
+
+
+def must_agree(value: Any) -> bool:
+    """Of a record that stands in our place amounts and the records that it belongs to are what made it fit."""
+    return isinstance(value, int | Decimal) or bool(references({"value": value}))
+
+
+def difference(write: Write, entry: Entry, record: Mapping[str, Any], paths: Sequence[str]) -> str:
+    """In words, what the answer shows otherwise than it was sent."""
+    shown = write.returned(entry.outgoing.payload, record)
+    parts = []
+    for path in paths:
+        if path == "_total":
+            parts.append(f"the amount is not the {entry.outgoing.total} that was expected")
+        elif path in entry.outgoing.payload:
+            parts.append(f"{path}: sent {entry.outgoing.payload[path]}, the target shows {shown.get(path)}")
+        else:
+            parts.append(f"{path} is not as it was sent")
+    return "The target took it, but shows other content: " + "; ".join(parts)
 
 
 def _ids(found: Sequence[Found]) -> str:

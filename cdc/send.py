@@ -11,11 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cdc.asking import Asking, verdict_of
 from cdc.calls import START_SECONDS, Claimed, claim, exchange
 from cdc.doubt import Wait, lose
 from cdc.lane import Entry, Lane
-from cdc.matching import found_as_ours, owners_of, stand_in, taken_by_another
+from cdc.matching import another_key_of_ours, found_as_ours, owners_of, stand_in, taken_by_another
 from cdc.settle import Verdict, settle
 from cdc.writing import Found, Operation, Outcome, Write
 from tieout.budget import Slot
@@ -94,24 +96,30 @@ class Sender:
         try:
             answer = exchange(lane, claimed.request, claimed.call, claimed.number, slot, deadline)
             outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
-        except (UnknownOutcome, SchemaDrift):
-            lose(lane, claimed.call)
+        except (UnknownOutcome, SchemaDrift) as error:
+            lose(lane, claimed.call, str(error))
             return Counter(), "unknown"
         except TieoutError as error:
             return self._without_effect(write, claimed, error)
-        except Exception:
+        except Exception as error:
             # A mistake of ours while the request may have been carried out: the next drain asks.
-            lose(lane, claimed.call)
+            lose(lane, claimed.call, f"a mistake of tieout's own: {type(error).__name__}")
             raise
         self._refused_in_a_row = 0
+        asking = Asking(lane.client)
+        again = _sent_again(operation, claimed, outcomes)
         try:
-            outcomes = self._asked(write, claimed.entries, outcomes)
-            twice = self._made_twice(write, operation, claimed, outcomes)
-        except RetryLater:
+            outcomes = self._asked(asking, write, claimed.entries, outcomes)
+            twice = _made_twice(asking, write, again)
+        except TieoutError:
             # What the target said is kept; what it could not be asked for is asked by the next drain.
-            outcomes = [Outcome(kind="unknown") if outcome.ask else outcome for outcome in outcomes]
+            marked = {entry.entry for entry in again}
+            outcomes = [
+                Outcome(kind="unknown") if outcome.ask or entry.entry in marked else outcome
+                for entry, outcome in zip(claimed.entries, outcomes, strict=True)
+            ]
             twice = {}
-        return self._settle(write, claimed, outcomes, twice, answer)
+        return self._settle(write, claimed, outcomes, twice, answer, asking)
 
     def _settle(
         self,
@@ -120,18 +128,26 @@ class Sender:
         outcomes: Sequence[Outcome],
         twice: dict[int, tuple[str, ...]],
         answer: Answer,
+        asking: Asking,
     ) -> tuple[Counter[str], str]:
         verdicts = [
             Verdict(entry=entry, outcome=outcome, twice=twice.get(entry.entry, ()))
             for entry, outcome in zip(claimed.entries, outcomes, strict=True)
         ]
         is_unknown = any(outcome.kind == "unknown" for outcome in outcomes)
-        ending = {
+        ending: dict[str, Any] = {
             "outcome": "unknown" if is_unknown else "answered",
             "status": answer.status,
             "answer": {"messages": [list(outcome.messages) for outcome in outcomes]},
             "is_settled": not is_unknown,
         }
+        if asking.questions:
+            found = {each.entry.key: verdict_of((), each.outcome) for each in verdicts}
+            ending["asked"] = {
+                "how": "the answer left it open",
+                "questions": asking.questions,
+                "found": found,
+            }
         kinds = settle(
             self._lane,
             write,
@@ -165,50 +181,61 @@ class Sender:
             self._wait_for(seconds, "refused for now")
         return Counter(), ending
 
-    def _asked(self, write: Write, entries: Sequence[Entry], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def _asked(
+        self, asking: Asking, write: Write, entries: Sequence[Entry], outcomes: Sequence[Outcome]
+    ) -> list[Outcome]:
         """Where the target says that it has such a record already, look whether it is ours."""
-        asking = [(entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True) if outcome.ask]
-        if not asking:
+        open_ones = [
+            (entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True) if outcome.ask
+        ]
+        if not open_ones:
             return list(outcomes)
-        found = write.find(self._lane.client, [entry.outgoing for entry, _ in asking])
+        found = write.find(asking, [entry.outgoing for entry, _ in open_ones])
         owners = owners_of(self._lane, write, found)
         answers: dict[int, Outcome] = {}
-        for (entry, outcome), some in zip(asking, found, strict=True):
-            judged = _judged(outcome, some, owners)
-            if judged.by_others and judged.target_id is not None:
+        for (entry, outcome), some in zip(open_ones, found, strict=True):
+            judged = _judged(entry, outcome, some, owners)
+            if judged.target_id is not None:
+                # Linked or standing in for this one: no other entry of the call may have it too.
                 owners[judged.target_id] = entry.key
             answers[entry.entry] = judged
         return [answers.get(entry.entry, outcome) for entry, outcome in zip(entries, outcomes, strict=True)]
 
-    def _made_twice(
-        self, write: Write, operation: Operation, claimed: Claimed, outcomes: Sequence[Outcome]
-    ) -> dict[int, tuple[str, ...]]:
-        """After a create that was sent again: the records with our mark, by entry, where there is more than one.
 
-        The target may have carried out the first sending after it was asked; no client can close that window.
-        """
-        again = [
-            entry
-            for entry, outcome in zip(claimed.entries, outcomes, strict=True)
-            if operation == "create" and entry.entry in claimed.resent and outcome.kind == "applied"
-        ]
-        if not again:
-            return {}
-        found = write.find(self._lane.client, [entry.outgoing for entry in again])
-        ours = {
-            entry.entry: tuple(one.target_id for one in some if one.is_ours)
-            for entry, some in zip(again, found, strict=True)
-        }
-        return {entry: ids for entry, ids in ours.items() if len(ids) > 1}
+def _sent_again(operation: Operation, claimed: Claimed, outcomes: Sequence[Outcome]) -> list[Entry]:
+    """Creates that were sent before, in a call that was in doubt, and are made now."""
+    return [
+        entry
+        for entry, outcome in zip(claimed.entries, outcomes, strict=True)
+        if operation == "create" and entry.entry in claimed.resent and outcome.kind == "applied"
+    ]
 
 
-def _judged(refused: Outcome, found: Sequence[Found], owners: Mapping[str, str]) -> Outcome:
-    """A refusal because there is such a record already: ours, another's in our place, another's, or none after all."""
+def _made_twice(asking: Asking, write: Write, again: Sequence[Entry]) -> dict[int, tuple[str, ...]]:
+    """The records with our mark, by entry, where there is more than one.
+
+    The target may have carried out the first sending after it was asked; no client can close that window.
+    """
+    if not again:
+        return {}
+    found = write.find(asking, [entry.outgoing for entry in again])
+    ours = {
+        entry.entry: tuple(one.target_id for one in some if one.is_ours)
+        for entry, some in zip(again, found, strict=True)
+    }
+    return {entry: ids for entry, ids in ours.items() if len(ids) > 1}
+
+
+def _judged(entry: Entry, refused: Outcome, found: Sequence[Found], owners: Mapping[str, str]) -> Outcome:
+    """A refusal because there is such a record already: ours, another key's, another's in our place, or none after all."""
     ours = [one for one in found if one.is_ours]
-    if len(ours) == 1:
-        return found_as_ours(ours[0])
+    free = [one for one in ours if owners.get(one.target_id, entry.key) == entry.key]
+    if len(free) == 1:
+        return found_as_ours(free[0])
+    if ours and not free:
+        return refused if refused.kind == "taken" else another_key_of_ours(ours[0], owners)
     entered = stand_in(found, owners)
     if entered is not None:
         return entered
-    others = [one for one in found if not one.satisfies]
+    others = [one for one in found if not one.satisfies and not one.may_be]
     return taken_by_another(others) if others and refused.kind != "taken" else refused

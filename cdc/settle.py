@@ -20,8 +20,8 @@ from psycopg.types.json import Jsonb
 from cdc import outbox
 from cdc.calls import finish_call
 from cdc.lane import Entry, Lane
-from cdc.links import references, with_path
-from cdc.matching import taken_meanwhile
+from cdc.links import with_path
+from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile
 from cdc.outbox import Closed
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
@@ -86,6 +86,8 @@ def settle(
                 "entries": [verdict.entry.entry for verdict in verdicts],
                 "keys": [verdict.entry.key for verdict in verdicts],
                 "states": list(states),
+                # Sent again meanwhile, an entry is another call's to settle.
+                "call": call,
             },
         ).fetchall()
         alive = {row["entry"] for row in known}
@@ -104,18 +106,29 @@ def settle(
 
 
 def _unclaimed(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts, those put off whose record another key of ours took meanwhile."""
-    wanted = {
-        verdict.entry.key: verdict.outcome.target_id
-        for verdict in verdicts
-        if (verdict.is_adopted or verdict.outcome.by_others) and verdict.outcome.target_id is not None
-    }
+    """The verdicts; a record that another key of ours holds by now is not linked twice.
+
+    What was only to be linked is put off, to be looked at again; what was made or found under two keys is a person's.
+    """
+    wanted: dict[str, str] = {}
+    for verdict in verdicts:
+        outcome, operation = verdict.outcome, verdict.entry.outgoing.operation
+        if outcome.target_id is None or outcome.kind not in ("applied", "unchanged"):
+            continue
+        if verdict.is_adopted or outcome.by_others or operation == "create":
+            wanted[verdict.entry.key] = outcome.target_id
     lost = taken_meanwhile(lane, write, wanted)
     later = Outcome(kind="later", seconds=0, reason="Another key of ours took that record meanwhile.")
-    return [
-        replace(verdict, outcome=later, is_adopted=False) if verdict.entry.key in lost else verdict
-        for verdict in verdicts
-    ]
+
+    def again(verdict: Verdict) -> Verdict:
+        owner = lost.get(verdict.entry.key)
+        if owner is None:
+            return verdict
+        if verdict.is_adopted or verdict.outcome.by_others:
+            return replace(verdict, outcome=later, is_adopted=False)
+        return replace(verdict, outcome=linked_to_another(wanted[verdict.entry.key], owner))
+
+    return [again(verdict) for verdict in verdicts]
 
 
 def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
@@ -135,10 +148,14 @@ def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
             seconds = (
                 outcome.seconds if outcome.seconds is not None else 0 if outcome.alone else LATER_SECONDS
             )
-            control = {"alone": True} if outcome.alone else {}
+            control: Row = {"alone": True} if outcome.alone else {}
+            if outcome.unanswered:
+                control["unanswered"] = outcome.unanswered
             steps.changes.append(_change(verdict, "ready", seconds=Decimal(str(seconds)), control=control))
         case "unknown":
-            steps.changes.append(_change(verdict, "in_doubt"))
+            # What was told to a person about it stays until there is an outcome.
+            told = {name: verdict.entry.row.get(name) for name in ("cause", "reason", "cure", "who")}
+            steps.changes.append(_change(verdict, "in_doubt", **told))
 
 
 def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
@@ -179,7 +196,7 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
             operation="update",
             fields=sorted({_top(path) for path in differing if not path.startswith("_")}),
             cause=f"the target's answer differs: {', '.join(differing)}",
-            reason=_difference(write, entry, record or {}, differing),
+            reason=difference(write, entry, record or {}, differing),
             cure="Correct the record in the target or at its source; accept it as it is if the target is right.",
             who="accountant",
             link_version=entry.row["link_version"] + 1,
@@ -222,7 +239,7 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
             for name in wanted
             if name not in lacking
             and returned.get(name) is not None
-            and (name in differing or not outcome.by_others or not _must_agree(wanted[name]))
+            and (name in differing or not outcome.by_others or not must_agree(wanted[name]))
         }
         if is_foreign
         else {}
@@ -263,11 +280,6 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
             link_version=entry.row["link_version"] + 1,
         )
     )
-
-
-def _must_agree(value: Any) -> bool:
-    """Of a record that stands in our place amounts and the records that it belongs to are what made it fit."""
-    return isinstance(value, int | Decimal) or bool(references({"value": value}))
 
 
 def _refused(write: Write, verdict: Verdict, steps: _Steps) -> None:
@@ -380,19 +392,6 @@ def _tell(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> None:
                 cure=verdict.outcome.cure,
                 who=verdict.outcome.who,
             )
-
-
-def _difference(write: Write, entry: Entry, record: Mapping[str, Any], paths: Sequence[str]) -> str:
-    shown = write.returned(entry.outgoing.payload, record)
-    parts = []
-    for path in paths:
-        if path == "_total":
-            parts.append(f"the amount is not the {entry.outgoing.total} that was expected")
-        elif path in entry.outgoing.payload:
-            parts.append(f"{path}: sent {entry.outgoing.payload[path]}, the target shows {shown.get(path)}")
-        else:
-            parts.append(f"{path} is not as it was sent")
-    return "The target took it, but shows other content: " + "; ".join(parts)
 
 
 def _top(path: str) -> str:

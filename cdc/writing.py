@@ -102,6 +102,8 @@ class Outcome:
     """With `rejected`: the target says that it has such a record already; `find` says whether it is ours."""
     by_others: bool = False
     """With `unchanged`: somebody else's record does what ours would; it is linked as it is."""
+    unanswered: int = 0
+    """With `later`: so many sendings were never answered, and the target does not have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,27 @@ class Found:
     satisfies: bool = False
     """Others made it, and it does what ours would (the same money on the same document): if no key of ours
     holds it and it is the only one, it is linked as it is and nothing is written."""
+    may_be: bool = False
+    """A create: it bears neither our mark nor our number, but is alike in all else, so it may be ours under a
+    number that a person gave it since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """How a write of ours is found again when its answer never came; shown to people in docs/in_doubt.md."""
+
+    mark: str | None
+    """The field that bears our key; None: the target has no room for one."""
+    natural: str
+    """What names the record apart from that."""
+    asked: str
+    """The requests by which it is asked for."""
+    twice: str
+    """What the target does with the same create again."""
+    window: str
+    """What no client can close, and how what falls into it is shown; empty: nothing."""
+    can_tell: bool = True
+    """False: the target offers no way to know. Such an entry goes to a person and is never sent twice."""
 
 
 class Reading(Protocol):
@@ -149,6 +172,10 @@ class Write(Protocol):
 
     def batch(self, operation: Operation) -> int:
         """Most entries of this operation in one call: some targets create fifty, remove one."""
+
+    @property
+    def finding(self) -> Finding:
+        """How a write whose answer never came is found again."""
 
     @property
     def settling_seconds(self) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from console import in_doubt
 from console.cli import COMMANDS, main
 from tieout.errors import ExitCode, TieoutError
 from tieout.events import EVENTS
@@ -37,10 +38,11 @@ def text() -> str:
 
 
 def write() -> Path:
-    """Write the page where it belongs; returns its path."""
+    """Write this page and the one of `in_doubt` where they belong; returns this one's path."""
     file = package_root() / FILE
     file.parent.mkdir(exist_ok=True)
     file.write_text(text(), encoding="utf-8")
+    (package_root() / in_doubt.FILE).write_text(in_doubt.text(), encoding="utf-8")
     return file
 
 

@@ -19,10 +19,32 @@ import psycopg
 from cdc.writers import magento_values as values
 from cdc.writers.magento_record import Answered
 from cdc.writers.magento_values import Record
-from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outcome, Outgoing, TargetClient, WriteCall
 
 _ONLY_NEW = frozenset({"extension_attributes"})
 """Collections that a PUT replaces: sent when a product is made, never again."""
+
+PRODUCT_FOUND = Finding(
+    mark=None,
+    natural="`sku`; ours if all that we sent is in it",
+    asked="GET products by `sku`, before each create too",
+    twice="changes the product: so none is sent while there is one",
+    window="Staff give the new product another sku before we ask: it is made again, and the next load shows both.",
+)
+PRICE_FOUND = Finding(
+    mark=None,
+    natural="`sku` with the price that we sent",
+    asked="GET products by `sku`",
+    twice="sets the same price again",
+    window="",
+)
+STOCK_FOUND = Finding(
+    mark=None,
+    natural="`source_code` and `sku` with the quantity that we sent",
+    asked="GET inventory/source-items by `sku`",
+    twice="sets the same quantity again",
+    window="What the shop itself took off the quantity meanwhile comes back, until the next stock is read.",
+)
 
 
 def sku_of(record: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -16,12 +16,20 @@ from typing import Any
 
 import psycopg
 
-from cdc.writing import Found, Operation, Outcome, Outgoing, TargetClient, Who, WriteCall
+from cdc.writing import Finding, Found, Operation, Outcome, Outgoing, TargetClient, Who, WriteCall
 from tieout.clients.magento import messages
 from tieout.errors import NotFound, RetryLater, UnknownOutcome
 from tieout.http import Answer
 
 _SENT = ("comment", "status", "is_customer_notified", "is_visible_on_front")
+
+_FOUND = Finding(
+    mark="`comment` ends with `[tieout:<key>]`",
+    natural="the order",
+    asked="GET orders/{id}/comments; the order itself before each create",
+    twice="takes it",
+    window="Magento carries out the first sending after it was asked: after the second both are counted, and a person sees it.",
+)
 
 
 def mark(key: str) -> str:
@@ -39,6 +47,7 @@ class OrderComments:
 
     entity: str = "order_comments"
     stream: str | None = None
+    finding: Finding = _FOUND
     settling_seconds: int = 2
     replay_seconds: int = 0
     adopts: bool = False

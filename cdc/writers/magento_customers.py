@@ -17,13 +17,21 @@ import psycopg
 from cdc.writers import magento_values as values
 from cdc.writers.magento_record import Answered
 from cdc.writers.magento_values import Record
-from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outcome, Outgoing, TargetClient, WriteCall
 from tieout.errors import NotFound
 
 _ASKED_FOR = ("email", "firstname", "lastname", "website_id")
 """Versions before 2.4.6 want them in each PUT."""
 _ADDRESS_NEEDS = ("firstname", "lastname", "street", "city", "country_id", "telephone")
 """An address without them is dropped without a word when a customer is made, and refused later."""
+
+FOUND = Finding(
+    mark=None,
+    natural="`email` and `website_id`; ours if all that we sent is in it",
+    asked="GET customers/search by `email`",
+    twice="refuses the `email` of a customer of the website",
+    window="The customer changes the e-mail before we ask: it is made again, and the next load shows both.",
+)
 
 
 def natural_key(customer: Mapping[str, Any]) -> tuple[str, ...] | None:

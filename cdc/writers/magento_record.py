@@ -18,7 +18,7 @@ import psycopg
 from cdc.writers import magento_values as values
 from cdc.writers.magento_refusals import refusal
 from cdc.writers.magento_values import Record
-from cdc.writing import Found, Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Found, Operation, Outcome, Outgoing, TargetClient, WriteCall
 from tieout.clients.magento import messages
 from tieout.errors import RetryLater, UnknownOutcome
 from tieout.http import Answer
@@ -44,6 +44,7 @@ class MagentoWrite:
     entity: str
     stream: str | None
     natural_key: NaturalKey
+    finding: Finding
     ask: Callable[[TargetClient, Sequence[Outgoing]], list[tuple[str, Record]]]
     """Records by natural key, each with its id."""
     read: Callable[[TargetClient, Sequence[Outgoing]], list[tuple[str, Record]]]

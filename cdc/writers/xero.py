@@ -26,7 +26,7 @@ WRITES: tuple[Write, ...] = (
     # https://developer.xero.com/documentation/api/accounting/contacts
     XeroWrite(
         entity="contacts", stream="contacts", plural="Contacts", id_field="ContactID", adopts=True, merges=True,
-        identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, call=contacts.call_contacts,
+        identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, finding=contacts.CONTACT_FOUND, call=contacts.call_contacts,
         candidates=contacts.ask_contacts, mirrored=contacts.mirrored_contacts, read=contacts.read_contacts,
         before=unless_gone, reads_before=frozenset({"remove"}),
         batches={"create": 50, "update": 50, "remove": 50},
@@ -34,7 +34,7 @@ WRITES: tuple[Write, ...] = (
     # Items are deleted by DELETE, one a call. https://developer.xero.com/documentation/api/accounting/items
     XeroWrite(
         entity="items", stream="items", plural="Items", id_field="ItemID", adopts=True,
-        identity=contacts.item_code, is_ours=contacts.item_is_ours, call=contacts.call_items,
+        identity=contacts.item_code, is_ours=contacts.item_is_ours, finding=contacts.ITEM_FOUND, call=contacts.call_items,
         candidates=contacts.ask_items, mirrored=contacts.mirrored_items, read=contacts.read_items,
         batches={"create": 50, "update": 50, "remove": 1},
     ),
@@ -44,6 +44,7 @@ WRITES: tuple[Write, ...] = (
     XeroWrite(
         entity="invoices", stream="invoices", plural="Invoices", id_field="InvoiceID", total_field="Total",
         identity=documents.number_of(INVOICE), is_ours=documents.document_is_ours,
+        finding=documents.found_again(INVOICE), may_be=documents.may_be_renamed(INVOICE),
         call=documents.call_documents(INVOICE), candidates=documents.ask_documents(INVOICE),
         mirrored=documents.mirrored_documents(INVOICE), read=documents.read_documents(INVOICE),
         before=documents.before_document(INVOICE), reads_before=CHANGES, freeze=documents.frozen_document,
@@ -54,7 +55,7 @@ WRITES: tuple[Write, ...] = (
     # reading only. People enter them too: theirs stands for ours. https://developer.xero.com/documentation/api/accounting/payments
     XeroWrite(
         entity="payments", stream="payments", plural="Payments", id_field="PaymentID", total_field="Amount",
-        identity=money.payment_identity, is_ours=money.payment_is_ours, call=money.call_payments,
+        identity=money.payment_identity, is_ours=money.payment_is_ours, finding=money.PAYMENT_FOUND, call=money.call_payments,
         candidates=money.ask_payments, mirrored=money.mirrored_payments, read=money.read_payments,
         before=money.before_payment, reads_before=CHANGES, freeze=money.frozen_payment,
         satisfied_by=money.stands_in_for_payment, looks=money.payments_entered,
@@ -65,6 +66,7 @@ WRITES: tuple[Write, ...] = (
         entity="credit_notes", stream="credit_notes", plural="CreditNotes", id_field="CreditNoteID",
         total_field="Total",
         identity=documents.number_of(CREDIT_NOTE), is_ours=documents.document_is_ours,
+        finding=documents.found_again(CREDIT_NOTE), may_be=documents.may_be_renamed(CREDIT_NOTE),
         call=documents.call_documents(CREDIT_NOTE), candidates=documents.ask_documents(CREDIT_NOTE),
         mirrored=documents.mirrored_documents(CREDIT_NOTE), read=documents.read_documents(CREDIT_NOTE),
         before=documents.before_document(CREDIT_NOTE), reads_before=CHANGES, freeze=documents.frozen_document,
@@ -76,7 +78,7 @@ WRITES: tuple[Write, ...] = (
     XeroWrite(
         entity="bank_transactions", stream="bank_transactions", plural="BankTransactions",
         id_field="BankTransactionID", total_field="Total",
-        identity=bank.transaction_identity, is_ours=bank.transaction_is_ours, call=bank.call_transactions,
+        identity=bank.transaction_identity, is_ours=bank.transaction_is_ours, finding=bank.TRANSACTION_FOUND, call=bank.call_transactions,
         candidates=bank.ask_transactions, mirrored=bank.mirrored_transactions, read=bank.read_transactions,
         before=bank.before_transaction, reads_before=CHANGES, freeze=money.frozen_payment,
         gives=bank.CREDITS, batches={"create": 50, "update": 50, "remove": 20},

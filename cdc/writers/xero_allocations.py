@@ -20,7 +20,7 @@ from cdc.writers.xero_entity import Candidates, Record, XeroWrite, element
 from cdc.writers.xero_money import never_changes
 from cdc.writers.xero_search import in_mirror, read_one
 from cdc.writers.xero_values import differs, same_id
-from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outcome, Outgoing, TargetClient, WriteCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,14 @@ def allocations_of(source: Source) -> XeroWrite:
         total_field="Amount",
         identity=lambda _allocation: None,
         is_ours=_is_ours,
+        finding=Finding(
+            mark=None,
+            natural=f"`{source.name}`, `Invoice` and `Amount`; ours if the `Date` is too",
+            asked=f"GET {source.plural}/{{id}}, which shows its allocations",
+            twice="takes it, as long as so much is left and open",
+            window="Xero carries out the first sending after it was asked: after the second both are counted, and the chain "
+            "stops.",
+        ),
         satisfied_by=_stands_in,
         call=_call(source),
         candidates=_ask(source),

@@ -23,9 +23,16 @@ from cdc.writers.xero_entity import Candidates, Record, element, to_collection
 from cdc.writers.xero_money import before_removal
 from cdc.writers.xero_search import VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list, read_one
 from cdc.writers.xero_values import as_number, business_date, differs, is_gone, same, same_id
-from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outcome, Outgoing, TargetClient, WriteCall
 
 CREDITS = ("PrepaymentID", "OverpaymentID")
+TRANSACTION_FOUND = Finding(
+    mark="`Reference` is our key",
+    natural="`Type`, `Contact`, `Date` and total",
+    asked="GET BankTransactions by `Reference`, then by `Contact` and `Date`",
+    twice="takes it",
+    window="Xero carries out the first sending after it was asked: after the second both are counted, and the chain stops.",
+)
 
 
 def transaction_identity(transaction: Mapping[str, Any]) -> str | None:

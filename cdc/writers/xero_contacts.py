@@ -18,7 +18,22 @@ import psycopg
 from cdc.writers.xero_entity import Candidates, Record, element, to_collection
 from cdc.writers.xero_search import IDS_A_CALL, VALUES_A_CALL, equals, in_mirror, is_guid, parts, read_list
 from cdc.writers.xero_values import differs
-from cdc.writing import Operation, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outgoing, TargetClient, WriteCall
+
+CONTACT_FOUND = Finding(
+    mark="`ContactNumber` is our key",
+    natural="`EmailAddress` among active contacts; of a company `Name` as well",
+    asked="GET Contacts by `ContactNumber`, archived ones too, then by `EmailAddress`",
+    twice="refuses the `Name` of an active contact",
+    window="",
+)
+ITEM_FOUND = Finding(
+    mark=None,
+    natural="`Code`; ours if all that we sent is in it",
+    asked="GET Items by `Code`",
+    twice="refuses the `Code`",
+    window="A person gives our new item another code before we ask: it is made again, and the next load shows both.",
+)
 
 
 def contact_mark(contact: Mapping[str, Any]) -> str | None:

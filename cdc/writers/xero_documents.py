@@ -11,7 +11,7 @@ developer documentation, "Invoices", "Credit Notes").
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -29,7 +29,7 @@ from cdc.writers.xero_values import (
     same,
     sent_fields,
 )
-from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outcome, Outgoing, TargetClient, WriteCall
 
 FULL = {"unitdp": "4"}
 """Four decimals of unit prices; without it Xero shows and stores two."""
@@ -79,6 +79,18 @@ CREDIT_NOTE = Kind(
 )
 
 
+def found_again(kind: Kind) -> Finding:
+    """How a document is found again."""
+    return Finding(
+        mark=f"`{kind.number_field}` is made from our key",
+        natural="`Contact`, `Date`, `Reference`, `CurrencyCode`, amount; under another number a person is asked",
+        asked=f"GET {kind.plural} by `{kind.number_field}`, then by `Contact` and `Date`",
+        twice=f"refuses the `{kind.number_field}`",
+        window="A person gives ours another number and changes its date, contact or amount before we ask: it is made again, "
+        "and the proof names the one that no key holds.",
+    )
+
+
 def number_of(kind: Kind) -> Callable[[Mapping[str, Any]], str | None]:
     """The number that names a document, in a payload and in a record."""
     return lambda document: document.get(kind.number_field) or None
@@ -109,7 +121,10 @@ def ask_documents(kind: Kind) -> Callable[[TargetClient, Sequence[Outgoing]], Ca
             found += _list(client, kind, {"InvoiceNumbers": ",".join(some)})
         for some in parts([number for number in numbers if number not in listed], VALUES_A_CALL):
             found += _list(client, kind, {"where": equals(kind.number_field, some)})
-        return [_documents_for(kind, one, found) for one in outgoing]
+        numbered = [_documents_for(kind, one, found) for one in outgoing]
+        missing = [one for one, some in zip(outgoing, numbered, strict=True) if not some]
+        alike = dict(zip((one.entry for one in missing), _alike(client, kind, missing), strict=True))
+        return [some or alike.get(one.entry, []) for one, some in zip(outgoing, numbered, strict=True)]
 
     return ask
 
@@ -159,6 +174,20 @@ def document_is_ours(one: Outgoing, record: Record) -> bool:
     if one.total is not None:
         return as_number(record.get("Total")) == one.total
     return not [path for path in differs(one, record, total_field=None) if path.startswith("LineItems")]
+
+
+def may_be_renamed(kind: Kind) -> Callable[[Outgoing, Record], bool]:
+    """May this be ours under a number that a person gave it since? All but the number says so, and it counts."""
+
+    def may_be(one: Outgoing, record: Record) -> bool:
+        other = str(record.get(kind.number_field) or "").casefold()
+        return (
+            other != str(one.payload.get(kind.number_field) or "").casefold()
+            and not is_gone(record)
+            and document_is_ours(replace(one, payload=_unnumbered(kind, one)), record)
+        )
+
+    return may_be
 
 
 def before_document(kind: Kind) -> Callable[[Operation, Outgoing, Record | None], Outcome | None]:
@@ -220,6 +249,27 @@ def moved_paths(one: Outgoing, record: Mapping[str, Any]) -> list[str]:
 def _list(client: TargetClient, kind: Kind, params: Mapping[str, str]) -> list[Record]:
     extra = {"includeArchived": "true"} if kind.has_list_parameters else {}
     return read_list(client, kind.plural, {**params, **extra, **FULL})
+
+
+def _alike(client: TargetClient, kind: Kind, outgoing: Sequence[Outgoing]) -> Candidates:
+    """Documents of the same contact, day, reference and amount, whatever their number."""
+    asked: dict[str, list[Record]] = {}
+    found: Candidates = []
+    for one in outgoing:
+        contact, day = one.payload.get("Contact"), business_date(one.payload.get("Date"))
+        contact_id = contact.get("ContactID") if isinstance(contact, Mapping) else None
+        if not contact_id or day is None:
+            found.append([])
+            continue
+        where = f"{is_guid('Contact.ContactID', [str(contact_id)])} AND Date==DateTime({day.year},{day.month},{day.day})"
+        if where not in asked:
+            asked[where] = _list(client, kind, {"where": where})
+        found.append([record for record in asked[where] if may_be_renamed(kind)(one, record)])
+    return found
+
+
+def _unnumbered(kind: Kind, one: Outgoing) -> Record:
+    return {name: value for name, value in one.payload.items() if name != kind.number_field}
 
 
 def _documents_for(kind: Kind, one: Outgoing, records: Sequence[Record]) -> list[Record]:

@@ -15,7 +15,7 @@ import psycopg
 
 from cdc.writers import xero_answers, xero_values
 from cdc.writers.xero_answers import Identity
-from cdc.writing import Found, Operation, Outcome, Outgoing, TargetClient, WriteCall, is_cleared
+from cdc.writing import Finding, Found, Operation, Outcome, Outgoing, TargetClient, WriteCall, is_cleared
 from tieout.errors import RetryLater, UnknownOutcome
 from tieout.http import Answer
 
@@ -72,6 +72,7 @@ class XeroWrite:
     """For creates: asks Xero by mark, then by natural key."""
     mirrored: Callable[[psycopg.Connection[Record], str, Sequence[Outgoing]], Candidates]
     is_ours: Callable[[Outgoing, Record], bool]
+    finding: Finding
     read: Callable[[TargetClient, Sequence[Outgoing]], list[Record | None]]
     """The records of updates and removals as they are now."""
     before: Callable[[Operation, Outgoing, Record | None], Outcome | None] = send_it
@@ -84,6 +85,8 @@ class XeroWrite:
     """Adds to an answered record what Xero leaves out because it was in the address."""
     satisfied_by: Callable[[Outgoing, Record], bool] = never_stands_in
     """Does a record that is not ours do what ours would?"""
+    may_be: Callable[[Outgoing, Record], bool] = never_stands_in
+    """May a record that `candidates` gave be ours, under another number?"""
     looks: Callable[[TargetClient, Sequence[Outgoing]], Candidates] | None = None
     """Asked just before creates are sent, for what people enter too."""
     total_field: str | None = None
@@ -233,13 +236,15 @@ class XeroWrite:
         return self._as_found(one, record, is_ours=not self.differs(one, record))
 
     def _as_found(self, one: Outgoing, record: Record, *, is_ours: bool) -> Found:
+        is_create = one.operation == "create"
         return Found(
-            satisfies=not is_ours and one.operation == "create" and self.satisfied_by(one, record),
+            may_be=not is_ours and is_create and self.may_be(one, record),
+            satisfies=not is_ours and is_create and self.satisfied_by(one, record),
             target_id=str(record[self.id_field]),
             record=record,
             is_ours=is_ours,
             line_ids=xero_values.line_ids(one, record) or None,
-            label=str(record.get("Name") or record.get("Code") or ""),
+            label=str(record.get("Name") or record.get("Code") or self.identity(record) or ""),
         )
 
 

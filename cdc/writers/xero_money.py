@@ -27,7 +27,7 @@ from cdc.writers.xero_search import (
     read_one,
 )
 from cdc.writers.xero_values import as_number, differs, is_gone, same
-from cdc.writing import Operation, Outcome, Outgoing, TargetClient, WriteCall
+from cdc.writing import Finding, Operation, Outcome, Outgoing, TargetClient, WriteCall
 
 # Source connection, a word in small letters, and what names the record: see `_key` in the models.
 _KEY = re.compile(r"^[^/\s]+/[a-z][a-z_]*/\S+$")
@@ -37,6 +37,14 @@ _DOCUMENTS = {
     "Prepayment": "PrepaymentID",
     "Overpayment": "OverpaymentID",
 }
+
+PAYMENT_FOUND = Finding(
+    mark="`Reference` is our key",
+    natural="what is paid, `Amount` and, for ours, `Account` and `Date`",
+    asked="GET Payments by `Reference`, then by the invoice, credit note, prepayment or overpayment",
+    twice="takes it, as long as so much is open",
+    window="Xero carries out the first sending after it was asked: after the second both are counted, and the chain stops.",
+)
 
 
 def payment_identity(payment: Mapping[str, Any]) -> str | None:

@@ -70,6 +70,8 @@ where call = %(call)s;
 update cdc.calls
 set
     outcome = 'unknown',
+    status = coalesce(%(status)s, status),
+    answer = coalesce(%(answer)s, answer),
     deadline = clock_timestamp()
 where
     call = %(call)s
@@ -86,15 +88,17 @@ where
     and state = 'sending';
 
 -- name: repeat
--- The same call goes out once more, with the same key.
+-- The same call goes out once more, with the same key. "Not there" is believed only of what was read after this.
 update cdc.calls
 set
+    repeat_number = nextval('cdc.version'),
     worker = %(worker)s,
     deadline = clock_timestamp() + make_interval(secs => %(seconds)s)
 where
     call = %(call)s
     and settled_at is null
-    and deadline <= clock_timestamp();
+    and deadline <= clock_timestamp()
+returning repeat_number;
 
 -- name: abandoned
 -- Calls that never ended, whose deadline has passed: their sender is asked for by its lock.
@@ -122,6 +126,35 @@ where
     and settled_at is null
     and outcome = 'unknown'
 order by number;
+
+-- name: asked_in_vain
+-- The target was asked and nobody is wiser. After so many rounds and so long the call stops nothing but its own entries.
+update cdc.calls
+set
+    asked = coalesce(%(asked)s, asked),
+    asked_rounds = asked_rounds + 1,
+    given_up_at = case
+        when given_up_at is not null then given_up_at
+        when asked_rounds + 1 >= %(rounds)s and sent_at < clock_timestamp() - make_interval(secs => %(seconds)s)
+            then clock_timestamp()
+    end
+where
+    call = %(call)s
+    and settled_at is null
+returning given_up_at is not null as is_given_up;
+
+-- name: show_given_up
+-- Entries of a call that nobody could settle, as dead letters. They stay in doubt: only an outcome or a person ends that.
+update cdc.outbox
+set
+    cause = 'outcome unknown',
+    reason = %(reason)s,
+    cure = %(cure)s,
+    who = 'operator',
+    changed_at = case when cause is null then now() else changed_at end
+where
+    call = %(call)s
+    and state = 'in_doubt';
 
 -- name: in_flight
 -- Calls of living senders.

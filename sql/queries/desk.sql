@@ -15,6 +15,7 @@ where
     and (
         (outbox.state = 'held' and outbox.held_for = any(%(held_for)s))
         or (%(rejected)s and outbox.state = 'rejected')
+        or (%(rejected)s and outbox.state = 'in_doubt' and outbox.cause is not null)
         or outbox.state = any(%(states)s)
     )
     and outbox.cause is distinct from 'counting'
@@ -42,7 +43,7 @@ left join {mirror} as mirror
         and mirror.id = links.target_id
 where
     outbox.entry = any(%(entries)s)
-    and outbox.state in ('held', 'rejected', 'waiting', 'ready')
+    and (outbox.state in ('held', 'rejected', 'waiting', 'ready') or (outbox.state = 'in_doubt' and outbox.cause is not null))
 order by outbox.entry;
 
 -- name: decide_links

@@ -501,7 +501,8 @@ inner join cdc.links
 where
     outbox.entry = any(%(entries)s)
     and links.key = any(%(keys)s)
-    and outbox.state = any(%(states)s);
+    and outbox.state = any(%(states)s)
+    and (%(call)s::uuid is null or outbox.call = %(call)s);
 
 -- name: send
 -- These entries are on their way, with this call.
@@ -524,13 +525,14 @@ where
     and state in ('sending', 'in_doubt');
 
 -- name: is_in_doubt
--- Nothing new is sent to a target while a call there is in doubt.
+-- Nothing new is sent to a target while a call there is in doubt, but for one that was given up to a person.
 select count(*) > 0 as is_in_doubt
 from cdc.calls
 where
     connection = %(connection)s
     and settled_at is null
-    and outcome = 'unknown';
+    and outcome = 'unknown'
+    and given_up_at is null;
 
 -- name: change
 -- What a settlement says about entries that stay open.

@@ -251,6 +251,7 @@ select
         from cdc.outbox
         where
             state = 'rejected'
+            or (state = 'in_doubt' and cause is not null)
             or held_for in ('problems', 'conflict', 'answer differs', 'vanished', 'target changed')
     ) + (select count(*) from cdc.bad_records) as count;
 
@@ -264,6 +265,7 @@ with told as (
         told_at is null
         and (
             state = 'rejected'
+            or (state = 'in_doubt' and cause is not null)
             or held_for in ('problems', 'conflict', 'answer differs', 'vanished', 'target changed')
         )
     returning connection, entity, key, concat_ws(' ', coalesce(held_for, state), cause, payload_hash) as letter

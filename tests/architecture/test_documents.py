@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from console import in_doubt
 from console.cli import main
 from console.reference import FILE, text
 from tieout.errors import ExitCode
@@ -104,6 +105,12 @@ def test_the_reference_is_current() -> None:
     written = (ROOT / FILE).read_text(encoding="utf-8")
 
     assert written == text(), "run `python -m console.reference`"
+
+
+def test_the_page_of_what_is_in_doubt_is_current() -> None:
+    written = (ROOT / in_doubt.FILE).read_text(encoding="utf-8")
+
+    assert written == in_doubt.text(), "run `python -m console.reference`"
 
 
 def test_the_reference_names_every_exit_code_command_and_event() -> None:

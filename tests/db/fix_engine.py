@@ -23,7 +23,7 @@ from psycopg.types.json import Jsonb
 from cdc.diff import Diffed, diff
 from cdc.drain import Drained, drain
 from cdc.outbound import Column, DirtyKind, DirtyRule, Lines, OutboundModel
-from cdc.writing import Found, Operation, Outcome, Outgoing, TargetClient, Write, WriteCall
+from cdc.writing import Finding, Found, Operation, Outcome, Outgoing, TargetClient, Write, WriteCall
 from tieout.budget import Slot, Work
 from tieout.db import Database, json_dumps, json_loads
 from tieout.errors import TieoutError, UnknownOutcome
@@ -143,6 +143,9 @@ class FakeTarget:
         self.errors: list[TieoutError] = []
         self.on_write: Callable[[], None] | None = None
         self.during_answer: Callable[[], None] | None = None
+        self.on_read: Callable[[], None] | None = None
+        self.reads: list[Work] = []
+        """The work class of each read."""
         self.mangle: Callable[[Record], Record] = lambda record: record
         self.accounts: set[str] = {"200", "201"}
         self.open_amounts: dict[str, Decimal] = {}
@@ -230,9 +233,17 @@ class FakeHttp:
         self.target = target
 
     def read(
-        self, path: str, *, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        work: Work = Work.FRESH,
     ) -> Answer:
         self.target.requests.append(("GET", path, None))
+        self.target.reads.append(work)
+        if self.target.on_read is not None:
+            self.target.on_read()
         content = json_dumps(list(self.target.records[path.strip("/")].values())).encode()
         return Answer(status=200, headers={}, content=content, seconds=0)
 
@@ -271,6 +282,9 @@ class FakeClient:
         return None
 
 
+_FINDING = Finding(mark=None, natural="number", asked="GET all", twice="refuses the number", window="")
+
+
 @dataclass(kw_only=True)
 class FakeWrite:
     """One entity; fulfils cdc.writing.Write."""
@@ -280,6 +294,7 @@ class FakeWrite:
     adopts: bool = False
     stands_in: bool = False
     """A payment that others entered on the same invoice, of the same amount and without a key, does for ours."""
+    finding: Finding = _FINDING
     settling_seconds: int = 0
     replay_seconds: int = 0
     size: int = 50
