@@ -136,7 +136,8 @@ def _again(entry: Entry, call: Row, state: str) -> Outcome:
         )
     return Outcome(
         kind="later",
-        seconds=PAUSES[unanswered - 1],
+        # Of several in one call any may be at fault: each by itself, now. One by itself waits.
+        seconds=0.0 if len(call["entries"]) > 1 else PAUSES[unanswered - 1],
         alone=unanswered > 1,
         unanswered=unanswered,
         reason=f"{state}: it is sent again.",

@@ -144,6 +144,8 @@ class FakeTarget:
         self.on_write: Callable[[], None] | None = None
         self.during_answer: Callable[[], None] | None = None
         self.on_read: Callable[[], None] | None = None
+        self.poison: Callable[[Record], bool] = lambda _element: False
+        """A call with such an element is answered by 500 and has no effect."""
         self.reads: list[Work] = []
         """The work class of each read."""
         self.mangle: Callable[[Record], Record] = lambda record: record
@@ -173,6 +175,8 @@ class FakeTarget:
                 self.on_write()
             if fault == "before":
                 raise UnknownOutcome("reset")
+            if any(self.poison(element) for element in body["elements"]):
+                raise UnknownOutcome("The write was answered by 500.")
             if key not in self.memory:
                 entity = path.strip("/")
                 results = [self._one(method, entity, element) for element in body["elements"]]
@@ -581,6 +585,14 @@ class Engine:
                 "is_new": changed.is_new,
                 "is_changed": changed.is_changed,
             },
+        )
+
+    def later(self, seconds: int = 3600) -> None:
+        """Let time pass: what was put off is due, what was sent is that much older."""
+        self.connection.execute("update cdc.outbox set not_before = now()")
+        self.connection.execute(
+            "update cdc.calls set sent_at = sent_at - make_interval(secs => %(s)s), deadline = deadline - make_interval(secs => %(s)s)",
+            {"s": seconds},
         )
 
     def limit(self, **limits: int) -> None:
