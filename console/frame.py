@@ -23,14 +23,18 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from cdc import audit
 from console.report import Report, show
-from tieout import events
+from tieout import events, witness
 from tieout.db import Database, json_dumps, open_database
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, TieoutError
 from tieout.migrate import check_migrated
 from tieout.queries import query
 from tieout.settings import Connection, Settings
 from tieout.vault import Vault
+
+_MAY_NOT_WRITE = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
+"""A reader's role, or a standby."""
 
 EXIT_CODES = """\b
 Exit codes:
@@ -103,6 +107,7 @@ class App:
             raise
         finally:
             self._end(run, code)
+            self.seal()
             seconds = round(time.monotonic() - started, 3)
             events.emit(
                 events.Event.COMMAND_FINISHED,
@@ -120,6 +125,19 @@ class App:
             # The database went away under the run: the error on its way out says so, and the row stays unfinished.
             return
 
+    def seal(self) -> None:
+        """Chain what this command left in the audit's inbox, and note the head outside the database."""
+        if "database" not in self.__dict__:
+            return
+        try:
+            with self.database.connect() as connection:
+                head = audit.seal(connection)
+        except (DatabaseDown, psycopg.OperationalError, *_MAY_NOT_WRITE):
+            # Nothing is lost: the facts stay in the inbox, and the next command that may write seals them.
+            return
+        if head.sealed:
+            witness.note_audit_head(self.settings, head.position, head.digest)
+
 
 def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Report]], click.Command]:  # noqa: A002 (click's word)
     """A command: adds --settings, --json and --verbose, prints its report, turns errors into the promised exit codes."""
@@ -135,7 +153,10 @@ def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Re
             _choose_events(verbose=verbose)
             app = App(settings_file=settings_file)
             try:
-                report = function(app, **arguments)
+                try:
+                    report = function(app, **arguments)
+                finally:
+                    app.seal()
             except TieoutError as error:
                 sys.exit(fail(error, as_json=as_json))
             except psycopg.OperationalError as error:

@@ -124,6 +124,8 @@ class Pool:
                 rows = [(row[0], row[1]) for row in session.execute(_FILLED).fetchall()]
                 new = [sql.Identifier(*row) for row in rows if row not in known]
                 if new:
+                    # The append-only tables refuse it otherwise.
+                    session.execute("set session_replication_role = replica")
                     session.execute(sql.SQL("truncate {} cascade").format(sql.SQL(", ").join(new)))
                 for schema, sequence, value in session.execute(_COUNTED).fetchall():
                     if (schema, sequence, value) not in counted:

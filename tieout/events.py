@@ -59,6 +59,7 @@ class Event(StrEnum):
     LINK_PROPOSED = "link.proposed"
     SHADOW_FINISHED = "shadow.finished"
     DECISION_MADE = "decision.made"
+    AUDIT_SEALED = "audit.sealed"
     SANDBOX_STARTED = "sandbox.started"
 
 
@@ -236,6 +237,11 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "entries": "count",
         "by": "who",
         "reason": "text",
+    },
+    Event.AUDIT_SEALED: {
+        "facts": "facts that were chained",
+        "position": "number of the last row of the chain",
+        "digest": "its digest: the head",
     },
     Event.SANDBOX_STARTED: {"system": "name", "address": "URL"},
 }

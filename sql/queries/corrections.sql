@@ -36,7 +36,10 @@ where
 -- The old document is still ours: nobody adopts it, and proofs know it.
 insert into cdc.links
 select *
-from jsonb_populate_record(null::cdc.links, %(link)s);
+from jsonb_populate_record(
+    null::cdc.links,
+    %(link)s || jsonb_build_object('link_id', gen_random_uuid(), 'salt', gen_random_uuid())
+);
 
 -- name: ask
 -- A person wants these documents corrected.
