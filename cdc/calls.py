@@ -128,8 +128,12 @@ def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[
     by_entry = {entry.entry: entry for entry in entries}
     values = {"entries": list(by_entry), "keys": list(free), "states": ["ready"], "call": None}
     rows = lane.session.execute(query("outbox", "claimable"), values).fetchall()
-    moved = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
+    stale = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
     reason = "its link moved before it was sent"
+    outbox.hold_moved(
+        lane.session, {entry.entry: f"{reason}." for entry in stale if entry.row["plan"] is not None}
+    )
+    moved = [entry for entry in stale if entry.row["plan"] is None]
     outbox.close(
         lane.session, [Closed(entry=entry.entry, outcome="replaced", reason=reason) for entry in moved]
     )

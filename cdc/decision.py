@@ -92,6 +92,10 @@ class Open:
     control: Mapping[str, Any]
     cause: str | None = None
     reason: str | None = None
+    plan: str | None = None
+    """The started plan that binds it."""
+    planned: Mapping[str, Any] | None = None
+    """Its payload, if a plan binds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +166,13 @@ class Drift:
     """What accepting it as it is holds for."""
 
 
-Verb = Literal["leave", "keep", "drop", "put"]
+Verb = Literal["leave", "keep", "drop", "put", "moved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """leave: touch nothing. keep: the open entry, if any, is right. drop: no entry. put: `entry` replaces the open one."""
+    """leave: touch nothing. keep: the open entry, if any, is right. drop: no entry. put: `entry` replaces the open one.
+    moved: the open entry, which a plan binds, is held as it is (`cdc/plan_bound.py`)."""
 
     verb: Verb
     why: str = ""

@@ -19,6 +19,9 @@ from cdc.diff_rows import mirror_of
 from cdc.links import get_path, with_path
 from cdc.outbound import models_in_force
 from cdc.outbox import Closed
+from cdc.plan_batch import WITH_HOLDS
+from cdc.plan_bound import CAUSE
+from cdc.plan_decide import decidable
 from cdc.writing import Write, open_writers
 from tieout.errors import UsageError
 from tieout.events import Event, emit
@@ -45,6 +48,8 @@ class Chosen:
     model: str | None = None
     cause: str | None = None
     held_for: tuple[str, ...] | None = None
+    plan: str | None = None
+    """Entries of this saved plan that are still what was planned."""
 
     @property
     def is_everything(self) -> bool:
@@ -62,10 +67,14 @@ def approve(
 ) -> int:
     """Let held entries go as they are. How many. An approved change of the target's values writes ours again.
 
-    Without a choice: all that the guard holds, and nothing that was held for a reason of its own.
+    Without a choice: all that the guard holds, and nothing that was held for a reason of its own. By plan: what it shows as
+    waiting for a yes. Raises NotAsPlanned when any of it is not what was planned any more.
     """
     if chosen.is_everything:
         chosen = replace(chosen, held_for=("guard",))
+    if chosen.plan is not None:
+        plan = decidable(connection, chosen.plan, chosen.keys, unmoved=True)
+        chosen = replace(chosen, held_for=WITH_HOLDS, plan=plan)
 
     def decided(row: Row, _write: Write) -> Row:
         return {"approved_hash": row["payload_hash"], **_over_the_target(row)}
@@ -81,8 +90,15 @@ def refuse(
     reason: str | None = None,
     writers: Writers = open_writers,
 ) -> int:
-    """Do not send what is held; this payload is not offered again. How many entries."""
-    return _decide(connection, chosen, "refuse", by, reason, APPROVABLE, _decline, writers)
+    """Do not send what is held; this payload is not offered again. How many entries.
+
+    By plan: also what would be sent without a yes.
+    """
+    if chosen.plan is None:
+        return _decide(connection, chosen, "refuse", by, reason, APPROVABLE, _decline, writers)
+    chosen = replace(chosen, plan=decidable(connection, chosen.plan, chosen.keys, unmoved=False))
+    states = ("waiting", "ready")
+    return _decide(connection, chosen, "refuse", by, reason, APPROVABLE, _decline, writers, states=states)
 
 
 def discard(
@@ -220,7 +236,10 @@ def _decide(
             "cause": chosen.cause,
             "held_for": allowed,
             "rejected": rejected and chosen.held_for is None,
-            "states": list(states) if chosen.keys else [],
+            "states": list(states) if chosen.keys or chosen.plan else [],
+            "plan": chosen.plan,
+            # What a plan held because it moved is stale: it may be refused, never approved.
+            "not_cause": CAUSE if lets_go else None,
         }
         found = session.execute(query("desk", "chosen"), values).fetchall()
         outbox.lock_keys(session, [name_of(row) for row in found])
@@ -228,8 +247,9 @@ def _decide(
         for entity in sorted({row["entity"] for row in found}):
             entries = [row["entry"] for row in found if row["entity"] == entity]
             total += _of_entity(
-                session, entity, entries, decided, systems, writers, verb, by, reason, lets_go=lets_go
-            )
+                session, entity, entries, decided, systems, writers, verb, by, reason, lets_go=lets_go,
+                plan=chosen.plan,
+            )  # fmt: skip
         if found:
             emit(
                 Event.DECISION_MADE, verb=verb, connection=", ".join(sorted({row["connection"] for row in found})),
@@ -250,6 +270,7 @@ def _of_entity(
     reason: str | None,
     *,
     lets_go: bool,
+    plan: str | None,
 ) -> int:
     system = next(iter({systems[name] for name in systems if entity in writers(systems[name])}), None)
     if system is None:
@@ -281,7 +302,11 @@ def _of_entity(
         by,
         reason,
         [
-            {**place_of(row), "payload_hash": row["payload_hash"], "detail": {"held_for": row["held_for"]}}
+            {
+                **place_of(row),
+                "payload_hash": row["payload_hash"],
+                "detail": {"held_for": row["held_for"], **({"plan": plan} if plan is not None else {})},
+            }
             for row in rows
         ],
     )

@@ -36,6 +36,7 @@ from cdc.followed import add_survivors, points_to
 from cdc.links import after, merged, references
 from cdc.outbound import OutboundModel
 from cdc.outbox import Closed
+from cdc.plan_bound import kept_to_plan
 from cdc.postings import Setting, effect, posts_of
 from cdc.writing import Outgoing, Write
 from tieout.errors import BuildError
@@ -232,7 +233,8 @@ class Round:
             reverse=lambda wanted: self._correct(row, state, wanted, wanted.payload, is_gone=True),
             points_to=is_it,
         )
-        return decide(desired, link, open_of(state), record_of(state), rules)
+        opened = open_of(state)
+        return kept_to_plan(decide(desired, link, opened, record_of(state), rules), opened)
 
     def _store(self, decided: Sequence[tuple[Row, Row, Decision]]) -> Counts:
         entity = self._model.entity
@@ -242,6 +244,10 @@ class Round:
             if state.get("entry") is not None and decision.verb in ("drop", "put")
         ]
         outbox.close(self._connection, closed)
+        outbox.hold_moved(
+            self._connection,
+            {state["entry"]: decision.why for _, state, decision in decided if decision.verb == "moved"},
+        )
         outbox.insert(
             self._connection,
             [

@@ -128,6 +128,8 @@ def open_of(state: Row) -> Open | None:
         control=state["control"],
         cause=state["cause"],
         reason=state["reason"],
+        plan=state["plan"],
+        planned=state["planned"],
     )
 
 

@@ -29,7 +29,9 @@ from cdc.gate import (
     targets,
     writes_of,
 )
-from cdc.lane import Entry, Lane, entries_of
+from cdc.lane import Client, Entry, Lane, entries_of
+from cdc.plan_report import PlanReport
+from cdc.plan_run import Running, start
 from cdc.send import Sender
 from cdc.settle import Verdict, settle
 from cdc.worker import Worker
@@ -42,7 +44,7 @@ from tieout.errors import (
 from tieout.events import Event, emit
 from tieout.migrate import unit_of_work
 from tieout.queries import query
-from tieout.settings import Settings
+from tieout.settings import Connection, Settings
 
 _MOVING = ("waiting", "ready", "sending", "in_doubt")
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
@@ -70,6 +72,8 @@ class Drained:
     """Targets that have open entries but were not written to, and why."""
     errors: tuple[TieoutError, ...] = ()
     """What stopped targets: refused, out of budget, not reachable. The first decides the exit code."""
+    plan: PlanReport | None = None
+    """What became of the plan that was drained."""
 
 
 def drain(
@@ -82,13 +86,32 @@ def drain(
     open_client: OpenClient | None = None,
     writers: Writers = open_writers,
     wait: Wait = time.sleep,
+    plan: str | None = None,
+    by: str = "",
 ) -> Drained:
-    """Write what is ready to the targets. What stops one target does not stop the others: see `Drained.errors`."""
+    """Write what is ready to the targets. What stops one target does not stop the others: see `Drained.errors`.
+
+    `plan`: the hash of a saved plan. Only its entries are sent, and nothing at all when it cannot start as it was saved
+    (NotAsPlanned). Without: what an unfinished plan binds is left alone. `by`: who starts it.
+    """
     open_one = open_client or opener(database, settings)
     totals: Counter[str] = Counter()
     errors: list[TieoutError] = []
     not_written: dict[str, str] = {}
     with database.connect(direct=True) as session, unit_of_work(session), Worker(database) as worker:
+        running = None
+        if plan is not None:
+            running = start(
+                database,
+                settings,
+                session,
+                plan,
+                by=by,
+                run=run,
+                writers=writers,
+                check=lambda name: _check(session, settings, open_one, name),
+            )
+            connections = () if running.is_over else running.connections
         for connection in targets(settings, connections):
             started = time.monotonic()
             writes = writes_of(writers, connection.system)
@@ -102,9 +125,7 @@ def drain(
             try:
                 client = open_one(connection)
                 try:
-                    identity = client.identity()
-                    standing.pin(session, connection, identity)
-                    refuse_production(settings, connection, identity)
+                    _identify(session, settings, connection, client)
                     lane = Lane(
                         session=session,
                         connection=connection,
@@ -115,7 +136,7 @@ def drain(
                         note_call=partial(witness.note_call, settings),
                     )
                     closed = going_live.closed(session, connection)
-                    sending = _Drain(lane, counts, progress, wait, closed)
+                    sending = _Drain(lane, counts, progress, wait, closed, running)
                     sending.all()
                     if sending.stopped_by is not None:
                         not_written[connection.name] = sending.stopped_by
@@ -128,7 +149,25 @@ def drain(
                 stop_if_refused(session, connection, error)
             _report(session, connection.name, counts, time.monotonic() - started)
             totals += counts
-    return _drained(totals, not_written, errors)
+        ended = running.end() if running is not None else None
+    return _drained(totals, not_written, errors, ended)
+
+
+def _identify(session: Any, settings: Settings, connection: Connection, client: Client) -> None:
+    """Raises when this is not the target that it was, or one that may not be written to."""
+    identity = client.identity()
+    standing.pin(session, connection, identity)
+    refuse_production(settings, connection, identity)
+
+
+def _check(session: Any, settings: Settings, open_one: OpenClient, name: str) -> None:
+    """The same before a plan starts: it starts on all of its targets or on none."""
+    connection = settings.connection(name)
+    client = open_one(connection)
+    try:
+        _identify(session, settings, connection, client)
+    finally:
+        client.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +190,7 @@ class _Drain:
         progress: Progress | None,
         wait: Wait,
         closed: Sequence[str] = (),
+        running: Running | None = None,
     ) -> None:
         self._lane: Lane = lane
         self._counts: Counter[str] = counts
@@ -158,6 +198,7 @@ class _Drain:
         self._wait: Wait = wait
         self._closed: Sequence[str] = closed
         """Entities in which nothing may be made yet."""
+        self._running: Running | None = running
         self._sender: Sender = Sender(lane, wait)
         self.stopped_by: str | None = None
         """Why the target was left half way: a person paused it while it was written to."""
@@ -196,10 +237,14 @@ class _Drain:
         if operation == "create" and write.entity in self._closed:
             return 0
         while True:
+            before = place
             entries, place = self._peek(write, operation, place)
             if place.is_end:
                 return moved
-            if not entries:
+            look = self._running.look(entries) if self._running is not None and entries else "as planned"
+            if look == "again":
+                place = before
+            if not entries or look != "as planned":
                 continue
             if self._is_stopped():
                 return None
@@ -217,6 +262,7 @@ class _Drain:
             "after": place.after,
             "tried": sorted(place.tried),
             "limit": write.batch(operation),
+            "plan": self._running.plan if self._running is not None else None,
         }
         rows = self._lane.session.execute(query("outbox", "peek"), values).fetchall()
         if not rows:
@@ -288,7 +334,12 @@ def _known(kinds: Counter[str]) -> Counter[str]:
     return counts
 
 
-def _drained(totals: Counter[str], not_written: Mapping[str, str], errors: Sequence[TieoutError]) -> Drained:
+def _drained(
+    totals: Counter[str],
+    not_written: Mapping[str, str],
+    errors: Sequence[TieoutError],
+    plan: PlanReport | None,
+) -> Drained:
     return Drained(
         calls=totals["calls"],
         applied=totals["applied"],
@@ -301,6 +352,7 @@ def _drained(totals: Counter[str], not_written: Mapping[str, str], errors: Seque
         waiting=totals["waiting"],
         not_written=dict(not_written),
         errors=tuple(errors),
+        plan=plan,
     )
 
 

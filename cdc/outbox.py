@@ -51,6 +51,13 @@ def close(connection: Session, closed: Iterable[Closed]) -> None:
         connection.execute(query("outbox", "close"), {"rows": Jsonb(rows)})
 
 
+def hold_moved(connection: Session, reasons: Mapping[int, str]) -> None:
+    """Hold entries that a started plan binds and whose input moved. `reasons`: what moved, by entry."""
+    if reasons:
+        rows = [{"entry": entry, "reason": reason} for entry, reason in reasons.items()]
+        connection.execute(query("plans", "held_since"), {"rows": Jsonb(rows)})
+
+
 def release(connection: Session, target: str) -> int:
     """Make ready what waits for records that exist by now. How many."""
     return connection.execute(query("outbox", "release_waiting"), {"connection": target}).rowcount

@@ -23,6 +23,7 @@ from cdc.lane import Entry, Lane
 from cdc.links import with_path
 from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile
 from cdc.outbox import Closed
+from cdc.plan_bound import completion
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
 from loaders.stage import RawRecord, merge
@@ -272,7 +273,7 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
     steps.changes.append(
         _change(
             verdict,
-            "ready",
+            **completion(entry.row["plan"]),
             operation="update",
             payload=agreed,
             payload_hash=fingerprint("update", agreed, entry.row["control"]),

@@ -6,7 +6,20 @@ from collections.abc import Mapping
 
 import click
 
-from console import auditing, decide, demo, drift, linking, look, models, pipeline, playground, setup, status
+from console import (
+    auditing,
+    decide,
+    demo,
+    drift,
+    linking,
+    look,
+    models,
+    pipeline,
+    playground,
+    saved,
+    setup,
+    status,
+)
 from console.frame import EXIT_CODES, Sections
 
 COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
@@ -29,7 +42,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         pipeline.prove,
     ),
     "Looking": (status.status, look.show, look.why, drift.drift, look.psql, models.lookups),
-    "Deciding": (decide.dead_letters, decide.holds, drift.correct, linking.link),
+    "Deciding": (saved.plans, decide.dead_letters, decide.holds, drift.correct, linking.link),
     "Auditing": (auditing.audit,),
     "Trying it out": (playground.sandbox, demo.demo),
 }

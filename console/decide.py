@@ -151,26 +151,34 @@ def list_holds(app: App, connection: str | None = None) -> Report:
     )
 
 
+_plan = click.option("--plan", metavar="HASH", help="Only entries of this saved plan, as they were planned.")
+
+
 @command("approve")
 @_chosen
+@_plan
 @_reason
 def approve(app: App, reason: str | None, **names: Any) -> Report:
     """Let held entries go as they are; another content needs another yes.
 
     Example: tieout holds approve --model out_xero__invoices
 
-    Without a name: all that first runs and limits hold, and nothing that is held for a reason of its own.
+    Without a name: all that first runs and limits hold, and nothing that is held for a reason of its own. With --plan: what the
+    plan shows as waiting for a yes, in whole or by key; nothing when any of it has another content by now.
     """
     return _decide(app, desk.approve, "Approved", "Next: `tieout drain`.", reason, names)
 
 
 @command("refuse")
 @_chosen
+@_plan
 @_reason_needed
 def refuse(app: App, reason: str | None, **names: Any) -> Report:
     """Do not send held entries; the same content is not offered again.
 
     Example: tieout holds refuse shop/order/17/1 --reason "test order"
+
+    With --plan: also what would be sent without a yes, in whole or by key; the rest of the plan can still be sent.
     """
     return _decide(app, desk.refuse, "Refused", "A change at the source makes a new entry.", reason, names)
 

@@ -14,7 +14,8 @@ from cdc import build as builder
 from cdc import drift as drifts
 from cdc import lookups as lookup
 from cdc import plan as planner
-from console import drift
+from cdc.plan_batch import Scope
+from console import drift, saved
 from console.frame import App, command, progress
 from console.plans import plan_data, shown_entry
 from console.report import Report, money, table, verdict
@@ -99,6 +100,17 @@ def build(app: App, force: bool, unit: bool, strict: bool) -> Report:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="With --against: the folder of lookups to compare.",
 )
+@click.option(
+    "--save",
+    "is_saved",
+    is_flag=True,
+    help="Keep exactly this batch under the hash of its content, to approve it and send it with `tieout drain --plan`.",
+)
+@click.option(
+    "--holds",
+    is_flag=True,
+    help="With --save: also what waits for a yes of its own (a model's hold, a lock date).",
+)
 def plan(
     app: App,
     key: str | None,
@@ -108,10 +120,15 @@ def plan(
     compare: bool,
     project_dir: Path | None,
     lookups_dir: Path | None,
+    is_saved: bool,
+    holds: bool,
 ) -> Report:
     """Show what the next drain would send, field by field, with the money and the calls. Sends nothing.
 
     Example: tieout plan shop/order/17
+
+    With --save: the exact batch is kept under a hash. `tieout holds approve --plan HASH` approves it, `tieout drain --plan
+    HASH` sends exactly that or nothing, `tieout plans show HASH` shows it for ever.
 
     With --against: build the models as they lie there now beside those in force, and show which rows and fields of the
     targets would change. Nothing is put in force.
@@ -128,6 +145,10 @@ def plan(
                     progress=tell,
                 )
             )
+    if is_saved:
+        return saved.save(
+            app, Scope(connection=connection, entity=entity, key=key, holds=holds), limit
+        )  # fmt: skip
     with app.database.connect() as session:
         found = planner.plan(
             session, app.settings, connection=connection, entity=entity, key=key, limit=limit

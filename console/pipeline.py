@@ -18,6 +18,8 @@ from cdc.proof_period import Period
 from console.frame import App, command, progress
 from console.proofs import shown_proof
 from console.report import Report, about, table, verdict, worst
+from console.saved import outcome, outcome_data
+from console.setup import person
 from console.shadows import shown_shadow
 from loaders import poll
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, MigrationMismatch, TieoutError, UsageError
@@ -197,21 +199,36 @@ def diff_report(found: Any) -> Report:
 
 @command("drain")
 @click.argument("connection", required=False)
+@click.option(
+    "--plan",
+    "plan",
+    metavar="HASH",
+    help="Send exactly this saved plan, or nothing; repeated, go on with it.",
+)
 @fail_on
-def drain(app: App, connection: str | None, fail_on: FailOn) -> Report:
+def drain(app: App, connection: str | None, plan: str | None, fail_on: FailOn) -> Report:
     """Send what is ready in the outbox to the targets that accept writes.
 
     Example: tieout drain books
 
     A call whose answer was lost is never just repeated: the target is asked first what became of it.
+
+    With --plan: only the entries of a saved plan, after all of them were found to be what was planned and approved; else exit 3,
+    the ones that moved are named, and nothing is sent. What moves while it runs is held. Stopped in between, the same command
+    goes on; other drains leave its entries alone.
     """
-    with app.run("drain", {"connection": connection}) as run, progress("drain") as tell:
+    if connection and plan:
+        raise UsageError("A plan names its targets itself.", cure="Leave the connection out.")
+    arguments = {"connection": connection, "plan": plan}
+    with app.run("drain", arguments) as run, progress("drain") as tell:
         drained = drainer.drain(
             app.database,
             app.settings,
             run=run,
             connections=[connection] if connection else None,
             progress=tell,
+            plan=plan,
+            by=person(),
         )
         return with_exit_code(app, drain_report(drained), fail_on, run)
 
@@ -226,12 +243,15 @@ def drain_report(drained: drainer.Drained) -> Report:
             "Sent", [f"{name.replace('_', ' ')}#" for name in columns], rows, empty="Sent: nothing was ready."
         )
     ]
+    if drained.plan is not None:
+        shown += outcome(drained.plan)
     if drained.not_written:
         shown.append(table("Not written to", ("target", "why"), sorted(drained.not_written.items())))
     return Report(
         data={
             **data,
             "not_written": dict(drained.not_written),
+            "plan": outcome_data(drained.plan) if drained.plan is not None else None,
             "errors": [_error(error) for error in drained.errors],
         },
         shown=shown,

@@ -9,6 +9,7 @@
     ├── ConnectionRefused          the vendor refuses the whole connection: stop it once       exit 3
     ├── Rejected                   the vendor refuses this record: dead letter                 exit 3
     │   └── NotFound               … because it is not there
+    ├── NotAsPlanned               a saved plan is not what would be sent now: nothing was     exit 3
     ├── SchemaDrift                the API's answer has another shape: stop this stream        exit 3
     ├── RetryLater                 the same again, later                                       exit 4
     │   ├── BudgetExhausted        … when the vendor's limit allows
@@ -132,6 +133,18 @@ class Rejected(TieoutError):
 
 class NotFound(Rejected):
     """The system has no such record."""
+
+
+class NotAsPlanned(TieoutError):
+    """What would be sent now is not what was planned; nothing was sent."""
+
+    exit_code = ExitCode.PERSON
+    default_cure = "Save a new plan with `tieout plan --save`, look at it, and drain that one."
+
+    def __init__(self, message: str = "", *, cure: str = "", moved: tuple[str, ...] = ()) -> None:
+        super().__init__(message, cure=cure)
+        self.moved: tuple[str, ...] = moved
+        """All entries that are not as planned, each with what moved."""
 
 
 class SchemaDrift(TieoutError):

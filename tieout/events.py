@@ -60,6 +60,9 @@ class Event(StrEnum):
     SHADOW_FINISHED = "shadow.finished"
     DECISION_MADE = "decision.made"
     AUDIT_SEALED = "audit.sealed"
+    PLAN_SAVED = "plan.saved"
+    PLAN_STARTED = "plan.started"
+    PLAN_ENDED = "plan.ended"
     SANDBOX_STARTED = "sandbox.started"
 
 
@@ -242,6 +245,21 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "facts": "facts that were chained",
         "position": "number of the last row of the chain",
         "digest": "its digest: the head",
+    },
+    Event.PLAN_SAVED: {"plan": "hash", "entries": "count", "by": "who"},
+    Event.PLAN_STARTED: {
+        "plan": "hash",
+        "entries": "count",
+        "resumed": "true when it was started before",
+        "by": "who",
+    },
+    Event.PLAN_ENDED: {
+        "plan": "hash",
+        "what": "finished or released",
+        "sent": "entries",
+        "held": "entries",
+        "not_yet": "entries that it let go",
+        "by": "who",
     },
     Event.SANDBOX_STARTED: {"system": "name", "address": "URL"},
 }

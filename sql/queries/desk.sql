@@ -19,6 +19,20 @@ where
         or outbox.state = any(%(states)s)
     )
     and outbox.cause is distinct from 'counting'
+    and (%(not_cause)s::text is null or outbox.cause is distinct from %(not_cause)s)
+    and (
+        %(plan)s::text is null
+        or exists (
+            select 1
+            from cdc.plan_entries as planned
+            where
+                planned.plan = %(plan)s
+                and planned.connection = outbox.connection
+                and planned.entity = outbox.entity
+                and planned.key = outbox.key
+                and planned.payload_hash = outbox.payload_hash
+        )
+    )
 order by outbox.connection, outbox.entity, outbox.key;
 
 -- name: entries

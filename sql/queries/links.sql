@@ -75,6 +75,8 @@ select
     outbox.waits_for,
     outbox.cause,
     outbox.reason,
+    outbox.plan,
+    case when outbox.plan is not null then outbox.payload end as planned,
     mirror.version as record_version,
     mirror.payload as record,
     mirror.deleted_at is not null as is_deleted

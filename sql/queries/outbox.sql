@@ -64,7 +64,7 @@ with gone as (
 
 insert into cdc.outbox_done (
     entry, connection, entity, key, model, source_connection, source_id, operation, outcome, payload, payload_hash,
-    fields, link_version, target_id, amount, currency, reason, attempts, call, run, created_at
+    fields, link_version, target_id, amount, currency, reason, attempts, call, run, created_at, plan
 )
 select
     entry,
@@ -87,7 +87,8 @@ select
     attempts,
     call,
     run,
-    created_at
+    created_at,
+    plan
 from gone;
 
 -- name: counted
@@ -456,7 +457,8 @@ where
 group by connection, held_for, cause;
 
 -- name: peek
--- The next entries of one operation that may be sent, with their links; nothing is locked.
+-- The next entries of one operation that may be sent, with their links; nothing is locked. `plan`: only those that this plan
+-- binds; null: only those that none does.
 with next_ones as materialized (
     select *
     from cdc.outbox
@@ -465,6 +467,7 @@ with next_ones as materialized (
         and entity = %(entity)s
         and operation = %(operation)s
         and state = 'ready'
+        and plan is not distinct from %(plan)s::text
         and not_before <= now()
         and entry > %(after)s
         and not entry = any(%(tried)s::bigint[])

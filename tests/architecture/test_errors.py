@@ -23,6 +23,7 @@ PROMISED = {
     "ConnectionRefused": 3,
     "Rejected": 3,
     "NotFound": 3,
+    "NotAsPlanned": 3,
     "SchemaDrift": 3,
     "RetryLater": 4,
     "BudgetExhausted": 4,
