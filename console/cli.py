@@ -11,6 +11,7 @@ from console import (
     decide,
     demo,
     drift,
+    keys,
     linking,
     look,
     models,
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         setup.check,
         setup.pause,
         setup.resume,
+        keys.vault,
     ),
     "The pipeline: load, diff, drain, marts (`sync` is all of them once)": (
         pipeline.load,

@@ -40,6 +40,7 @@ class Event(StrEnum):
     HTTP_WRITE_FINISHED = "http.write.finished"
     BUDGET_WAITED = "budget.waited"
     VAULT_RENEWED = "vault.renewed"
+    VAULT_ROTATED = "vault.rotated"
     CONNECTION_STOPPED = "connection.stopped"
     CONNECTION_PINNED = "connection.pinned"
     LOAD_STREAM_FINISHED = "load.stream.finished"
@@ -98,9 +99,10 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
     Event.BUDGET_WAITED: {
         "connection": "name",
         "seconds": "waited",
-        "cause": "minute, day, concurrency or blocked",
+        "cause": "minute, day, bytes, minute of the app, concurrency, pace, turn or blocked",
     },
     Event.VAULT_RENEWED: {"name": "of the secret", "seconds": "duration"},
+    Event.VAULT_ROTATED: {"secrets": "number of those encrypted with the new key"},
     Event.CONNECTION_STOPPED: {"connection": "name", "reason": "the vendor's words"},
     Event.CONNECTION_PINNED: {
         "connection": "name",

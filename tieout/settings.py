@@ -81,6 +81,8 @@ class Settings:
     connections: dict[str, Connection] = field(default_factory=dict)
     vault_key: str | None = field(default=None, repr=False)
     """TIEOUT_VAULT_KEY; None: the file `vault.key` in `data_dir`."""
+    vault_old_key: str | None = field(default=None, repr=False)
+    """TIEOUT_VAULT_OLD_KEY: the key before it, as long as secrets may still be encrypted with that."""
     source: Path | None = None
     """The file that was read."""
 
@@ -328,6 +330,7 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
             for name, options in parsed.connections.items()
         },
         vault_key=os.environ.get("TIEOUT_VAULT_KEY") or None,
+        vault_old_key=os.environ.get("TIEOUT_VAULT_OLD_KEY") or None,
         source=source.resolve() if source else None,
     )
 

@@ -20,3 +20,16 @@ where name = %(name)s;
 -- name: lock
 -- One refresher of a name at a time, until the transaction ends. key: bigint.
 select pg_advisory_xact_lock(%(key)s);
+
+-- name: lock_shared
+-- Nobody changes the key until the transaction ends. key: bigint.
+select pg_advisory_xact_lock_shared(%(key)s);
+
+-- name: all
+-- Every secret, locked, to be encrypted anew.
+select
+    name,
+    ciphertext
+from cdc.vault
+order by name
+for update;
