@@ -37,6 +37,7 @@ from cdc.settle import Verdict, settle
 from cdc.worker import Worker
 from cdc.writing import Operation, Outcome, Outgoing, Write, open_writers
 from tieout import witness
+from tieout.budget import Work, working_for
 from tieout.db import Database
 from tieout.errors import (
     TieoutError,
@@ -227,7 +228,8 @@ class _Drain:
     def _without_doubt(self) -> bool:
         if self._is_stopped():
             return False
-        doubts = settle_doubts(self._lane, self._wait)
+        with working_for(Work.PERSON):
+            doubts = settle_doubts(self._lane, self._wait)
         self._counts += _known(doubts.kinds)
         return doubts.is_clear
 

@@ -32,10 +32,10 @@ class Sending(Reading, Protocol):
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        work: Work = ...,
+        work: Work | None = ...,
     ) -> Answer: ...
 
-    def ready_to_write(self, work: Work = ...) -> Slot: ...
+    def ready_to_write(self, work: Work | None = ..., *, size: int = ...) -> Slot: ...
 
     def write(
         self,

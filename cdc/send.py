@@ -21,9 +21,17 @@ from cdc.matching import another_key_of_ours, found_as_ours, owners_of, stand_in
 from cdc.settle import Verdict, settle
 from cdc.writing import Found, Operation, Outcome, Write
 from tieout.budget import Slot
-from tieout.errors import ConnectionRefused, NotSent, RetryLater, SchemaDrift, TieoutError, UnknownOutcome
+from tieout.errors import (
+    BudgetDenied,
+    ConnectionRefused,
+    NotSent,
+    RetryLater,
+    SchemaDrift,
+    TieoutError,
+    UnknownOutcome,
+)
 from tieout.events import Event, emit
-from tieout.http import LONGEST_WAIT_SECONDS, Answer, boottime
+from tieout.http import LONGEST_WAIT_SECONDS, READ_SECONDS, Answer, boottime
 
 WAITS = 5
 """A limit is waited for so many times in a row; after that the next run goes on."""
@@ -51,11 +59,12 @@ class Sender:
         Raises what stops the target (ConnectionRefused, RetryLater, CredentialsError …), with the entries ready again.
         """
         # Budget and token first: after `sending` is committed nothing but the request follows.
-        slot = self._ready()
+        slot = self._ready(sum(len(str(entry.outgoing.payload)) for entry in entries))
         try:
             deadline = boottime() + START_SECONDS
             claimed = claim(self._lane, write, operation, entries)
             if claimed is None:
+                slot.unused()
                 return None
             started = time.monotonic()
             kinds, ending = self._call(write, operation, claimed, slot, deadline)
@@ -75,15 +84,23 @@ class Sender:
         )
         return Sent(kinds=kinds, is_in_doubt=ending == "unknown" or kinds["unknown"] > 0)
 
-    def _ready(self) -> Slot:
-        for left in reversed(range(WAITS)):
+    def _ready(self, size: int) -> Slot:
+        failed, waited = 0, 0.0
+        while True:
             try:
-                return self._lane.client.http.ready_to_write()
+                return self._lane.client.http.ready_to_write(size=size)
             except RetryLater as error:
-                if not left or error.seconds is None or error.seconds > LONGEST_WAIT_SECONDS:
+                # A turn in the queue of the budget is often waited for in several short steps.
+                failed += not isinstance(error, BudgetDenied)
+                waited += error.seconds or 0
+                if (
+                    failed == WAITS
+                    or error.seconds is None
+                    or waited > READ_SECONDS
+                    or error.seconds > LONGEST_WAIT_SECONDS
+                ):
                     raise
-                self._wait_for(error.seconds, "limit")
-        raise AssertionError("the last attempt raises")
+                self._wait_for(error.seconds, error.limit if isinstance(error, BudgetDenied) else "limit")
 
     def _wait_for(self, seconds: float, cause: str) -> None:
         emit(Event.BUDGET_WAITED, connection=self._lane.name, seconds=seconds, cause=cause)

@@ -13,6 +13,7 @@
     ├── SchemaDrift                the API's answer has another shape: stop this stream        exit 3
     ├── RetryLater                 the same again, later                                       exit 4
     │   ├── BudgetExhausted        … when the vendor's limit allows
+    │   │   └── BudgetDenied       … by our own count: nobody was asked
     │   ├── DatabaseDown           … when the database is back
     │   ├── LockHeld               … another run is at it                                      exit 0
     │   └── NotSent                a write that surely had no effect: ready again, later
@@ -170,6 +171,17 @@ class BudgetExhausted(RetryLater):
     """The vendor's limit on requests is reached."""
 
     default_cure = "The next run continues where this one stopped, once the limit allows."
+
+
+class BudgetDenied(BudgetExhausted):
+    """Our own count says that a limit would be passed: nobody was asked."""
+
+    def __init__(
+        self, message: str = "", *, cure: str = "", seconds: float | None = None, limit: str = ""
+    ) -> None:
+        super().__init__(message, cure=cure, seconds=seconds)
+        self.limit: str = limit
+        """minute, day, bytes, minute of the app, concurrency, pace, turn or blocked."""
 
 
 class DatabaseDown(RetryLater):

@@ -31,6 +31,7 @@ import stamina
 from tieout.answer import Answer, require_json, usual_meaning
 from tieout.budget import Budget, Slot, Work
 from tieout.errors import (
+    BudgetDenied,
     ConnectionRefused,
     CredentialsError,
     DatabaseDown,
@@ -46,10 +47,11 @@ __all__ = ["Answer", "Authorise", "Http", "Params", "Refusals", "boottime", "tru
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_ATTEMPTS = 6
 READ_SECONDS = 180.0
-"""A read that has not worked after this time is for the next run."""
+"""A read that has not worked after this time is for the next run. Waits for our own budget are no attempts."""
 LONGEST_WAIT_SECONDS = 65.0
 """Waits for a limit of a minute are worth staying for; longer ones are for the next run."""
 _FIRST_WAIT_SECONDS = 0.5
+_WORTH_TELLING_SECONDS = 1.0
 
 # Every retry is an event of ours; stamina would write a second line about it.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -121,10 +123,11 @@ class Http:
         *,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
-        work: Work = Work.FRESH,
+        work: Work | None = None,
         json: bool = True,
     ) -> Answer:
-        """GET, repeated until it works or is for the next run. `json=False` for content of another kind.
+        """GET, repeated until it works or is for the next run. `json=False` for content of another kind;
+        `work`: None is what `tieout.budget.working_for` says.
 
         Raises what `refusals` says for a definite answer, BudgetExhausted, CredentialsError, RetryLater.
         """
@@ -140,15 +143,15 @@ class Http:
                     return self._read_once(path, params, headers, work, json=json)
         raise AssertionError("stamina raises the last error")
 
-    def ready_to_write(self, work: Work = Work.FRESH) -> Slot:
-        """A token that lives long enough and a slot of the budget: what must be there before `sending` is
-        committed.
+    def ready_to_write(self, work: Work | None = None, *, size: int = 0) -> Slot:
+        """A token that lives long enough and a slot of the budget for about so many bytes: what must be there
+        before `sending` is committed.
 
         Raises BudgetExhausted, CredentialsError, RetryLater; nothing was sent then.
         """
         if self._ensure_token is not None:
             self._ensure_token()
-        return self._budget.draw(work) if self._budget is not None else Slot()
+        return self._budget.draw(work, size=size) if self._budget is not None else Slot()
 
     def write(
         self,
@@ -168,8 +171,13 @@ class Http:
         started = time.monotonic()
         outcome, status = "answered", None
         try:
-            with slot:
+            try:
                 answer = self._send_write(method, path, content, params, headers, guard)
+            finally:
+                if guard.began:
+                    slot.release(size=len(content))
+                else:
+                    slot.unused()
             status = answer.status
             self._after(answer, slot)
             if not 200 <= answer.status < 300:
@@ -196,10 +204,18 @@ class Http:
             self._budget.close()
 
     def _attempts(self, path: str) -> Iterator[Any]:
+        failed = 0
+
+        def is_worth_waiting(error: Exception) -> bool | float:
+            nonlocal failed
+            # Eight processes that share a minute wait their turn several times: that is no failure.
+            failed += not isinstance(error, BudgetDenied)
+            return failed < READ_ATTEMPTS and self._worth_waiting(error, path)
+
         return iter(
             stamina.retry_context(
-                on=lambda error: self._worth_waiting(error, path),
-                attempts=READ_ATTEMPTS,
+                on=is_worth_waiting,
+                attempts=None,
                 timeout=READ_SECONDS,
                 wait_initial=_FIRST_WAIT_SECONDS,
                 wait_max=20.0,
@@ -211,20 +227,31 @@ class Http:
             return False
         if error.seconds is not None and error.seconds > LONGEST_WAIT_SECONDS:
             return False
-        emit(
-            Event.HTTP_RETRIED,
-            connection=self._name,
-            path=path,
-            cause=type(error).__name__,
-            wait=error.seconds,
-        )
+        if not isinstance(error, BudgetDenied):
+            emit(
+                Event.HTTP_RETRIED,
+                connection=self._name,
+                path=path,
+                cause=type(error).__name__,
+                wait=error.seconds,
+            )
+        elif error.seconds is not None and error.seconds >= _WORTH_TELLING_SECONDS:
+            emit(
+                Event.BUDGET_WAITED, connection=self._name, seconds=round(error.seconds, 1), cause=error.limit
+            )
         return True if error.seconds is None else error.seconds
 
     def _try_renew(self, error: CredentialsError) -> bool:
         return error.expired and self._renew is not None and self._renew()
 
     def _read_once(
-        self, path: str, params: Params | None, headers: Mapping[str, str] | None, work: Work, *, json: bool
+        self,
+        path: str,
+        params: Params | None,
+        headers: Mapping[str, str] | None,
+        work: Work | None,
+        *,
+        json: bool,
     ) -> Answer:
         with self._budget.draw(work) if self._budget is not None else Slot() as slot:
             started = time.monotonic()

@@ -27,6 +27,7 @@ PROMISED = {
     "SchemaDrift": 3,
     "RetryLater": 4,
     "BudgetExhausted": 4,
+    "BudgetDenied": 4,
     "DatabaseDown": 4,
     "LockHeld": 0,
     "NotSent": 4,

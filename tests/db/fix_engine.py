@@ -251,7 +251,7 @@ class FakeHttp:
         content = json_dumps(list(self.target.records[path.strip("/")].values())).encode()
         return Answer(status=200, headers={}, content=content, seconds=0)
 
-    def ready_to_write(self, work: Work = Work.FRESH) -> Slot:
+    def ready_to_write(self, work: Work | None = None, *, size: int = 0) -> Slot:
         return Slot()
 
     def write(

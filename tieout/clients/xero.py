@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Literal, Self
 from urllib.parse import urljoin
 
@@ -88,6 +89,9 @@ class Options(BaseModel):
         default=5000, ge=1, description="Xero's limit for one organisation (1000 on the Starter tier)"
     )
     calls_at_once: int = Field(default=5, ge=1, description="Xero's limit for one organisation")
+    calls_a_minute_of_app: int = Field(
+        default=10_000, ge=1, description="Xero's limit for one app over all its organisations"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -117,7 +121,11 @@ class Client:
             database,
             connection.name,
             CallLimits(
-                minute=options.calls_a_minute, day=options.calls_a_day, concurrent=options.calls_at_once
+                minute=options.calls_a_minute,
+                day=options.calls_a_day,
+                concurrent=options.calls_at_once,
+                app=f"xero {sha256(options.client_id.encode()).hexdigest()[:16]}",
+                app_minute=options.calls_a_minute_of_app,
             ),
         )
         self.tokens = Tokens(
@@ -198,9 +206,15 @@ class Client:
 
     def _observe(self, answer: Answer, slot: Slot) -> None:
         # The counters can be absent; they are hints, our own count holds.
-        names = {"minute": "x-minlimit-remaining", "day": "x-daylimit-remaining"}
+        names = {
+            "minute": "x-minlimit-remaining",
+            "day": "x-daylimit-remaining",
+            "app_minute": "x-appminlimit-remaining",
+        }
         left = {window: answer.headers.get(name, "").strip() for window, name in names.items()}
         self._budget.learn({window: int(text) for window, text in left.items() if text.isdigit()}, slot=slot)
+        if answer.status == 429 and answer.headers.get("x-rate-limit-problem", "").lower().startswith("app"):
+            self._budget.blocked(answer.retry_after() or MINUTE_SECONDS, of_app=True)
 
 
 def open_client(connection: Connection, database: Database, vault: Vault) -> Client:
