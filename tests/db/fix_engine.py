@@ -24,7 +24,7 @@ from cdc.diff import Diffed, diff
 from cdc.drain import Drained, drain
 from cdc.outbound import Column, DirtyKind, DirtyRule, Lines, OutboundModel
 from cdc.writing import Finding, Found, Operation, Outcome, Outgoing, TargetClient, Write, WriteCall
-from tieout.budget import Slot, Work
+from tieout.budget import Slot, Work, present_work
 from tieout.db import Database, json_dumps, json_loads
 from tieout.errors import TieoutError, UnknownOutcome
 from tieout.http import Answer
@@ -245,7 +245,7 @@ class FakeHttp:
         work: Work = Work.FRESH,
     ) -> Answer:
         self.target.requests.append(("GET", path, None))
-        self.target.reads.append(work)
+        self.target.reads.append(work if work is not None else present_work())
         if self.target.on_read is not None:
             self.target.on_read()
         content = json_dumps(list(self.target.records[path.strip("/")].values())).encode()
