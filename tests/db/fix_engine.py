@@ -242,7 +242,7 @@ class FakeHttp:
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        work: Work = Work.FRESH,
+        work: Work | None = None,
     ) -> Answer:
         self.target.requests.append(("GET", path, None))
         self.target.reads.append(work if work is not None else present_work())
