@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import click
 
 from console import (
+    alerting,
     auditing,
     decide,
     demo,
@@ -43,7 +44,15 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         pipeline.sync,
         pipeline.prove,
     ),
-    "Looking": (status.status, look.show, look.why, drift.drift, look.psql, models.lookups),
+    "Looking": (
+        status.status,
+        alerting.alerts_group,
+        look.show,
+        look.why,
+        drift.drift,
+        look.psql,
+        models.lookups,
+    ),
     "Deciding": (saved.plans, decide.dead_letters, decide.holds, drift.correct, linking.link),
     "Auditing": (auditing.audit,),
     "Trying it out": (playground.sandbox, demo.demo),

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 import click
 
-from cdc import desk, report
+from cdc import desk, letters, report
 from cdc.desk import Chosen
 from console.frame import App, Listing, command
-from console.letters import dead_letter_groups, hold_groups
+from console.letters import dead_letter_groups, hold_groups, one_letter
 from console.report import Report
 from console.setup import person
 from tieout.db import json_loads
@@ -81,6 +81,26 @@ def list_dead(app: App, cause: str | None = None, connection: str | None = None)
     )
 
 
+@command("show")
+@_chosen
+@click.option("--limit", default=5, show_default=True, help="Letters at most, the oldest first.")
+def show_dead(app: App, limit: int, **names: Any) -> Report:
+    """Show dead letters whole: the record, which model and lookup gave each field, the request, the answer, the cure.
+
+    Example: tieout dead-letters show shop/order/17/1
+    """
+    with app.database.connect() as database:
+        found = letters.letters(
+            database, keys=names["keys"], target=names["connection"], entity=names["entity"], model=names["model"],
+            cause=names["cause"], limit=limit,
+        )  # fmt: skip
+    shown = [part for letter in found for part in one_letter(letter)]
+    told = [{**_slots(letter), "fields": [_slots(each) for each in letter.fields]} for letter in found]
+    return Report(
+        data={"letters": told}, shown=shown or ["No such dead letter: `tieout dead-letters` lists them."]
+    )
+
+
 @command("retry")
 @_chosen
 @_reason
@@ -110,7 +130,7 @@ def discard(app: App, reason: str | None, **names: Any) -> Report:
 @click.option("--entity", help="Where the key names several records.")
 @_reason_needed
 def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: str) -> Report:
-    """Override one field of a record from now on; VALUE is JSON, null takes the override back.
+    """Override one field of a record from now on and try it again; VALUE is JSON, null takes the override back.
 
     Example: tieout dead-letters edit shop/order/17/1 DueDate '"2026-11-30"' --reason "agreed by phone"
     """
@@ -124,7 +144,7 @@ def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: 
         desk.edit(database, key, path, parsed, by=person(), reason=reason, entity=entity)
     return Report(
         data={"key": key, "path": path, "value": parsed},
-        shown=[f"{key}: {path} is {value} from now on. Next: `tieout diff`."],
+        shown=[f"{key}: {path} is {value} from now on. Next: `tieout diff`, then `tieout drain` sends it."],
     )
 
 
@@ -201,10 +221,14 @@ def accept_as_is(app: App, reason: str | None, **names: Any) -> Report:
     )
 
 
-for each in (list_dead, retry, discard, edit):
+for each in (list_dead, show_dead, retry, discard, edit):
     dead_letters.add_command(each)
 for each in (list_holds, approve, refuse, accept_as_is):
     holds.add_command(each)
+
+
+def _slots(each: object) -> dict[str, Any]:
+    return {name: getattr(each, name) for name in each.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def _group(group: report.Group) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from rich.console import Group as Stack
 from rich.console import RenderableType
 from rich.text import Text
 
+from cdc.letters import FieldMap, Letter
 from cdc.report import Group
-from console.report import moneys, short, table
+from console import fields
+from console.report import facts, minute, money, moneys, short, table
 
 
 def dead_letter_groups(groups: Sequence[Group]) -> list[RenderableType]:
@@ -31,6 +33,50 @@ def dead_letter_groups(groups: Sequence[Group]) -> list[RenderableType]:
             lines=1,
         )
     ]
+
+
+def one_letter(letter: Letter) -> list[RenderableType]:
+    """The record, what is wrong, the vendor's words and the cure; where the fields come from; the request as it was sent."""
+    chain = f"{letter.waiting} entries wait for it" if letter.waiting else None
+    head = {
+        "record": f"{letter.operation} {letter.entity} in {letter.connection}",
+        "source": f"{letter.source_connection} {letter.source_id}, by {letter.model}",
+        "money": money(letter.amount, letter.currency) or None,
+        "dated": letter.document_date,
+        "since (UTC)": minute(letter.since),
+        "cause": letter.cause,
+        "what is wrong": letter.reason,
+        "their words": "; ".join(letter.words) or None,
+        "who can fix it": letter.who,
+        "what to do": letter.cure,
+        "chain": chain,
+    }
+    sent = (
+        f"The request, sent {minute(letter.sent_at)} UTC: {letter.method} {letter.path} → {letter.status or 'no answer'}"
+        if letter.method is not None
+        else "What would be sent; it never was"
+    )
+    rows = [(path, short(str(value), 300)) for path, (value,) in fields.rows([letter.request])]
+    return [
+        facts(letter.key, head),
+        table(
+            "Who gave the fields",
+            ("field", "value", "model", "lookup row, or who edited it"),
+            [
+                (f"{each.path} ←" if each.is_blamed else each.path, each.value, each.model, _given_by(each))
+                for each in letter.fields
+            ],
+            empty="No lookup gave any of its fields: they are the source's.",
+        ),
+        table(sent, ("field!", "value"), rows),
+    ]
+
+
+def _given_by(each: FieldMap) -> str:
+    return (
+        "; ".join([*([f"edited by {each.edited_by}"] if each.edited_by else []), *each.lookups])
+        or "none: the source's value"
+    )
 
 
 def hold_groups(groups: Sequence[Group]) -> list[RenderableType]:

@@ -15,6 +15,7 @@ from cdc import marts as mart
 from cdc import proof, report
 from cdc import shadow as shadower
 from cdc.proof_period import Period
+from console.alerting import tell_quietly
 from console.frame import App, command, progress
 from console.proofs import shown_proof
 from console.report import Report, about, table, verdict, worst
@@ -295,7 +296,8 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
 
     Example: tieout sync
 
-    For a scheduler: run it every few minutes. When nothing changed it makes no write call and changes no row.
+    For a scheduler: run it every few minutes. When nothing changed it makes no write call and changes no row of the data. At
+    its end alerts are sent, see `tieout alerts`.
     """
     reports: dict[str, Report] = {}
     with app.run("sync") as run, progress("sync") as tell:
@@ -308,8 +310,9 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
         if with_proof:
             tell("prove")
             reports["prove"] = shown_proof(proof.prove(app.database, app.settings, run=run))
+        alerted = tell_quietly(app)
         joined = Report(
-            data={name: each.data for name, each in reports.items()},
+            data={**{name: each.data for name, each in reports.items()}, "alerts": alerted},
             shown=[part for each in reports.values() for part in each.shown],
             exit_code=next((each.exit_code for each in _by_urgency(reports.values())), ExitCode.DONE),
             errors=[error for each in reports.values() for error in each.errors],

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from cdc import glance, report
+from cdc import alerts, glance, report
 from cdc.glance import ConnectionStatus, Waiting
 from cdc.report import Group
 from console.frame import App, command
@@ -29,11 +29,19 @@ def status(app: App) -> Report:
         found = glance.status(database)
         letters = report.dead_letters(database)
         holds = report.holds(database)
+        failing = alerts.failing_channels(database)
     shown: list[RenderableType] = [verdict(found.is_good, found.verdict), _connections(found.connections)]
     if letters or holds:
         shown.append(_people([*letters, *holds]))
     if found.waiting:
         shown.append(_chains(found.waiting))
+    shown += [
+        Text(
+            f"Alerts do not arrive: {row['channel']} {row['last_error']} since {minute(row['failing_since'])} UTC.",
+            style="red",
+        )
+        for row in failing
+    ]
     work = {name.replace("_", " "): count for name, count in found.work.items() if count}
     shown.append(
         facts("Work for the next commands", work)
@@ -41,7 +49,7 @@ def status(app: App) -> Report:
         else Text("Nothing waits for load, diff or build.", style="dim")
     )
     shown.append(facts("Look inside", {"psql": "tieout psql", "for BI": "schemas canonical and marts"}))
-    return Report(data=_data(found), shown=shown)
+    return Report(data={**_data(found), "failing_channels": failing}, shown=shown)
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:

@@ -64,6 +64,8 @@ class Event(StrEnum):
     PLAN_SAVED = "plan.saved"
     PLAN_STARTED = "plan.started"
     PLAN_ENDED = "plan.ended"
+    ALERT_SENT = "alert.sent"
+    ALERT_FAILED = "alert.failed"
     SANDBOX_STARTED = "sandbox.started"
 
 
@@ -263,6 +265,12 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "not_yet": "entries that it let go",
         "by": "who",
     },
+    Event.ALERT_SENT: {
+        "channel": "kind and hash of its address",
+        "message": "number",
+        "stage": "new, worse or over",
+    },
+    Event.ALERT_FAILED: {"channel": "kind and hash of its address, or all", "error": "what it said"},
     Event.SANDBOX_STARTED: {"system": "name", "address": "URL"},
 }
 

@@ -12,6 +12,8 @@ either.
     creates = 500
     updates = 200
     removals = 20
+    [alerts]
+    urls = []                           # where alerts go: TIEOUT_ALERTS__URLS, separated by blanks, since they hold secrets
     [connections.books]
     system = "xero"
     writes = "off"
@@ -66,6 +68,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Where alerts go, and from when on something is worth one."""
+
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    """As apprise writes them; they hold passwords."""
+    chain_minutes: int = 60
+    """A chain that stands still for longer."""
+    payment_hours: int = 24
+    """A payment that is open for longer while its invoice stands in the target."""
+    stale_hours: int = 24
+    """A connection of which nothing was read for longer."""
+    budget_percent: int = 90
+    """Of the calls of a day."""
+    login_days: int = 7
+    """Before a login ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a person decides. `load` reads it; tests and the demo construct it."""
 
@@ -76,6 +96,7 @@ class Settings:
     database_direct_url: str | None = field(default=None, repr=False)
     """Past a pooler, for locks that belong to a session; None: the same as `database_url`."""
     limits: Limits = Limits()
+    alerts: Alerts = Alerts()
     project_dir: Path
     lookups_dir: Path
     connections: dict[str, Connection] = field(default_factory=dict)
@@ -143,6 +164,21 @@ class _Limits(_Section):
     removals: int = Field(default=20, ge=0)
 
 
+class _Alerts(_Section):
+    urls: tuple[str, ...] = ()
+    chain_minutes: int = Field(default=60, ge=0)
+    payment_hours: int = Field(default=24, ge=0)
+    stale_hours: int = Field(default=24, ge=1)
+    budget_percent: int = Field(default=90, ge=1, le=100)
+    login_days: int = Field(default=7, ge=0)
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _separated(cls, urls: object) -> object:
+        # In an environment variable: separated by blanks, which no address contains.
+        return urls.split() if isinstance(urls, str) else urls
+
+
 class _Connection(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -168,6 +204,7 @@ class _File(BaseSettings):
     database: _Database = _Database()
     models: _Models = _Models()
     limits: _Limits = _Limits()
+    alerts: _Alerts = _Alerts()
     connections: dict[str, _Connection] = {}
 
     @classmethod
@@ -318,6 +355,7 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
         database_url=parsed.database.url or None,
         database_direct_url=parsed.database.direct_url or None,
         limits=Limits(**parsed.limits.model_dump()),
+        alerts=Alerts(**parsed.alerts.model_dump()),
         project_dir=project,
         lookups_dir=base / Path(lookups).expanduser() if lookups else project / "models" / "lookups",
         connections={

@@ -77,6 +77,23 @@ def test_status_says_first_who_has_to_act(traded: Place) -> None:
     assert "accountant" in shown
 
 
+def test_a_channel_that_fails_is_told_by_status_and_fails_no_other_command(traded: Place) -> None:
+    nobody = {"TIEOUT_ALERTS__URLS": "json://user:hunter2@127.0.0.1:9/?cto=1&rto=1"}
+    sent = traded.run("alerts send --json", env=nobody)
+    tested = traded.run("alerts test", env=nobody)
+    status = _plain(traded.run("status").stdout)
+    listed = traded.answer("alerts")
+
+    assert sent.exit_code == ExitCode.LATER
+    assert json.loads(sent.stdout)["new"] > 3
+    assert tested.exit_code == ExitCode.PERSON
+    assert "Alerts do not arrive: json #" in status
+    assert {"dead letters"} <= {row["kind"] for row in listed["alerts"]}
+    told = f"{listed}{sent.output}{tested.output}{status}"
+    assert "hunter2" not in told
+    assert "@example" not in str(listed), "no address of a customer either"
+
+
 def test_dead_letters_name_cause_money_who_and_cure(traded: Place) -> None:
     data = traded.answer("dead-letters")
     shown = _plain(traded.run("dead-letters").stdout)

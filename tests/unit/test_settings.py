@@ -50,6 +50,19 @@ def test_a_file_gives_its_values_and_the_defaults_of_the_rest(tmp_path):
     assert settings.lookups_dir == package_root() / "models" / "lookups"
 
 
+def test_addresses_of_alerts_are_a_list_in_the_file_and_separated_by_blanks_in_the_environment(
+    tmp_path, monkeypatch
+):
+    text = '[alerts]\nurls = ["json://a/x,y", "mailtos://u:secret@b"]\nstale_hours = 3\n'
+    from_file = load(tmp_path, text).alerts
+    monkeypatch.setenv("TIEOUT_ALERTS__URLS", "json://c  json://d")
+
+    assert from_file.urls == ("json://a/x,y", "mailtos://u:secret@b")
+    assert (from_file.stale_hours, from_file.chain_minutes) == (3, 60)
+    assert load(tmp_path, text).alerts.urls == ("json://c", "json://d")
+    assert "secret" not in repr(from_file)
+
+
 def test_without_a_file_there_are_defaults_and_no_connections():
     settings = Settings.load()
 

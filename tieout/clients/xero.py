@@ -21,6 +21,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from tieout.budget import Budget, CallLimits, Slot
+from tieout.clients import xero_login
 from tieout.clients.identity import Identity, is_stand_in, parse_options
 from tieout.clients.xero_login import Login, Tokens
 from tieout.db import Database
@@ -215,6 +216,11 @@ class Client:
         self._budget.learn({window: int(text) for window, text in left.items() if text.isdigit()}, slot=slot)
         if answer.status == 429 and answer.headers.get("x-rate-limit-problem", "").lower().startswith("app"):
             self._budget.blocked(answer.retry_after() or MINUTE_SECONDS, of_app=True)
+
+
+def login_ends(connection: Connection, vault: Vault) -> datetime | None:
+    """When a person must log in again if nothing is asked of Xero before; None: never."""
+    return xero_login.login_ends(connection.name, vault)
 
 
 def open_client(connection: Connection, database: Database, vault: Vault) -> Client:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -32,6 +33,8 @@ EARLY_SECONDS = 90
 GRACE_SECONDS = 1800
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 30.0
+UNUSED = timedelta(days=60)
+"""A refresh token that nobody uses lives so long; each renewal gives a new one."""
 VERIFIER_CHARACTERS = 64
 
 
@@ -53,7 +56,7 @@ class Tokens:
     """The tokens of one connection; safe for several threads and processes."""
 
     def __init__(self, *, name: str, vault: Vault, login: Login, tenant_id: str | None) -> None:
-        self._secret_name = f"{name}.xero"
+        self._secret_name = _secret_name(name)
         self._name = name
         self._vault = vault
         self._login = login
@@ -309,3 +312,18 @@ def _refusal(name: str, error: str) -> CredentialsError:
         "invalid_scope": "The app may not ask for one of `scopes`; newer apps know only the granular ones.",
     }
     return CredentialsError(f"Xero refuses the login of {name}: {error}.", cure=cures.get(error, ""))
+
+
+def login_ends(name: str, vault: Vault) -> datetime | None:
+    """When a person must log in again if nothing renews the token before; None: no person is needed, or none has logged in.
+
+    CredentialsError when the stored login cannot be read.
+    """
+    stored = vault.get(_secret_name(name))
+    if stored is None or not stored.get("refresh_token"):
+        return None
+    return datetime.fromtimestamp(int(stored["expires_at"]), UTC) + UNUSED
+
+
+def _secret_name(name: str) -> str:
+    return f"{name}.xero"
