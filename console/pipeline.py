@@ -296,8 +296,7 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
 
     Example: tieout sync
 
-    For a scheduler: run it every few minutes. When nothing changed it makes no write call and changes no row of the data. At
-    its end alerts are sent, see `tieout alerts`.
+    For a scheduler: run it every few minutes. When nothing changed it makes no write call. At its end it sends alerts.
     """
     reports: dict[str, Report] = {}
     with app.run("sync") as run, progress("sync") as tell:
@@ -310,9 +309,8 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
         if with_proof:
             tell("prove")
             reports["prove"] = shown_proof(proof.prove(app.database, app.settings, run=run))
-        alerted = tell_quietly(app)
         joined = Report(
-            data={**{name: each.data for name, each in reports.items()}, "alerts": alerted},
+            data={**{name: each.data for name, each in reports.items()}, "alerts": tell_quietly(app)},
             shown=[part for each in reports.values() for part in each.shown],
             exit_code=next((each.exit_code for each in _by_urgency(reports.values())), ExitCode.DONE),
             errors=[error for each in reports.values() for error in each.errors],
