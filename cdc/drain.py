@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, get_args
 from uuid import UUID
 
-from cdc import going_live, outbox, standing
+from cdc import going_live, installation, outbox, standing
 from cdc.adopt import already_there, entered_meanwhile
 from cdc.doubt import Wait, settle_doubts
 from cdc.gate import (
@@ -29,6 +29,7 @@ from cdc.gate import (
     targets,
     writes_of,
 )
+from cdc.installation import Trust
 from cdc.lane import Client, Entry, Lane, entries_of
 from cdc.plan_report import PlanReport
 from cdc.plan_run import Running, start
@@ -113,11 +114,13 @@ def drain(
                 check=lambda name: _check(session, settings, open_one, name),
             )
             connections = () if running.is_over else running.connections
+        trust = Trust(session, settings)
         for connection in targets(settings, connections):
             started = time.monotonic()
             writes = writes_of(writers, connection.system)
             reason = reason_not_to(session, connection) if writes else "its system is only read"
             is_open = any(_open(session, connection.name).get(state) for state in _MOVING)
+            reason = trust.reason_not_to(connection) if reason is None else reason
             if reason is not None and is_open:
                 not_written[connection.name] = reason
             if reason is not None or not is_open:
@@ -151,7 +154,7 @@ def drain(
             _report(session, connection.name, counts, time.monotonic() - started)
             totals += counts
         ended = running.end() if running is not None else None
-    return _drained(totals, not_written, errors, ended)
+    return _drained(totals, not_written, [*trust.refused, *errors], ended)
 
 
 def _identify(session: Any, settings: Settings, connection: Connection, client: Client) -> None:
@@ -159,11 +162,14 @@ def _identify(session: Any, settings: Settings, connection: Connection, client: 
     identity = client.identity()
     standing.pin(session, connection, identity)
     refuse_production(settings, connection, identity)
+    installation.check_target(session, settings, connection, identity)
 
 
 def _check(session: Any, settings: Settings, open_one: OpenClient, name: str) -> None:
     """The same before a plan starts: it starts on all of its targets or on none."""
     connection = settings.connection(name)
+    installation.check(session, settings)
+    installation.check_compared(session, connection)
     client = open_one(connection)
     try:
         _identify(session, settings, connection, client)

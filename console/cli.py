@@ -18,6 +18,7 @@ from console import (
     models,
     pipeline,
     playground,
+    recovery,
     saved,
     setup,
     status,
@@ -55,6 +56,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
     ),
     "Deciding": (saved.plans, decide.dead_letters, decide.holds, drift.correct, linking.link),
     "Auditing": (auditing.audit,),
+    "Backup and recovery": (recovery.backup, recovery.restore, recovery.recover),
     "Trying it out": (playground.sandbox, demo.demo),
 }
 

@@ -57,6 +57,15 @@ def place(data_dir: Path) -> tuple[Path, Owner | None]:
     return cluster, owner
 
 
+def fingerprint(data_dir: Path) -> tuple[str, int]:
+    """The folder of the server's data, and the number on its disk of a file that initdb wrote and nobody rewrites: a copy
+    has another one. The server must have been made.
+    """
+    cluster, _ = place(data_dir.resolve())
+    data = cluster / "data"
+    return str(data), (data / "PG_VERSION").stat().st_ino
+
+
 def make_private(folder: Path) -> None:
     """Make a folder for its owner alone; one that exists stays as it is."""
     folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)

@@ -66,6 +66,10 @@ class Event(StrEnum):
     PLAN_ENDED = "plan.ended"
     ALERT_SENT = "alert.sent"
     ALERT_FAILED = "alert.failed"
+    DATABASE_RECOVERED = "database.recovered"
+    TARGET_COMPARED = "target.compared"
+    BACKUP_WRITTEN = "backup.written"
+    BACKUP_RESTORED = "backup.restored"
     SANDBOX_STARTED = "sandbox.started"
 
 
@@ -271,6 +275,23 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "stage": "new, worse or over",
     },
     Event.ALERT_FAILED: {"channel": "kind and hash of its address, or all", "error": "what it said"},
+    Event.DATABASE_RECOVERED: {"because": "sentence", "by": "who", "installation": "its new id"},
+    Event.TARGET_COMPARED: {
+        "connection": "target",
+        "linked": "records",
+        "agreed": "entries",
+        "held": "entries",
+        "twice": "records",
+        "missing": "links",
+    },
+    Event.BACKUP_WRITTEN: {
+        "file": "path",
+        "bytes": "count",
+        "installation": "id",
+        "last_call": "number",
+        "seconds": "duration",
+    },
+    Event.BACKUP_RESTORED: {"file": "path", "seconds": "duration"},
     Event.SANDBOX_STARTED: {"system": "name", "address": "URL"},
 }
 

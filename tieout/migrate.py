@@ -96,7 +96,25 @@ def unit_of_work(connection: Session) -> Iterator[Session]:
             connection.execute(query("migrate", "unshare_migrations"), {"key": lock_key(LOCK)})
 
 
-def _take(connection: Session, statement: LiteralString) -> None:
+@contextmanager
+def alone(connection: Session, *, doing: str, again: str) -> Iterator[None]:
+    """No unit of work runs meanwhile, anywhere. RetryLater when one does not end within a minute."""
+    _take(connection, "lock_migrations", doing=doing, again=again)
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.broken:
+            unlock(connection, LOCK)
+
+
+def newest() -> int:
+    """The number of the last migration that this version has."""
+    return max(file.number or 0 for file in _files(package_root() / "sql"))
+
+
+def _take(
+    connection: Session, statement: LiteralString, *, doing: str = "migrated", again: str = "tieout migrate"
+) -> None:
     try:
         with connection.transaction():
             connection.execute(query("migrate", "limit_wait"), {"milliseconds": str(WAIT_SECONDS * 1000)})
@@ -108,8 +126,8 @@ def _take(connection: Session, statement: LiteralString) -> None:
                 "The database is being migrated.", cure="Run the command again afterwards."
             ) from error
         raise RetryLater(
-            f"Other commands have been at work for {WAIT_SECONDS} s; nothing was migrated.",
-            cure="Run `tieout migrate` again when they are done.",
+            f"Other commands have been at work for {WAIT_SECONDS} s; nothing was {doing}.",
+            cure=f"Run `{again}` again when they are done.",
         ) from error
 
 

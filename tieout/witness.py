@@ -8,7 +8,7 @@ the request leaves. Whoever finds the database behind its witness knows that it 
     {"version": 1, "databases": {"embedded": {"installation": "…", "last_call": 812, …}}}
 
 The parts are named by the database's address (`embedded`, or host, port and name), without a user or a password. Numbers
-only grow; `put` alone replaces a part, which is what `recover` does. The file is written beside itself, synced, and put in
+only grow; another installation alone replaces a part, which is what `recover` makes. The file is written beside itself, synced, and put in
 place; a lock keeps the processes of this machine apart. No record, amount or secret is in it.
 """
 
@@ -83,16 +83,40 @@ def everything(settings: Settings) -> dict[str, Witness]:
 
 
 def put(settings: Settings, witness: Witness, *, retired: Mapping[str, str] | None = None) -> None:
-    """Replace what is known of this address. `retired`: installations, by what took over from them, wherever they stand."""
+    """Say what is known of this address; of the same installation, what others noted meanwhile stays.
+
+    `retired`: installations, by what took over from them, wherever they stand. A database that has moved here from another
+    address leaves that one to whatever stood here.
+    """
     gone = retired or {}
+    here = address(settings)
 
     def change(known: dict[str, Witness]) -> None:
         for name, each in known.items():
             if each.installation in gone:
                 known[name] = replace(each, succeeded_by=gone[each.installation])
-        known[address(settings)] = witness
+        before = known.pop(here, None)
+        left = [name for name, each in known.items() if each.installation == witness.installation]
+        for name in left:
+            del known[name]
+        if left and before is not None and before.installation not in ("", witness.installation):
+            known[left[0]] = before
+        known[here] = _joined(witness, before)
 
     _change(settings, change)
+
+
+def _joined(now: Witness, before: Witness | None) -> Witness:
+    if before is None or before.installation != now.installation:
+        return now
+    head = max((each.audit_position, each.audit_digest) for each in (now, before))
+    return replace(
+        now,
+        last_call=max(now.last_call, before.last_call),
+        audit_position=head[0],
+        audit_digest=head[1],
+        targets={**before.targets, **now.targets},
+    )
 
 
 def note_call(settings: Settings, number: int) -> None:
@@ -106,12 +130,15 @@ def note_call(settings: Settings, number: int) -> None:
     _change(settings, change)
 
 
-def note_target(settings: Settings, target: str, connection: str) -> None:
-    """A target that the database at this address writes to."""
+def note_target(settings: Settings, target: str, connection: str, *, alone: bool = False) -> None:
+    """A target that the database at this address writes to; `alone`: from now on it, and none that wrote there before."""
 
     def change(known: dict[str, Witness]) -> None:
         name = address(settings)
         before = known.get(name, Witness())
+        for other, each in known.items():
+            if alone and other != name and target in each.targets:
+                known[other] = replace(each, succeeded_by=before.installation)
         known[name] = replace(before, targets={**before.targets, target: connection})
 
     _change(settings, change)
