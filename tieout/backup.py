@@ -283,7 +283,14 @@ def _environment(url: str) -> dict[str, str]:
     """The password goes this way, so that no list of processes shows it."""
     password = conninfo_to_dict(url).get("password")
     own = {"PGPASSWORD": str(password)} if password else {}
-    return {**os.environ, "PGOPTIONS": f"-c lock_timeout={_LOCK_WAIT}", **own}
+    # Nothing like PGHOST of the caller may lead elsewhere than the URL does.
+    return {
+        "PATH": os.defpath,
+        "LC_ALL": "C",
+        "HOME": str(Path.home()),
+        "PGOPTIONS": f"-c lock_timeout={_LOCK_WAIT}",
+        **own,
+    }
 
 
 def _without_password(url: str) -> str:
