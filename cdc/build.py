@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import dbt_runner
+from cdc import build_texts, dbt_runner
 from cdc.build_checks import Checked, check_plans, check_set
 from cdc.lineage import Columns, ModelSet, read_set
 from cdc.lookups import objections
@@ -41,7 +41,7 @@ PREFIX = "build"
 _NOT_OURS = frozenset({"cdc", "staging", "marts", "public", "information_schema"})
 
 # What reads and checks a set: after an upgrade that changes one of these a set is built again.
-_MAKERS = ("build_checks", "lineage", "model_meta", "outbound")
+_MAKERS = ("build_checks", "build_texts", "lineage", "model_meta", "outbound")
 
 Progress = Callable[[str], None]
 Session = psycopg.Connection[dict[str, Any]]
@@ -114,6 +114,7 @@ def build(
             "tests": ran.tests,
             "warnings": list(warnings),
         }
+        build_texts.keep(session, models, prefix=f"{PREFIX}__")
         switched = switch(session, models, prefix=PREFIX, manifest=manifest)
         emit(Event.BUILD_SWITCHED, build=models.build, seconds=round(time.monotonic() - before_switch, 3))
         drop_schemas(session, OLD, patient=False)

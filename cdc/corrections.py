@@ -203,6 +203,7 @@ def _document(session: Session, row: Row, correction: Row) -> Row:
     return {
         **_entry(row, document["payload"]),
         "payload_hash": document["payload_hash"],
+        "origin": _origin(row, correction),
         "control": document["control"],
         "link_version": link["link"]["version"] if link else 0,
         "waits_for": [
@@ -213,6 +214,14 @@ def _document(session: Session, row: Row, correction: Row) -> Row:
     }
 
 
+def _origin(row: Row, correction: Row) -> Row | None:
+    """The new document is the model's, with the number and date of the correction."""
+    if row["origin"] is None:
+        return None
+    overrides = {path: {"value": value} for path, value in correction["overrides"].items()}
+    return {**row["origin"], "overrides": {**row["origin"].get("overrides", {}), **overrides}}
+
+
 def _entry(row: Row, payload: Row) -> Row:
     """What all entries of a correction have in common; `outbox.release` lets go what waits for nothing."""
     names = ("connection", "entity", "key", "model", "source_connection", "source_id", "currency")
@@ -220,6 +229,8 @@ def _entry(row: Row, payload: Row) -> Row:
     return {
         **{name: row[name] for name in names},
         **nothing,
+        "build": row["build"],
+        "origin": None,
         "operation": "create",
         "state": "waiting",
         "payload": payload,

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from cdc import outbox
 from cdc.corrections import Ask, Correction, correct_of
 from cdc.decide import decide
-from cdc.decision import COUNTING, Decision, Desired, Drift, Rules, Wanted
+from cdc.decision import COUNTING, Decision, Desired, Drift, Rules
 from cdc.diff_rows import (
     CONTROL,
     Row,
@@ -29,6 +29,7 @@ from cdc.diff_rows import (
     name_of,
     open_of,
     organisations,
+    origin_of,
     patch_of,
     record_of,
 )
@@ -251,7 +252,7 @@ class Round:
         outbox.insert(
             self._connection,
             [
-                self._entry(row, state, decision.entry)
+                self._entry(row, state, decision)
                 for row, state, decision in decided
                 if decision.entry is not None
             ],
@@ -282,7 +283,10 @@ class Round:
             drift=sum(1 for _, _, decision in decided if decision.drift is not None),
         )
 
-    def _entry(self, row: Row, state: Row, wanted: Wanted) -> Row:
+    def _entry(self, row: Row, state: Row, decision: Decision) -> Row:
+        wanted = decision.entry
+        if wanted is None:
+            raise AssertionError("only a decision with an entry makes one")
         held = wanted.held
         counting = held is None and not wanted.is_approved
         return {
@@ -308,6 +312,8 @@ class Round:
             "reason": held.reason if held is not None else None,
             "cure": held.cure if held is not None else None,
             "who": held.who if held is not None else None,
+            "build": self._model.build,
+            "origin": origin_of(row, state, decision),
         }
 
     def _store_drift(self, decided: Sequence[tuple[Row, Row, Decision]]) -> None:

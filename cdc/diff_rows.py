@@ -164,6 +164,17 @@ def patch_of(model: str, row: Row, decision: Decision) -> Row:
     }
 
 
+def origin_of(row: Row, state: Row, decision: Decision) -> Row:
+    """What an entry was made from beside the models and the mirror: with it the payload can be computed again."""
+    beside = {
+        "if_taken": bool(state.get("if_taken")) and row["if_taken"],
+        "yielded": decision.patch.get("yielded", state.get("yielded")),
+        "overrides": state.get("overrides"),
+    }
+    kept = {name: value for name, value in beside.items() if value}
+    return {"snapshot": row["snapshot"], "version": row["read_at"], **kept}
+
+
 def name_of(row: Row) -> tuple[str, str]:
     """Which link a row is about."""
     return (row["connection"], row["key"])

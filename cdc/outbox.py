@@ -20,7 +20,7 @@ Session = psycopg.Connection[dict[str, Any]]
 FIELDS = (
     "connection", "entity", "key", "model", "source_connection", "source_id", "operation", "state", "held_for", "payload",
     "payload_hash", "fields", "control", "link_version", "waits_for", "amount", "currency", "document_date", "cause",
-    "reason", "cure", "who",
+    "reason", "cure", "who", "build", "origin",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ while the entry was on its way.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -195,7 +196,7 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
             "held",
             held_for="answer differs",
             operation="update",
-            fields=sorted({_top(path) for path in differing if not path.startswith("_")}),
+            fields=sorted({re.split(r"[\[./]", path)[0] for path in differing if not path.startswith("_")}),
             cause=f"the target's answer differs: {', '.join(differing)}",
             reason=difference(write, entry, record or {}, differing),
             cure="Correct the record in the target or at its source; accept it as it is if the target is right.",
@@ -278,6 +279,7 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
             payload=agreed,
             payload_hash=fingerprint("update", agreed, entry.row["control"]),
             fields=sorted(lacking),
+            origin={"yielded": yielded},
             link_version=entry.row["link_version"] + 1,
         )
     )
@@ -337,6 +339,7 @@ def _taken(write: Write, verdict: Verdict, steps: _Steps) -> None:
             "ready",
             payload=payload,
             payload_hash=fingerprint(entry.outgoing.operation, payload, control),
+            origin={"if_taken": other},
             link_version=entry.row["link_version"] + 1,
         )
     )
@@ -393,7 +396,3 @@ def _tell(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> None:
                 cure=verdict.outcome.cure,
                 who=verdict.outcome.who,
             )
-
-
-def _top(path: str) -> str:
-    return path.partition("[")[0].partition(".")[0].partition("/")[0]

@@ -280,3 +280,82 @@ select
     count(*) filter (where models.kind = 'outbound') as outbound,
     count(*) filter (where models.kind = 'mart') as marts
 from cdc.models as models;
+
+-- name: functions
+-- Functions of ours that models call: their text is kept with each build.
+select
+    namespace.nspname as schema,
+    proc.proname || '(' || pg_get_function_identity_arguments(proc.oid) || ')' as name,
+    pg_get_functiondef(proc.oid) as definition
+from pg_proc as proc
+inner join pg_namespace as namespace on proc.pronamespace = namespace.oid
+where
+    namespace.nspname = 'staging'
+    and proc.prokind = 'f'
+order by 1, 2;
+
+-- name: lookup_rows
+-- The rows of a lookup, in an order of their own.
+select to_jsonb(lookup.*) as content
+from {lookup} as lookup
+order by to_jsonb(lookup.*)::text;
+
+-- name: keep_parts
+-- What a build is made of. Texts that are known are not written again. Parameters: build, texts (jsonb), parts (jsonb).
+with noted as (
+    insert into cdc.builds (build)
+    values (%(build)s)
+    on conflict (build) do nothing
+),
+
+kept as (
+    insert into cdc.build_texts (hash, content)
+    select
+        given.hash,
+        given.content
+    from jsonb_to_recordset(%(texts)s::jsonb) as given (hash text, content text)
+    on conflict (hash) do nothing
+)
+
+insert into cdc.build_parts (build, kind, layer, name, hash, parents)
+select
+    %(build)s,
+    given.kind,
+    given.layer,
+    given.name,
+    given.hash,
+    array(select jsonb_array_elements_text(given.parents))
+from jsonb_to_recordset(%(parts)s::jsonb) as given (kind text, layer text, name text, hash text, parents jsonb)
+on conflict (build, layer, name) do update
+    set
+        kind = excluded.kind,
+        hash = excluded.hash,
+        parents = excluded.parents;
+
+-- name: parts
+-- What a build is made of.
+select
+    kind,
+    layer,
+    name,
+    hash,
+    parents
+from cdc.build_parts
+where build = %(build)s
+order by layer, name;
+
+-- name: texts
+-- Texts by their hash.
+select
+    hash,
+    content
+from cdc.build_texts
+where hash = any(%(hashes)s::text[]);
+
+-- name: when_in_force
+-- When builds were put in force.
+select
+    build,
+    switched_at
+from cdc.builds
+where build = any(%(builds)s::text[]);

@@ -313,7 +313,9 @@ select
     content -> '_after' as after,
     content -> '_expect' as expect,
     content -> '_identity' as identity,
-    payload
+    payload,
+    pg_current_snapshot()::text as snapshot,
+    (select version.last_value from cdc.version) as read_at
 from differing
 union all
 select
@@ -336,7 +338,9 @@ select
     null,
     null,
     null,
-    null
+    null,
+    pg_current_snapshot()::text,
+    (select version.last_value from cdc.version)
 from vanished
 order by 1, 2;
 

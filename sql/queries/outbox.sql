@@ -2,7 +2,7 @@
 -- New entries.
 insert into cdc.outbox (
     connection, entity, key, model, source_connection, source_id, operation, state, held_for, payload, payload_hash,
-    fields, control, link_version, waits_for, amount, currency, document_date, cause, reason, cure, who, run
+    fields, control, link_version, waits_for, amount, currency, document_date, cause, reason, cure, who, build, origin, run
 )
 select
     given.connection,
@@ -27,6 +27,8 @@ select
     given.reason,
     given.cure,
     given.who,
+    given.build,
+    given.origin,
     %(run)s
 from jsonb_to_recordset(%(rows)s) as given (
     connection text,
@@ -50,7 +52,9 @@ from jsonb_to_recordset(%(rows)s) as given (
     cause text,
     reason text,
     cure text,
-    who text
+    who text,
+    build text,
+    origin jsonb
 );
 
 -- name: close
@@ -64,7 +68,7 @@ with gone as (
 
 insert into cdc.outbox_done (
     entry, connection, entity, key, model, source_connection, source_id, operation, outcome, payload, payload_hash,
-    fields, link_version, target_id, amount, currency, reason, attempts, call, run, created_at, plan
+    fields, link_version, target_id, amount, currency, reason, attempts, call, run, created_at, plan, build, origin
 )
 select
     entry,
@@ -88,7 +92,9 @@ select
     call,
     run,
     created_at,
-    plan
+    plan,
+    build,
+    origin
 from gone;
 
 -- name: counted
@@ -560,6 +566,7 @@ set
     cure = given.cure,
     who = given.who,
     answer = coalesce(given.answer, outbox.answer),
+    origin = case when given.origin is null then outbox.origin else coalesce(outbox.origin, '{}'::jsonb) || given.origin end,
     told_at = null,
     changed_at = now()
 from jsonb_to_recordset(%(rows)s) as given (
@@ -577,7 +584,8 @@ from jsonb_to_recordset(%(rows)s) as given (
     reason text,
     cure text,
     who text,
-    answer jsonb
+    answer jsonb,
+    origin jsonb
 )
 where outbox.entry = given.entry;
 

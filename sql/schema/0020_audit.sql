@@ -74,7 +74,7 @@ comment on table cdc.build_texts is 'SQL of models, rows of lookups, functions: 
 
 create table cdc.build_parts (
     build text not null references cdc.builds (build),
-    kind text not null check (kind in ('model', 'lookup', 'source', 'function')),
+    kind text not null check (kind in ('model', 'lookup', 'source', 'function', 'config')),
     layer text not null,
     name text not null,
     hash text,
