@@ -139,7 +139,7 @@ class FakeTarget:
         self.records: dict[str, dict[str, Record]] = {"contacts": {}, "invoices": {}, "payments": {}}
         self.requests: list[tuple[str, str, Any]] = []
         self.faults: list[str] = []
-        """For the next writes: "", before, after (the answer is lost), or an exception to raise."""
+        """For the next writes: "", before, after (the answer is lost), or half (so much of the call had its effect)."""
         self.errors: list[TieoutError] = []
         self.on_write: Callable[[], None] | None = None
         self.during_answer: Callable[[], None] | None = None
@@ -153,7 +153,8 @@ class FakeTarget:
         self.open_amounts: dict[str, Decimal] = {}
         """By invoice: what payments on it may not exceed."""
         self.memory: dict[str, bytes] = {}
-        self.lock = threading.Lock()
+        # A test may let another drain run while this one waits for its answer.
+        self.lock = threading.RLock()
 
     @property
     def writes(self) -> list[tuple[str, str, Any]]:
@@ -176,6 +177,10 @@ class FakeTarget:
             if fault == "before":
                 raise UnknownOutcome("reset")
             if any(self.poison(element) for element in body["elements"]):
+                raise UnknownOutcome("The write was answered by 500.")
+            if fault == "half":
+                for element in body["elements"][: (len(body["elements"]) + 1) // 2]:
+                    self._one(method, path.strip("/"), element)
                 raise UnknownOutcome("The write was answered by 500.")
             if key not in self.memory:
                 entity = path.strip("/")
@@ -602,10 +607,15 @@ class Engine:
 @pytest.fixture
 def engine(database: Database, connection: psycopg.Connection[Record], tmp_path: Path) -> Engine:
     """Shop and ledger connected, three models in force, the target's streams loaded; nothing in them yet."""
+    return new_engine(database, connection, tmp_path)
+
+
+def new_engine(database: Database, connection: psycopg.Connection[Record], data_dir: Path) -> Engine:
+    """The same in a database and folder of the caller's."""
     root = package_root()
     settings = Settings(
         environment="test",
-        data_dir=tmp_path,
+        data_dir=data_dir,
         database_url=database.url,
         project_dir=root,
         lookups_dir=root / "models" / "lookups",
@@ -638,4 +648,4 @@ def engine(database: Database, connection: psycopg.Connection[Record], tmp_path:
     return made
 
 
-__all__ = ["BOOKS", "MODELS", "SHOP", "Engine", "FakeTarget", "engine", "model"]
+__all__ = ["BOOKS", "MODELS", "SHOP", "Engine", "FakeTarget", "engine", "model", "new_engine"]
