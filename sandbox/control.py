@@ -10,19 +10,26 @@ kind           effect
 503            refused before any effect          slow         waits "seconds" with no lock held, then serves
 reset_before   connection reset, no effect        reset_after  the effect is done, then a reset
 expired_token  401 as the vendor says it          not_json     200 with a cut-off answer, after the effect
+half           half of the elements are done, then an error, which a repeat of the call gets again
+shuffled       the answer names the elements in another order
+late           connection reset; the effect comes when the clock has moved on by "seconds"
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import flask
 import flask.typing
+from werkzeug.datastructures import Headers
+from werkzeug.test import EnvironBuilder
 
 from sandbox.clock import Clock
 from sandbox.serving import reset_connection
@@ -38,7 +45,12 @@ KINDS = (
     "reset_after",
     "expired_token",
     "not_json",
+    "half",
+    "shuffled",
+    "late",
 )
+_CARRIED = "X-Sandbox-Carried"
+"""On a request that the stand-in makes to itself: no fault strikes it."""
 
 
 class Vendor(Protocol):
@@ -79,6 +91,11 @@ class Control:
     requests: list[dict[str, Any]] = field(default_factory=list)
     last: int = 0
     faults: list[Fault] = field(default_factory=list)
+    app: flask.Flask | None = None
+    late: list[tuple[datetime, EnvironBuilder]] = field(default_factory=list)
+    """Requests whose effect is still to come, and when."""
+    halved: set[str] = field(default_factory=set)
+    """Idempotency keys of calls that were done by half."""
 
     def take(self, request: flask.Request) -> Fault | None:
         """The first fault that strikes this request, counted down."""
@@ -100,16 +117,46 @@ class Control:
         if _is_control():
             return None
         flask.g.sandbox_at = stamp(self.clock.now())
+        if _CARRIED in flask.request.headers:
+            return None
+        self.carry_out()
+        if flask.request.headers.get("Idempotency-Key") in self.halved:
+            return self.vendor.refusal("500_after", None)
         fault = self.take(flask.request)
         flask.g.sandbox_fault = fault
         if fault is None:
             return None
+        if fault.kind == "late":
+            with self.lock:
+                self.late.append(
+                    (self.clock.now() + timedelta(seconds=fault.seconds), _again(lambda body: body))
+                )
+            self.record(status=None, size=0)
+            reset_connection()
+        if fault.kind == "half":
+            self.halved.add(flask.request.headers.get("Idempotency-Key", ""))
+            self.halved.discard("")
+            self.open(_again(_half))
+            return self.vendor.refusal("500_after", fault.problem)
         if fault.kind == "reset_before":
             self.record(status=None, size=0)
             reset_connection()
         if fault.kind in ("429", "500_before", "503", "expired_token"):
             return self.vendor.refusal(fault.kind, fault.problem)
         return None
+
+    def carry_out(self) -> None:
+        """Do what was put off until now."""
+        with self.lock:
+            due = [request for at, request in self.late if at <= self.clock.now()]
+            self.late = [(at, request) for at, request in self.late if at > self.clock.now()]
+        for request in due:
+            self.open(request)
+
+    def open(self, request: EnvironBuilder) -> None:
+        """Carry out a request of a client's, without an answer for it."""
+        if self.app is not None:
+            self.app.test_client().open(request)
 
     def wait(self) -> None:
         """Sleep if the request is to be slow."""
@@ -128,6 +175,8 @@ class Control:
             reset_connection()
         if kind == "500_after":
             response = self.vendor.refusal(kind, None)
+        if kind == "shuffled" and response.is_json:
+            response.set_data(json.dumps(_each_list(response.get_json(), lambda rows: rows[::-1])))
         if kind == "not_json":
             response.status_code = 200
             body = response.get_data()
@@ -168,6 +217,7 @@ def install(app: flask.Flask, vendor: Vendor, clock: Clock | None = None) -> Con
     """
     control = Control(vendor=vendor, clock=clock or Clock())
     app.extensions["sandbox"] = control
+    control.app = app
     app.register_blueprint(blueprint(control), url_prefix=PREFIX)
     app.before_request(control.strike)
     app.after_request(control.spoil)
@@ -263,6 +313,36 @@ def parse_time(text: str) -> datetime:
 def stamp(at: datetime) -> str:
     """A time as `2026-10-01T10:00:00.123Z`."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def _again(changed: Callable[[Any], Any]) -> EnvironBuilder:
+    """The current request once more, with another body; its key is not kept: the client's own request was broken."""
+    request = flask.request
+    headers = Headers([*request.headers.items(), (_CARRIED, "1")])
+    for name in ("Content-Length", "Idempotency-Key", "Connection"):
+        headers.remove(name)
+    body = request.get_data(as_text=True)
+    return EnvironBuilder(
+        path=request.path,
+        query_string=request.query_string.decode(),
+        base_url=request.host_url,
+        method=request.method,
+        headers=headers,
+        data=json.dumps(changed(json.loads(body))) if body else body,
+    )
+
+
+def _half(body: Any) -> Any:
+    return _each_list(body, lambda rows: rows[: (len(rows) + 1) // 2])
+
+
+def _each_list(body: Any, changed: Callable[[list[Any]], list[Any]]) -> Any:
+    """A body, or its top level, with each list of elements changed."""
+    if isinstance(body, list):
+        return changed(body)
+    if isinstance(body, dict):
+        return {name: changed(value) if isinstance(value, list) else value for name, value in body.items()}
+    return body
 
 
 def _is_control() -> bool:

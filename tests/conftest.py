@@ -29,6 +29,7 @@ from tieout.settings import Settings, package_root
 
 __all__ = ["scripted_server"]
 
+_OURS = "TIEOUT_TEST_"
 _FOLDER = "TIEOUT_TEST_FOLDER"
 _PREFIX = "tieout-tests-"
 _TEMPLATE = "tieout_template"
@@ -41,8 +42,8 @@ _alive: list[IO[str]] = []
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
-    # Settings of the person who runs the tests must not leak into them.
-    for name in [name for name in os.environ if name.startswith("TIEOUT_")]:
+    # Settings of the person who runs the tests must not leak into them; how long to run is said by TIEOUT_TEST_….
+    for name in [name for name in os.environ if name.startswith("TIEOUT_") and not name.startswith(_OURS)]:
         del os.environ[name]
     _remove_dead_runs()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))

@@ -227,7 +227,7 @@ class XeroWrite:
 
     def _found(self, one: Outgoing, candidates: Sequence[Record]) -> list[Found]:
         found = [
-            self._as_found(one, record, is_ours=self.is_ours(one, record))
+            self._as_found(one, record, is_ours=not self.may_be(one, record) and self.is_ours(one, record))
             for record in {str(record[self.id_field]): record for record in candidates}.values()
         ]
         return sorted(found, key=lambda one: not one.is_ours)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -135,6 +135,13 @@ class Case:
     """Fields that make a payload refused; None: nothing in a payload is."""
     is_refused_by_us: bool = False
     """The target would take it without a word, so the writer looks before."""
+    is_shown_when_gone: bool = True
+    """The target keeps what was removed and shows it."""
+    renamed: Mapping[str, Callable[[Outgoing], object]] | None = None
+    """What a person may write over that names ours; None: nobody can, or it is a window that docs/in_doubt.md names."""
+    theirs: Payload | None = None
+    """Fields by which another's record of the same number differs."""
+    change_method: str = "POST"
 
     def __str__(self) -> str:
         return f"{self.system}.{self.entity}"
@@ -361,6 +368,7 @@ XERO_CASES = (
         system="xero",
         entity="contacts",
         payload=contact,
+        theirs={"ContactNumber": "ERP-1", "EmailAddress": "other@erp.example"},
         change={"FirstName": "Janet", "Addresses": [{"AddressType": "STREET", "City": "York"}]},
         bad={"EmailAddress": "nonsense"},
     ),
@@ -368,6 +376,8 @@ XERO_CASES = (
         system="xero",
         entity="items",
         payload=item,
+        theirs={"Name": "Typed"},
+        is_shown_when_gone=False,
         change={"Description": "A better mug"},
         bad={"SalesDetails": {"AccountCode": "9999"}},
     ),
@@ -375,6 +385,8 @@ XERO_CASES = (
         system="xero",
         entity="invoices",
         payload=invoice,
+        theirs={"Reference": "typed"},
+        renamed={"InvoiceNumber": lambda one: f"HAND-{one.key}"},
         change={"Reference": "changed", "DueDate": "2026-02-01"},
         bad={"LineItems": [line("10", Description="Mug", Quantity=1, UnitAmount=1, AccountCode="9999")]},
     ),
@@ -382,6 +394,8 @@ XERO_CASES = (
         system="xero",
         entity="credit_notes",
         payload=credit_note,
+        theirs={"Reference": "typed"},
+        renamed={"CreditNoteNumber": lambda one: f"HAND-{one.key}"},
         change={"Reference": "changed"},
         bad={"LineItems": [line("10", Description="Mug", Quantity=1, UnitAmount=1, AccountCode="9999")]},
     ),
@@ -403,6 +417,7 @@ XERO_CASES = (
         system="xero",
         entity="allocations",
         payload=allocation,
+        is_shown_when_gone=False,
         is_refused_twice=False,
         bad={"Amount": Decimal("1000.00")},
     ),
@@ -417,6 +432,7 @@ XERO_CASES = (
         system="xero",
         entity="bank_transactions",
         payload=deposit,
+        renamed={"Reference": lambda _one: "typed"},
         is_refused_twice=False,
         bad={"BankAccount": {"Code": "611"}},
     ),
@@ -424,6 +440,7 @@ XERO_CASES = (
         system="xero",
         entity="bank_transactions",
         payload=overpayment,
+        renamed={"Reference": lambda _one: "typed"},
         is_refused_twice=False,
         bad={"BankAccount": {"Code": "093"}, "CurrencyCode": "GBP"},
     ),
@@ -431,6 +448,7 @@ XERO_CASES = (
         system="xero",
         entity="prepayment_allocations",
         payload=prepayment_allocation,
+        is_shown_when_gone=False,
         is_refused_twice=False,
         bad={"Amount": Decimal("1000.00")},
     ),
@@ -438,6 +456,7 @@ XERO_CASES = (
         system="xero",
         entity="overpayment_allocations",
         payload=overpayment_allocation,
+        is_shown_when_gone=False,
         is_refused_twice=False,
         bad={"Amount": Decimal("1000.00")},
     ),
@@ -448,6 +467,8 @@ MAGENTO_CASES = (
         system="magento",
         entity="customers",
         payload=customer,
+        theirs={"firstname": "Typed"},
+        change_method="PUT",
         change={"lastname": "Roe", "addresses": [{"telephone": "01904 555 000"}]},
         is_removable=False,
         bad={"email": "nonsense"},
@@ -456,6 +477,7 @@ MAGENTO_CASES = (
         system="magento",
         entity="products",
         payload=product,
+        change_method="PUT",
         is_refused_twice=False,
         change={
             "name": "Better cup",
