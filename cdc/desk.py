@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from cdc import corrections, outbox
 from cdc.desk_frozen import accept_drift, keep_decision, name_of, place_of, refuse_moved
 from cdc.diff_rows import mirror_of
+from cdc.guard import SHRUNKEN
 from cdc.links import get_path, with_path
 from cdc.outbound import models_in_force
 from cdc.outbox import Closed
@@ -238,8 +239,7 @@ def _decide(
             "rejected": rejected and chosen.held_for is None,
             "states": list(states) if chosen.keys or chosen.plan else [],
             "plan": chosen.plan,
-            # What a plan held because it moved is stale: it may be refused, never approved.
-            "not_cause": CAUSE if lets_go else None,
+            "not_causes": _not_let_go(chosen) if lets_go else [],
         }
         found = session.execute(query("desk", "chosen"), values).fetchall()
         outbox.lock_keys(session, [name_of(row) for row in found])
@@ -312,6 +312,11 @@ def _of_entity(
     )
     outbox.put_back(session, [name_of(row) for row in rows], f"{verb} by {by}")
     return len(rows)
+
+
+def _not_let_go(chosen: Chosen) -> list[str]:
+    """What a plan held because it moved is stale: refused, never approved. What an input lost is removed only by name."""
+    return [CAUSE] if chosen.keys or chosen.cause else [CAUSE, SHRUNKEN]
 
 
 def _decline(row: Row, _write: Write) -> Row:

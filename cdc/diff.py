@@ -22,12 +22,24 @@ import psycopg
 from cdc import outbox
 from cdc.changes import fan_out
 from cdc.diff_round import Counts, Round
-from cdc.guard import stops
+from cdc.guard import (
+    SHRUNKEN,
+    SHRUNKEN_CURE,
+    VANISHED,
+    Made,
+    Posted,
+    Standing,
+    is_shrunken,
+    refuse_unknown,
+    stops,
+)
 from cdc.outbound import OutboundModel, models_in_force, pin_set
+from cdc.postings import posts_of
 from cdc.writing import Write, open_writers
 from tieout.db import Database, lock, unlock
 from tieout.errors import BuildError, TieoutError
 from tieout.events import Event, emit
+from tieout.limits import Limits
 from tieout.migrate import unit_of_work
 from tieout.queries import compose, query
 from tieout.settings import Settings
@@ -67,6 +79,8 @@ class Diffed:
 
     changes: int
     models: tuple[ModelDiff, ...] = field(default_factory=tuple)
+    errors: tuple[TieoutError, ...] = ()
+    """Of models that failed, when they were not to be raised."""
 
 
 def diff(
@@ -78,15 +92,18 @@ def diff(
     models: Sequence[str] | None = None,
     writers: Writers = open_writers,
     progress: Progress | None = None,
+    raises: bool = True,
 ) -> Diffed:
     """Bring the outbox up to what the models say.
 
     `full` looks at every driving record. A model that fails does not stop the others; the first failure is raised at the
-    end, and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
+    end (unless `raises` is False: then all come back), and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
     """
     with database.connect(direct=True) as connection, unit_of_work(connection):
         changes = fan_out(connection)
-        chosen = [model for model in models_in_force(connection) if models is None or model.name in models]
+        in_force = models_in_force(connection)
+        refuse_unknown(settings.limits, [model.name for model in in_force])
+        chosen = [model for model in in_force if models is None or model.name in models]
         locked = sorted(model.name for model in chosen)
         for name in locked:
             lock(connection, f"diff:{name}")
@@ -96,9 +113,9 @@ def diff(
             if not connection.closed and not connection.broken:
                 for name in locked:
                     unlock(connection, f"diff:{name}")
-    if failures:
+    if failures and raises:
         raise failures[0]
-    return Diffed(changes=changes, models=tuple(done))
+    return Diffed(changes=changes, models=tuple(done), errors=tuple(failures))
 
 
 class _Switched(Exception):
@@ -254,24 +271,56 @@ def _attempt(step: Callable[[], T]) -> T:
 def _guard(connection: Session, settings: Settings, model: OutboundModel) -> None:
     with connection.transaction():
         values = {"model": model.name}
-        counts = {
-            row["operation"]: int(row["entries"])
-            for row in connection.execute(query("outbox", "counted"), values)
-        }
-        for stop in stops(counts, settings.limits, is_new=model.is_new, is_changed=model.is_changed):
-            connection.execute(
-                query("outbox", "guard"),
-                {
-                    **values,
-                    "operations": list(stop.operations),
-                    "cause": stop.cause,
-                    "reason": stop.reason,
-                    "cure": _CURE,
-                },
-            )
-        if counts:
+        limits = settings.limits.of(model.name)
+        _notice_shrinking(connection, model.name, limits)
+        made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
+        for stop in stops(made, limits, _standing(connection, model)):
+            held = {
+                "operations": list(stop.operations),
+                "currency": stop.currency,
+                "above": stop.above,
+                "without_amount": stop.without_amount,
+                "cause": stop.cause,
+                "reason": stop.reason,
+                "cure": _CURE,
+            }
+            connection.execute(query("outbox", "guard"), {**values, **held})
+        if made:
             connection.execute(query("outbox", "lock_references"), values)
             connection.execute(query("outbox", "release_counted"), values)
+
+
+def _standing(connection: Session, model: OutboundModel) -> Standing:
+    values = {"model": model.name}
+
+    def posted() -> Posted:
+        rows = connection.execute(query("outbox", "posted"), values).fetchall()
+        amounts = {row["currency"]: row["amount"] for row in rows if row["currency"] is not None}
+        return Posted(amounts=amounts, unknown=sum(row["unknown"] for row in rows))
+
+    return Standing(
+        is_new=model.is_new,
+        is_changed=model.is_changed,
+        posts=posts_of(model.system, model.entity) is not None,
+        linked=lambda: _linked(connection, model.name),
+        posted=posted,
+    )
+
+
+def _linked(connection: Session, model: str) -> int:
+    row = connection.execute(query("outbox", "linked"), {"model": model}).fetchone()
+    return int(row["records"]) if row is not None else 0
+
+
+def _notice_shrinking(connection: Session, model: str, limits: Limits) -> None:
+    """Many rows that vanished at once are one thing that happened to the input, and told so."""
+    causes = {"model": model, "one": VANISHED, "many": SHRUNKEN}
+    row = connection.execute(query("outbox", "vanished"), causes).fetchone()
+    if row is None or not row["entries"]:
+        return
+    shrunken = is_shrunken(row["entries"], limits, _linked(connection, model))
+    cause = {"cause": SHRUNKEN if shrunken else VANISHED, "cure": SHRUNKEN_CURE if shrunken else None}
+    connection.execute(query("outbox", "name_vanished"), {**causes, **cause})
 
 
 _CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or refuse."

@@ -186,7 +186,12 @@ def diff_report(found: Any) -> Report:
     columns = ("drivers", "created", "updated", "removed", "held", "dropped", "skipped", "drift")
     rows = [(each.model, *(getattr(each, name) for name in columns)) for each in found.models]
     return Report(
-        data={"models": [dict(zip(("model", *columns), row, strict=True)) for row in rows]},
+        data={
+            "models": [dict(zip(("model", *columns), row, strict=True)) for row in rows],
+            "errors": [_error(error) for error in found.errors],
+        },
+        exit_code=worst(found.errors),
+        errors=found.errors,
         shown=[
             table(
                 "Difference",
@@ -200,12 +205,7 @@ def diff_report(found: Any) -> Report:
 
 @command("drain")
 @click.argument("connection", required=False)
-@click.option(
-    "--plan",
-    "plan",
-    metavar="HASH",
-    help="Send exactly this saved plan, or nothing; repeated, go on with it.",
-)
+@click.option("--plan", metavar="HASH", help="Send exactly this saved plan or nothing; again: go on.")
 @fail_on
 def drain(app: App, connection: str | None, plan: str | None, fail_on: FailOn) -> Report:
     """Send what is ready in the outbox to the targets that accept writes.
@@ -213,15 +213,12 @@ def drain(app: App, connection: str | None, plan: str | None, fail_on: FailOn) -
     Example: tieout drain books
 
     A call whose answer was lost is never just repeated: the target is asked first what became of it.
-
-    With --plan: only the entries of a saved plan, after all of them were found to be what was planned and approved; else exit 3,
-    the ones that moved are named, and nothing is sent. What moves while it runs is held. Stopped in between, the same command
-    goes on; other drains leave its entries alone.
+    With --plan: only the entries of a saved plan, all of them as planned and approved; else exit 3, what moved is named, and
+    nothing is sent. What moves while it runs is held. Stopped in between, the same command goes on.
     """
     if connection and plan:
         raise UsageError("A plan names its targets itself.", cure="Leave the connection out.")
-    arguments = {"connection": connection, "plan": plan}
-    with app.run("drain", arguments) as run, progress("drain") as tell:
+    with app.run("drain", {"connection": connection, "plan": plan}) as run, progress("drain") as tell:
         drained = drainer.drain(
             app.database,
             app.settings,
@@ -302,7 +299,7 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
     with app.run("sync") as run, progress("sync") as tell:
         reports["load"] = load_report(*_load_each(app, run, None, (), tell=tell))
         tell("diff")
-        reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run))
+        reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run, raises=False))
         reports["drain"] = drain_report(drainer.drain(app.database, app.settings, run=run, progress=tell))
         tell("marts")
         reports["marts"] = marts_report(mart.refresh(app.database, run=run))

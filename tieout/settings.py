@@ -8,10 +8,21 @@ either.
     [models]
     project_dir = ""                    # empty: the dbt project shipped with tieout; a folder of yours overlays it
     lookups_dir = ""                    # empty: models/lookups; a folder of yours overlays it by file name
-    [limits]                            # a diff that makes more entries than this holds them for approval
-    creates = 500
+    [limits]                            # what one diff of one model makes beyond this is held for approval
+    creates = 500                       # entries; updates and removals likewise
     updates = 200
     removals = 20
+    updates_share = 0.5                 # of the records that the model has in the target; 1: no limit (creates)
+    removals_share = 0.1
+    vanished_share = 0.1                # so many rows gone at once: the input shrank
+    share_from = 20                     # fewer entries than this are no share
+    amounts_share = 1                   # of the money that the model has in the target
+    [limits.amounts]                    # money of one diff, by currency: a currency that is not named is held
+    EUR = 50000
+    [limits.largest]                    # the same of one document
+    EUR = 10000
+    [limits.models.out_xero__items]     # other limits for one model
+    updates = 5000
     [alerts]
     urls = []                           # where alerts go: TIEOUT_ALERTS__URLS, separated by blanks, since they hold secrets
     [connections.books]
@@ -39,6 +50,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tieout.errors import ConfigurationError
+from tieout.limits import Limits, LimitsSection
 from tieout.systems import find_system
 
 DEFAULT_FILE = "tieout.toml"
@@ -56,15 +68,6 @@ class Connection:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """The system's own options as written; its client's `Options` model validates them and hides the secrets.
     """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Counts of entries in one diff above which they are held for a person."""
-
-    creates: int = 500
-    updates: int = 200
-    removals: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ class Settings:
     """None: the embedded Postgres in `data_dir`."""
     database_direct_url: str | None = field(default=None, repr=False)
     """Past a pooler, for locks that belong to a session; None: the same as `database_url`."""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     alerts: Alerts = Alerts()
     project_dir: Path
     lookups_dir: Path
@@ -158,12 +161,6 @@ class _Models(_Section):
     lookups_dir: str = ""
 
 
-class _Limits(_Section):
-    creates: int = Field(default=500, ge=0)
-    updates: int = Field(default=200, ge=0)
-    removals: int = Field(default=20, ge=0)
-
-
 class _Alerts(_Section):
     urls: tuple[str, ...] = ()
     chain_minutes: int = Field(default=60, ge=0)
@@ -203,7 +200,7 @@ class _File(BaseSettings):
     data_dir: str = ""
     database: _Database = _Database()
     models: _Models = _Models()
-    limits: _Limits = _Limits()
+    limits: LimitsSection = LimitsSection()
     alerts: _Alerts = _Alerts()
     connections: dict[str, _Connection] = {}
 
@@ -354,7 +351,7 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
         data_dir=base / Path(parsed.data_dir).expanduser() if parsed.data_dir else _default_data_dir(),
         database_url=parsed.database.url or None,
         database_direct_url=parsed.database.direct_url or None,
-        limits=Limits(**parsed.limits.model_dump()),
+        limits=parsed.limits.value(),
         alerts=Alerts(**parsed.alerts.model_dump()),
         project_dir=project,
         lookups_dir=base / Path(lookups).expanduser() if lookups else project / "models" / "lookups",

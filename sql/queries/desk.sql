@@ -19,7 +19,7 @@ where
         or outbox.state = any(%(states)s)
     )
     and outbox.cause is distinct from 'counting'
-    and (%(not_cause)s::text is null or outbox.cause is distinct from %(not_cause)s)
+    and not coalesce(outbox.cause, '') = any(%(not_causes)s::text[])
     and (
         %(plan)s::text is null
         or exists (

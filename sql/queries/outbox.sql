@@ -98,17 +98,81 @@ select
 from gone;
 
 -- name: counted
--- Entries of a model whose diff is ending, by operation.
+-- Entries of a model whose diff is ending, by operation and currency, with the money of their documents.
 select
     operation,
-    count(*) as entries
+    currency,
+    count(*) as entries,
+    coalesce(sum(abs(amount)), 0) as amount,
+    coalesce(max(abs(amount)), 0) as largest,
+    count(*) filter (where amount is null or currency is null) as without_amount
 from cdc.outbox
 where
     model = %(model)s
     and state = 'held'
     and held_for = 'guard'
     and cause = 'counting'
-group by operation;
+group by operation, currency
+order by operation, currency;
+
+-- name: linked
+-- How many records a model has in its targets.
+select count(*) as records
+from cdc.links
+where
+    model = %(model)s
+    and target_id is not null
+    and not is_gone;
+
+-- name: posted
+-- How much money a model has in its targets, by currency, and of how many records nobody knows: each as it was last sent.
+select
+    done.currency,
+    coalesce(sum(abs(done.amount)), 0) as amount,
+    count(*) filter (where done.amount is null or done.currency is null) as unknown
+from cdc.links
+left join lateral (
+    select
+        ended.amount,
+        ended.currency
+    from cdc.outbox_done as ended
+    where
+        ended.connection = links.connection
+        and ended.entity = links.entity
+        and ended.key = links.key
+        and ended.outcome in ('applied', 'unchanged', 'satisfied')
+    order by ended.entry desc
+    limit 1
+) as done on true
+where
+    links.model = %(model)s
+    and links.target_id is not null
+    and not links.is_gone
+group by done.currency;
+
+-- name: vanished
+-- How many rows of a model are held because they vanished.
+select count(*) as entries
+from cdc.outbox
+where
+    model = %(model)s
+    and state = 'held'
+    and held_for = 'vanished'
+    and cause in (%(one)s, %(many)s);
+
+-- name: name_vanished
+-- Say of them whether it was one by one or many at once.
+update cdc.outbox
+set
+    cause = %(cause)s,
+    cure = coalesce(%(cure)s, cure),
+    changed_at = now()
+where
+    model = %(model)s
+    and state = 'held'
+    and held_for = 'vanished'
+    and cause in (%(one)s, %(many)s)
+    and cause <> %(cause)s;
 
 -- name: guard
 -- Hold the counted entries of these operations for a person.
@@ -124,7 +188,10 @@ where
     and state = 'held'
     and held_for = 'guard'
     and cause = 'counting'
-    and operation = any(%(operations)s);
+    and operation = any(%(operations)s)
+    and (%(currency)s::text is null or currency = %(currency)s)
+    and (%(above)s::numeric is null or abs(amount) > %(above)s)
+    and (not %(without_amount)s or amount is null or currency is null);
 
 -- name: await_referrers
 -- A removal waits for the removals of what refers to it.

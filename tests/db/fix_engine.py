@@ -28,7 +28,8 @@ from tieout.budget import Slot, Work, present_work
 from tieout.db import Database, json_dumps, json_loads
 from tieout.errors import TieoutError, UnknownOutcome
 from tieout.http import Answer
-from tieout.settings import Connection, Limits, Settings, package_root
+from tieout.limits import Limits
+from tieout.settings import Connection, Settings, package_root
 
 Record = dict[str, Any]
 BOOKS = "books"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,37 @@ def test_a_connection_is_found_by_its_system_where_it_is_the_only_one(tmp_path):
     assert settings.connection("xero").name == "books"
     with pytest.raises(ConfigurationError, match="no connection 'magento'"):
         settings.connection("magento")
+
+
+LIMITED = """
+[limits]
+updates_share = 0.25
+
+[limits.amounts]
+eur = 50000.10
+
+[limits.models.out_xero__items]
+updates = 5000
+"""
+
+
+def test_limits_of_money_are_exact_and_by_currency_and_a_model_changes_only_what_it_names(tmp_path):
+    limits = load(tmp_path, LIMITED).limits
+
+    assert limits.amounts == {"EUR": Decimal("50000.10")}
+    assert (limits.updates_share, limits.removals_share) == (Decimal("0.25"), Decimal("0.1"))
+    items = limits.of("out_xero__items")
+    assert (items.updates, items.updates_share, items.amounts) == (5000, Decimal("0.25"), limits.amounts)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("[limits]\nupdates_share = 1.5", r"limits.updates_share", id="more than all"),
+        pytest.param("[limits.amounts]\nEURO = 5", r"limits.amounts", id="no currency"),
+        pytest.param("[limits.models.out_x]\nupdate = 5", r"limits.models.out_x.update", id="misspelt"),
+    ],
+)
+def test_limits_that_make_no_sense_are_told_with_their_name(tmp_path, text, words):
+    with pytest.raises(ConfigurationError, match=words):
+        load(tmp_path, text)
