@@ -601,7 +601,7 @@ class Engine:
             {"s": seconds},
         )
 
-    def limit(self, **limits: int) -> None:
+    def limit(self, **limits: Any) -> None:
         self.settings = replace(self.settings, limits=Limits(**limits))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,7 +10,6 @@ from cdc import desk
 from cdc.desk import Chosen
 from tests.db.fix_engine import Engine, engine
 from tieout.errors import ConfigurationError
-from tieout.limits import Limits
 
 __all__ = ["engine"]
 
@@ -30,7 +28,7 @@ def causes(engine: Engine) -> dict[str, str]:
 
 
 def test_one_document_beyond_the_limit_is_held_and_the_others_pass(engine: Engine) -> None:
-    engine.settings = replace(engine.settings, limits=Limits(largest={"EUR": Decimal(100)}))
+    engine.limit(largest={"EUR": Decimal(100)})
     orders(engine, o1="12.00", o2="100.01")
 
     engine.diff()
@@ -40,7 +38,7 @@ def test_one_document_beyond_the_limit_is_held_and_the_others_pass(engine: Engin
 
 
 def test_documents_beyond_the_money_of_one_diff_are_held_and_contacts_pass(engine: Engine) -> None:
-    engine.settings = replace(engine.settings, limits=Limits(amounts={"EUR": Decimal(20)}))
+    engine.limit(amounts={"EUR": Decimal(20)})
     orders(engine, o1="12.00", o2="12.00")
 
     engine.diff()
@@ -53,7 +51,7 @@ def test_documents_beyond_the_money_of_one_diff_are_held_and_contacts_pass(engin
 
 
 def test_a_document_without_an_amount_is_held_where_money_is_limited(engine: Engine) -> None:
-    engine.settings = replace(engine.settings, limits=Limits(amounts={"EUR": Decimal(20)}))
+    engine.limit(amounts={"EUR": Decimal(20)})
     orders(engine, o1="12.00", o2=None)
 
     engine.diff()
@@ -64,8 +62,7 @@ def test_a_document_without_an_amount_is_held_where_money_is_limited(engine: Eng
 def test_money_is_compared_with_what_is_posted(engine: Engine) -> None:
     orders(engine, o1="100.00")
     engine.sync()
-    limits = Limits(amounts_share=Decimal("0.2"), share_from=1)
-    engine.settings = replace(engine.settings, limits=limits)
+    engine.limit(amounts_share=Decimal("0.2"), share_from=1)
     orders(engine, o1="100.00", o2="20.01")
 
     engine.diff()
@@ -82,7 +79,7 @@ def test_a_share_of_what_is_in_the_target_is_held(engine: Engine) -> None:
     for number in range(4):
         engine.customer(str(number))
     engine.sync()
-    engine.settings = replace(engine.settings, limits=Limits(updates_share=Decimal("0.5"), share_from=2))
+    engine.limit(updates_share=Decimal("0.5"), share_from=2)
     for number in range(3):
         engine.customer(str(number), name=f"Joan {number}")
 
@@ -129,7 +126,7 @@ def test_rows_that_vanish_are_dropped_from_the_list_when_they_come_back(engine: 
 
 
 def test_limits_of_a_model_that_does_not_exist_stop_the_diff(engine: Engine) -> None:
-    engine.settings = replace(engine.settings, limits=Limits(models={"out_contact": {"updates": 1}}))
+    engine.limit(models={"out_contact": {"updates": 1}})
 
     with pytest.raises(ConfigurationError, match="out_contact"):
         engine.diff()
