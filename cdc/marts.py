@@ -27,6 +27,7 @@ from tieout.errors import BuildError, RetryLater
 from tieout.events import Event, emit
 from tieout.migrate import unit_of_work
 from tieout.queries import compose, query
+from tieout.roles import grant_roles
 
 BATCH = 10_000
 """Changed drivers in one transaction."""
@@ -140,9 +141,10 @@ def _full(session: Session, mart: Mart) -> int:
             _create(session, mart)
             for row in roles:
                 session.execute(compose("marts", "grant", table=mart.table, role=sql.Identifier(row["role"])))
+            if mart.name in REPORTED:
+                session.execute(query("marts", "reports"))
+            grant_roles(session)
         rows = session.execute(_compose("fill_all", mart)).rowcount
-        if mart.name in REPORTED:
-            session.execute(query("marts", "reports"))
         session.execute(query("marts", "note_swept"), {"mart": mart.name, "build": mart.build})
         session.execute(query("marts", "note_fresh"), {"mart": mart.name, "rows": rows})
     return rows

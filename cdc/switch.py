@@ -25,6 +25,7 @@ from cdc.outbound import SET_LOCK, Mart, OutboundModel
 from tieout.db import lock_key
 from tieout.errors import RetryLater
 from tieout.queries import compose, query
+from tieout.roles import grant_roles
 
 WAIT_MILLISECONDS = 2_000
 ATTEMPTS = 30
@@ -102,6 +103,7 @@ def _switch(session: Session, models: ModelSet, prefix: str, manifest: dict[str,
         if row["kind"] == "mart":
             drop(session, row["model"])
             session.execute(query("marts", "forget"), {"mart": row["model"]})
+    grant_roles(session)
     return Switched(
         new=tuple(model.name for model in everything if model.name not in known),
         changed=tuple(
@@ -123,6 +125,12 @@ def _rename(session: Session, layers: Sequence[str], prefix: str) -> None:
                 new = sql.Identifier(f"{prefix}__{layer}")
                 session.execute(
                     compose("builds", "grant_schema", schema=new, role=sql.Identifier(grant["role"]))
+                )
+            names = {"schema": layer, "new": f"{prefix}__{layer}"}
+            for grant in session.execute(query("builds", "grants_on_relations"), names).fetchall():
+                relation = sql.Identifier(f"{prefix}__{layer}", grant["relation"])
+                session.execute(
+                    compose("builds", "grant_relation", relation=relation, role=sql.Identifier(grant["role"]))
                 )
         names = {"schema": sql.Identifier(layer), "name": sql.Identifier(f"{old}{layer}")}
         session.execute(compose("builds", "rename_schema", **names))

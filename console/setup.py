@@ -16,6 +16,8 @@ from console.report import Report, about, facts, table, verdict, worst
 from tieout.errors import TieoutError, UsageError
 from tieout.events import Event, emit
 from tieout.migrate import migrate as run_migrations
+from tieout.roles import cure as roles_cure
+from tieout.roles import missing_roles
 from tieout.settings import Connection, package_root
 from tieout.systems import client_module
 
@@ -120,6 +122,7 @@ def check(app: App, connection: str | None) -> Report:
     with app.database.connect() as database:
         found = [
             ("database", "answers, migrated", None),
+            _roles(database),
             *(_checked(app, each, database) for each in app.connections(connection)),
         ]
     errors = [error for _, _, error in found if error is not None]
@@ -140,6 +143,13 @@ def check(app: App, connection: str | None) -> Report:
         exit_code=worst(errors),
         errors=errors,
     )
+
+
+def _roles(database: Session) -> tuple[str, str, TieoutError | None]:
+    """Roles are for separating duties: without them everything works, as the database's owner."""
+    missing = missing_roles(database)
+    words = f"not there: {', '.join(missing)}. {roles_cure(missing)}" if missing else "as they should be"
+    return "roles of the database", words, None
 
 
 def _checked(app: App, chosen: Connection, database: Session) -> tuple[str, str, TieoutError | None]:

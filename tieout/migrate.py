@@ -26,6 +26,7 @@ from tieout.db import Database, lock_key, unlock
 from tieout.errors import ConfigurationError, LockHeld, MigrationMismatch, RetryLater
 from tieout.events import Event, emit
 from tieout.queries import query
+from tieout.roles import grant_roles
 from tieout.settings import package_root
 
 LOCK = "tieout.migrate"
@@ -62,6 +63,9 @@ def migrate(database: Database, *, root: Path | None = None) -> list[str]:
             _refuse_mismatch(files, applied)
             started = time.monotonic()
             done = [file.name for file in files if _apply(connection, file, applied)]
+            # Also when nothing was applied: an administrator may have made the roles since.
+            if connection.execute(query("migrate", "has_roles")).fetchone() == {"has_roles": True}:
+                grant_roles(connection)
             if done:
                 emit(Event.MIGRATION_APPLIED, files=done, seconds=round(time.monotonic() - started, 3))
             return done

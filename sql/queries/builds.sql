@@ -146,6 +146,26 @@ where
 -- Let a role use a schema.
 grant usage on schema {schema} to {role};
 
+-- name: grants_on_relations
+-- Who may read a relation of a schema that the new schema has too. Parameters: schema, new.
+select distinct
+    class.relname as relation,
+    grantee.rolname as role
+from pg_namespace as namespace
+inner join pg_class as class on namespace.oid = class.relnamespace
+cross join lateral aclexplode(class.relacl) as acl
+inner join pg_roles as grantee on acl.grantee = grantee.oid
+where
+    namespace.nspname = %(schema)s
+    and acl.privilege_type = 'SELECT'
+    and grantee.oid <> class.relowner
+    and to_regclass(format('%%I.%%I', %(new)s::text, class.relname)) is not null
+order by relation, role;
+
+-- name: grant_relation
+-- Let a role read a relation.
+grant select on {relation} to {role};
+
 -- name: wrong_rows
 -- What a test of kind `sound` finds wrong, and with how many rows.
 select
