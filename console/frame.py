@@ -28,6 +28,7 @@ from console.report import Report, show
 from tieout import events, witness
 from tieout.db import Database, json_dumps, open_database
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, TieoutError
+from tieout.hush import hush
 from tieout.migrate import check_migrated
 from tieout.queries import query
 from tieout.settings import Connection, Settings
@@ -92,7 +93,7 @@ class App:
         row = {
             "run": run,
             "command": command,
-            "arguments": json_dumps(dict(arguments or {})),
+            "arguments": hush(json_dumps(dict(arguments or {}))),
             "host": socket.gethostname(),
             "process_id": os.getpid(),
         }

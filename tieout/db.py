@@ -24,6 +24,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 
 from tieout import embedded
 from tieout.errors import ConfigurationError, DatabaseDown
+from tieout.hush import know
 from tieout.queries import compose, query
 from tieout.settings import Settings
 
@@ -50,6 +51,7 @@ class Database:
         name.
         """
         url = (self.direct_url or self.url) if direct else self.url
+        know(_password(url))
         try:
             connection: psycopg.Connection[DictRow] = psycopg.connect(
                 url,
@@ -63,7 +65,7 @@ class Database:
             raise ConfigurationError(
                 f"The database URL is not valid: {_without_secret(str(error), url)}.",
                 cure="Write database.url as postgresql://user@host:5432/name.",
-            ) from error
+            ) from None  # the cause quotes the part of the URL that it does not understand
         set_json_loads(json_loads, connection)
         set_json_dumps(json_dumps, connection)
         return connection
@@ -211,8 +213,16 @@ def _explain(error: psycopg.OperationalError, url: str) -> NoReturn:
 
 
 def _without_secret(text: str, url: str) -> str:
-    try:
-        password = str(conninfo_to_dict(url).get("password") or "")
-    except psycopg.ProgrammingError:
-        return re.sub(r"://[^@/\s]*@", "://…@", text)
+    password = _password(url)
+    if password is None:
+        # libpq quotes what it does not understand of a URL, and a password is the likeliest part.
+        return re.sub(r"://[^@/\s]*@", "://…@", re.sub(r'"[^"]*"', '"…"', text))
     return text.replace(password, "…") if password else text
+
+
+def _password(url: str) -> str | None:
+    """Of a URL; None when it is not valid."""
+    try:
+        return str(conninfo_to_dict(url).get("password") or "")
+    except psycopg.ProgrammingError:
+        return None

@@ -30,6 +30,8 @@ import inspect
 from enum import IntEnum
 from typing import ClassVar
 
+from tieout.hush import hush
+
 
 class ExitCode(IntEnum):
     """What a command promises to the scheduler that called it."""
@@ -57,7 +59,7 @@ class TieoutError(Exception):
     default_cure: ClassVar[str] = "Report this with the lines above it."
 
     def __init__(self, message: str = "", *, cure: str = "") -> None:
-        super().__init__(message or inspect.cleandoc(type(self).__doc__ or "").partition("\n")[0])
+        super().__init__(hush(message or inspect.cleandoc(type(self).__doc__ or "").partition("\n")[0]))
         self.cure: str = cure or self.default_cure
         """What a person does about it, in one sentence."""
 
@@ -126,7 +128,7 @@ class Rejected(TieoutError):
         super().__init__(message or "; ".join(messages), cure=cure)
         self.status: int = status
         """The HTTP status, 0 when there was none."""
-        self.messages: tuple[str, ...] = messages
+        self.messages: tuple[str, ...] = tuple(hush(words) for words in messages)
         """The vendor's own words."""
         self.body: bytes = body
         """The answer as it came, for writers that read results element by element."""

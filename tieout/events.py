@@ -15,6 +15,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from tieout.hush import hush
+
 _SECRET = re.compile(
     r"secret|password|passwd|token|authori[sz]ation|cookie|credential|vault_key|signature|code_verifier|bearer",
     re.IGNORECASE,
@@ -336,7 +338,7 @@ def scrub_text(text: str) -> str:
     """The text without the passwords, tokens and signatures that stand in it."""
     for pattern, replacement in _IN_TEXT:
         text = pattern.sub(replacement, text)
-    return text
+    return hush(text)
 
 
 def _scrubbed(key: str, value: Any) -> Any:

@@ -148,7 +148,7 @@ def package_root() -> Path:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class _Database(_Section):
@@ -177,7 +177,7 @@ class _Alerts(_Section):
 
 
 class _Connection(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
     system: str
     writes: Literal["off", "on"] = "off"
@@ -194,7 +194,7 @@ class _Connection(BaseModel):
 class _File(BaseSettings):
     """The shape of the file, before defaults that depend on the machine."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     environment: Literal["dev", "test", "prod"] = "dev"
     data_dir: str = ""

@@ -28,6 +28,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from tieout.db import Database, json_dumps, json_loads, lock_key
 from tieout.errors import ConfigurationError, CredentialsError, DatabaseDown
 from tieout.events import Event, emit
+from tieout.hush import know
 from tieout.queries import query
 from tieout.settings import Settings
 
@@ -143,9 +144,11 @@ class Vault:
             except InvalidToken as error:
                 raise self._unreadable(name) from error
         value: Secret = json_loads(text)
+        _know(value)
         return value
 
     def _write(self, session: psycopg.Connection[dict[str, Any]], name: str, value: Secret) -> None:
+        _know(value)
         with session.transaction():
             session.execute(query("vault", "lock_shared"), {"key": lock_key(KEY_LOCK)})
             # Read under the lock: the key of a minute ago may be the former one.
@@ -181,6 +184,7 @@ class Vault:
         return [settings.vault_key, *old]
 
     def _cipher_of(self, keys: list[str]) -> MultiFernet:
+        know(*keys)
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
@@ -197,6 +201,10 @@ class Vault:
 
     def _key_name(self) -> str:
         return "TIEOUT_VAULT_KEY" if self._settings.vault_key else str(self._settings.data_dir / KEY_FILE)
+
+
+def _know(secret: Secret) -> None:
+    know(*(value for name, value in secret.items() if isinstance(value, str) and "scope" not in name))
 
 
 def _keys_from_file(path: Path, *, make: bool) -> list[str]:

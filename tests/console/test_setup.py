@@ -240,10 +240,11 @@ def test_check_names_what_is_wrong_and_what_is_well(
 
     assert {each["what"]: each["ok"] for each in data["checks"]} == {
         "database": True,
+        "roles of the database": True,
         "shop": False,
         "books": True,
     }
-    assert "tieout connect books" in data["checks"][2]["found"]
+    assert "tieout connect books" in data["checks"][3]["found"]
 
 
 def test_check_changes_nothing(migrated: Place) -> None:

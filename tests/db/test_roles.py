@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from console.setup import _roles as checked_roles
 from tests.db.fix_build import Place
 from tieout import embedded
 from tieout.db import Database
@@ -171,6 +172,7 @@ def test_roles_of_a_server_are_made_once_by_many_and_asked_for_where_a_user_may_
         with plain.connect() as session:
             assert grant_roles(session) == [LOADER, ANALYST, WRITER, READER]
             assert missing_roles(session) == list(ROLES)
+            assert "create role tieout_reader nologin;" in checked_roles(session)[1]
 
         both = [Database(psycopg.conninfo.make_conninfo(url, dbname=name)) for name in ("one", "two")]
         threads = [threading.Thread(target=migrate, args=(database,)) for database in both]

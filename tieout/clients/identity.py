@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from tieout.errors import ConfigurationError
+from tieout.hush import know
 from tieout.settings import Connection
 
 OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
@@ -34,7 +35,7 @@ def parse_options(model: type[OptionsModel], connection: Connection) -> OptionsM
     """The connection's options as the system's model; ConfigurationError naming each wrong one."""
     try:
         # Empty text is "not set", as in the file that `tieout init` writes.
-        return model(**{name: value for name, value in connection.options.items() if value != ""})
+        options = model(**{name: value for name, value in connection.options.items() if value != ""})
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         named = "; ".join(_words(problem["loc"], problem["msg"]) for problem in problems)
@@ -44,6 +45,8 @@ def parse_options(model: type[OptionsModel], connection: Connection) -> OptionsM
             cure=f"Set {first} under [connections.{connection.name}], a secret as the environment variable "
             f"TIEOUT_CONNECTIONS__{connection.name.upper()}__{first.upper()}.",
         ) from error
+    know(*(value.get_secret_value() for _, value in options if isinstance(value, SecretStr)))
+    return options
 
 
 def _words(location: tuple[int | str, ...], message: str) -> str:

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from tieout.budget import Budget, CallLimits
 from tieout.clients.identity import Identity, is_stand_in, parse_options
 from tieout.clients.magento_oauth import OAuthKeys, Signer
-from tieout.db import Database
+from tieout.db import Database, json_loads
 from tieout.errors import (
     ConfigurationError,
     ConnectionRefused,
@@ -52,7 +52,7 @@ _PLACEHOLDER = re.compile(r"%(\w+)")
 class Options(BaseModel):
     """Options of a connection to Magento."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     base_url: str = Field(description="Address of the shop, such as https://shop.example")
     auth: Literal["oauth1", "bearer", "admin"] = Field(
@@ -61,7 +61,7 @@ class Options(BaseModel):
     )
     consumer_key: str | None = Field(default=None, description="Of the integration (oauth1)")
     consumer_secret: SecretStr | None = Field(default=None, description="Of the integration (oauth1)")
-    access_token: str | None = Field(default=None, description="Of the integration (oauth1)")
+    access_token: SecretStr | None = Field(default=None, description="Of the integration (oauth1)")
     access_token_secret: SecretStr | None = Field(default=None, description="Of the integration (oauth1)")
     bearer_token: SecretStr | None = Field(default=None, description="Access token used alone (bearer)")
     username: str | None = Field(default=None, description="Admin user without two-factor login (admin)")
@@ -211,7 +211,7 @@ class AdminToken:
             status=response.status_code, headers=response.headers, content=response.content, seconds=0.0
         )
         if answer.status == 200:
-            token = answer.json()
+            token = _token(answer)
             if isinstance(token, str) and token:
                 return token
             raise SchemaDrift("Magento answered the login without a token.")
@@ -337,7 +337,7 @@ def _signer(options: Options) -> Signer | None:
         OAuthKeys(
             consumer_key=options.consumer_key or "",
             consumer_secret=_text(options.consumer_secret),
-            access_token=options.access_token or "",
+            access_token=_text(options.access_token),
             access_token_secret=_text(options.access_token_secret),
         )
     )
@@ -345,6 +345,14 @@ def _signer(options: Options) -> Signer | None:
 
 def _text(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
+
+
+def _token(answer: Answer) -> object:
+    """What the login answered; an error never quotes it, for it may be the token with a fault around it."""
+    try:
+        return json_loads(answer.content)
+    except ValueError:
+        return None
 
 
 def _is_good(stored: Mapping[str, Any] | None) -> bool:

@@ -23,7 +23,7 @@ class OAuthKeys:
 
     consumer_key: str
     consumer_secret: str = field(repr=False)
-    access_token: str
+    access_token: str = field(repr=False)
     access_token_secret: str = field(repr=False)
 
 

@@ -52,7 +52,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Options(BaseModel):
     """Options of a connection to Xero."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     flow: Literal["custom", "pkce", "web"] = Field(
         default="pkce",
