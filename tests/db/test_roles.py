@@ -96,13 +96,13 @@ def test_each_role_may_do_its_work_and_nothing_else(database: Database) -> None:
     for role, statement in ALLOWED:
         with acting_as(database, role) as session, session.transaction(force_rollback=True):
             try:
-                session.execute(statement)  # type: ignore[arg-type]
+                session.execute(statement)
             except psycopg.errors.InsufficientPrivilege as error:
                 wrong.append(f"{role} must be able to {statement}: {error}")
     for role, statement in FORBIDDEN:
         with acting_as(database, role) as session, session.transaction(force_rollback=True):
             try:
-                session.execute(statement)  # type: ignore[arg-type]
+                session.execute(statement)
             except psycopg.errors.InsufficientPrivilege:
                 continue
             wrong.append(f"{role} must not be able to {statement}")
