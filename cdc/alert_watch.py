@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from cdc import glance, report
+from tieout import budget
 from tieout.errors import TieoutError
 from tieout.queries import query
 from tieout.settings import Settings
@@ -73,7 +74,7 @@ def conditions(
     found += _letters(session)
     found += _chains(session, settings)
     found += _settlements(session, settings)
-    found += _budgets(session, settings)
+    found += _budgets(session, settings, now)
     found += _logins(settings, login_ends, now)
     return found
 
@@ -199,15 +200,20 @@ def _settlements(session: Session, settings: Settings) -> Iterator[Condition]:
         )
 
 
-def _budgets(session: Session, settings: Settings) -> Iterator[Condition]:
-    share = Decimal(settings.alerts.budget_percent) / 100
-    for row in session.execute(query("alerts", "day_budget"), {"share": share}):
+def _budgets(session: Session, settings: Settings, now: datetime) -> Iterator[Condition]:
+    for one in budget.forecast(session):
+        if one.limit is None or one.used * 100 < settings.alerts.budget_percent * one.limit:
+            continue
+        lasts = (
+            f"; at this pace the rest lasts until {one.lasts_until:%H:%M} UTC"
+            if one.lasts_until is not None
+            else ""
+        )
         yield Condition(
-            event=f"day budget {row['connection']}",
+            event=f"day budget {one.connection}",
             kind="day budget",
-            what=f"{row['day_used']} of {row['day_limit']} calls that {row['connection']} allows a day are used; a new day begins "
-            f"at {row['day_started'] + timedelta(days=1):%H:%M} UTC",
-            since=row["day_started"],
+            what=f"{one.used} of {one.limit} calls that {one.connection} allows a day are used{lasts}",
+            since=now,
             who="operator",
             command="tieout status",
         )

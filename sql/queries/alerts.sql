@@ -335,17 +335,3 @@ left join money
         and stuck.entity = money.entity
 group by stuck.connection, stuck.entity
 order by stuck.connection, stuck.entity;
-
--- name: day_budget
--- Connections that have used this share of their day, and until when the window lasts.
-select
-    connection,
-    day_used,
-    day_limit,
-    day_started
-from cdc.budget
-where
-    day_limit > 0
-    and day_started > now() - interval '1 day'
-    and day_used >= %(share)s::numeric * day_limit
-order by connection;

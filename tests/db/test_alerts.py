@@ -269,8 +269,11 @@ def test_a_failed_proof_a_refused_connection_and_a_load_that_stands_are_told(eng
 
 def test_the_day_budget_and_the_login_are_told_before_they_end(engine: Engine) -> None:
     engine.connection.execute(
-        "insert into cdc.budget (connection, day_started, day_used, day_limit) values ('books', now() - interval '2 hours', %s, 5000)",
-        [4500],
+        """
+        insert into cdc.budget (owner) values ('books');
+        insert into cdc.budget_windows (owner, kind, span, quota) values ('books', 'day', interval '1 day', 5000);
+        insert into cdc.budget_used (owner, kind, at, amount) values ('books', 'day', now() - interval '20 minutes', 4500);
+        """
     )
     chosen = replace(engine.settings, alerts=Alerts())
     ends = datetime.now(UTC) + timedelta(days=6)
