@@ -55,7 +55,7 @@ values (
 returning number;
 
 -- name: answered
--- How a call ended; `is_settled` when nothing of it is in doubt.
+-- How a call ended; `is_settled` when nothing of it is in doubt. What another process settled meanwhile stands.
 update cdc.calls
 set
     outcome = %(outcome)s,
@@ -63,7 +63,9 @@ set
     answer = coalesce(%(answer)s, answer),
     asked = coalesce(%(asked)s, asked),
     settled_at = case when %(is_settled)s then clock_timestamp() end
-where call = %(call)s;
+where
+    call = %(call)s
+    and settled_at is null;
 
 -- name: lost
 -- Nobody knows what became of a call. It can no longer be under way: from now on the target may be asked.
