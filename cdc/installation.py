@@ -165,8 +165,16 @@ def find_problem(state: State) -> Problem | None:
 
 
 def problem(session: Session, settings: Settings) -> str | None:
-    """The same as a sentence with its cure, for `status`; also targets that still wait to be compared."""
-    found = find_problem(look(session, settings))
+    """The same as a sentence with its cure, for `status`; also targets that still wait to be compared.
+
+    None where the settings let nothing be written anyway.
+    """
+    if not any(each.writes == "on" for each in settings.connections.values()):
+        return None
+    try:
+        found = find_problem(look(session, settings))
+    except ConfigurationError as error:
+        return f"{error} {error.cure}"
     if found is not None:
         return f"{found.what} {SAFE} {found.cure}"
     waiting = uncompared(session)
@@ -175,12 +183,18 @@ def problem(session: Session, settings: Settings) -> str | None:
     return None
 
 
-def check(session: Session, settings: Settings) -> None:
-    """Raise RecoveryNeeded unless this is the database that wrote last; the first time, remember which one it is."""
+def check_unchanged(session: Session, settings: Settings) -> State:
+    """Raise RecoveryNeeded unless this is the database that wrote last, or one that never did. Changes nothing."""
     state = look(session, settings)
     found = find_problem(state)
     if found is not None:
         raise RecoveryNeeded(f"{found.what} {SAFE}", cure=found.cure)
+    return state
+
+
+def check(session: Session, settings: Settings) -> None:
+    """The same; the first time, remember which database it is."""
+    state = check_unchanged(session, settings)
     if state.installation is None:
         session.execute(query("installation", "pin"), state.place.to_row())
         state = look(session, settings)

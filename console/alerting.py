@@ -10,7 +10,7 @@ import psycopg
 from rich.console import RenderableType
 from rich.text import Text
 
-from cdc import alert_watch, alerts
+from cdc import alert_watch, alerts, installation
 from console.frame import App, Listing, command
 from console.report import Report, minute, table, verdict
 from tieout.errors import ConfigurationError, ExitCode, LockHeld, TieoutError
@@ -122,7 +122,8 @@ def tell(app: App) -> alerts.Told:
     found_channels = channels(app.settings.alerts.urls)
     with app.database.connect() as session:
         ends = partial(alert_watch.login_ends, settings=app.settings, vault=app.vault)
-        found = alert_watch.conditions(session, app.settings, login_ends=ends)
+        problem = installation.problem(session, app.settings)
+        found = alert_watch.conditions(session, app.settings, login_ends=ends, problem=problem)
     return alerts.send(app.database, found, found_channels, environment=app.settings.environment)
 
 

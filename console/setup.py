@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
 
-from cdc import standing
+from cdc import installation, standing
 from console.consent import wait_for_consent
 from console.frame import App, command
 from console.report import Report, about, facts, table, verdict, worst
+from tieout.db import prove_direct
+from tieout.embedded_files import is_temporary
 from tieout.errors import TieoutError, UsageError
 from tieout.events import Event, emit
 from tieout.migrate import migrate as run_migrations
@@ -27,13 +30,20 @@ _EXAMPLE = "console/tieout.example.toml"
 
 @command("init")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="tieout.toml")
-def init(_app: App, file: Path) -> Report:
+@click.option("--temporary", is_flag=True, help="A trial: in a folder that the system empties.")
+def init(_app: App, file: Path, temporary: bool) -> Report:
     """Write a commented settings file to fill in.
 
     Example: tieout init
 
-    An existing file is never overwritten. Secrets are better kept in environment variables: the file names them.
+    An existing file is never overwritten, and a temporary folder is refused. Secrets are better kept in environment variables: the file names them.
     """
+    if is_temporary(file) and not temporary:
+        raise UsageError(
+            f"{file.resolve().parent} is a temporary folder: the system empties it, and with it would go the settings and what "
+            "says that a document was sent.",
+            cure="Name a file in a folder that stays; for a trial: --temporary.",
+        )
     text = (package_root() / _EXAMPLE).read_text(encoding="utf-8")
     try:
         with file.open("x", encoding="utf-8") as out:
@@ -123,6 +133,8 @@ def check(app: App, connection: str | None) -> Report:
         found = [
             ("database", "answers, migrated", None),
             _roles(database),
+            _proved("locks", "held on a direct connection", lambda: prove_direct(app.database)),
+            _installation(app, database),
             *(_checked(app, each, database) for each in app.connections(connection)),
         ]
     errors = [error for _, _, error in found if error is not None]
@@ -150,6 +162,22 @@ def _roles(database: Session) -> tuple[str, str, TieoutError | None]:
     missing = missing_roles(database)
     words = f"not there: {', '.join(missing)}. {roles_cure(missing)}" if missing else "as they should be"
     return "roles of the database", words, None
+
+
+def _proved(what: str, good: str, prove: Callable[[], object]) -> tuple[str, str, TieoutError | None]:
+    try:
+        prove()
+    except TieoutError as error:
+        return what, str(error), error
+    return what, good, None
+
+
+def _installation(app: App, database: Session) -> tuple[str, str, TieoutError | None]:
+    """Is it the database that wrote last? Of interest only where something may be written."""
+    if not any(each.writes == "on" for each in app.settings.connections.values()):
+        return "installation", "writes are off everywhere", None
+    good = "the database that wrote last, or one that never did"
+    return _proved("installation", good, lambda: installation.check_unchanged(database, app.settings))
 
 
 def _checked(app: App, chosen: Connection, database: Session) -> tuple[str, str, TieoutError | None]:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from cdc import alerts, glance, report
+from cdc import alerts, glance, installation, report
 from cdc.glance import ConnectionStatus, Waiting
 from cdc.report import Group
 from console.frame import App, command
@@ -26,7 +26,7 @@ def status(app: App) -> Report:
     Example: tieout status
     """
     with app.database.connect() as database:
-        found = glance.status(database)
+        found = glance.status(database, problem=installation.problem(database, app.settings))
         letters = report.dead_letters(database)
         holds = report.holds(database)
         failing = alerts.failing_channels(database)

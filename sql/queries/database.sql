@@ -17,3 +17,7 @@ select pg_advisory_lock(%(key)s);
 -- name: unlock
 -- Give a lock of this session back; false when it did not have it. key: bigint.
 select pg_advisory_unlock(%(key)s) as unlocked;
+
+-- name: backend
+-- The process of the server that answers.
+select pg_backend_pid() as backend;

@@ -54,7 +54,7 @@ def test_0_when_another_process_builds(migrated: Place) -> None:
 
 
 def test_1_when_tieout_itself_is_wrong(migrated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_session: object) -> None:
+    def broken(_session: object, **_options: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("console.status.glance.status", broken)

@@ -29,18 +29,29 @@ from tieout.systems import client_module
 def test_init_writes_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
     file = tmp_path / "tieout.toml"
 
-    done = CliRunner().invoke(main, ["init", str(file), "--json"])
+    done = CliRunner().invoke(main, ["init", str(file), "--temporary", "--json"])
 
     assert done.exit_code == ExitCode.DONE
     assert json.loads(done.stdout) == {"file": str(file)}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_init_refuses_a_folder_that_the_system_empties(tmp_path: Path) -> None:
+    file = tmp_path / "tieout.toml"
+
+    done = CliRunner().invoke(main, ["init", str(file)])
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "is a temporary folder" in done.stderr
+    assert "--temporary" in done.stderr
+    assert not file.exists()
+
+
 def test_init_never_overwrites(tmp_path: Path) -> None:
     file = tmp_path / "tieout.toml"
     file.write_text("mine", encoding="utf-8")
 
-    done = CliRunner().invoke(main, ["init", str(file)])
+    done = CliRunner().invoke(main, ["init", str(file), "--temporary"])
 
     assert done.exit_code == ExitCode.USAGE
     assert "tieout init other.toml" in done.stderr
@@ -51,7 +62,7 @@ def test_the_file_of_init_is_accepted_once_it_is_filled_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "tieout.toml"
-    CliRunner().invoke(main, ["init", str(file)])
+    CliRunner().invoke(main, ["init", str(file), "--temporary"])
     text = file.read_text(encoding="utf-8")
     for name in ("consumer_key", "access_token", "client_id"):
         text = text.replace(f'{name} = ""', f'{name} = "filled"')
@@ -69,7 +80,7 @@ def test_the_file_of_init_is_accepted_once_it_is_filled_in(
 
 def test_what_the_file_of_init_leaves_empty_is_asked_for(tmp_path: Path, migrated: Place) -> None:
     file = tmp_path / "empty.toml"
-    CliRunner().invoke(main, ["init", str(file)])
+    CliRunner().invoke(main, ["init", str(file), "--temporary"])
 
     done = migrated.run(f"check books --settings {file}", env={"TIEOUT_DATABASE__URL": migrated.database.url})
 
@@ -241,6 +252,8 @@ def test_check_names_what_is_wrong_and_what_is_well(
     assert {each["what"]: each["ok"] for each in data["checks"]} == {
         "database": True,
         "roles of the database": True,
+        "locks": True,
+        "installation": True,
         "shop": False,
         "books": True,
     }
