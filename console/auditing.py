@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import click
+from rich.console import RenderableType
 
 from cdc import audit as trail
+from cdc import recompute as again
+from console import fields
 from console.frame import App, command
 from console.report import Report, facts, minute, table, verdict
 from tieout import witness
@@ -43,7 +46,7 @@ def verify(app: App, heads: tuple[str, ...]) -> Report:
     outside = "compared with the head in the witness file" if known else "no head is noted outside yet"
     good = f"The audit is whole: {verified.rows} rows follow each other, {outside}."
     bad = f"{len(verified.findings)} things are not as they were recorded. Keep the database as it is, and ask who had access."
-    shown = [
+    shown: list[RenderableType] = [
         verdict(verified.is_whole, good if verified.is_whole else bad),
         facts(
             "Looked at",
@@ -103,7 +106,58 @@ def seal(app: App) -> Report:
     return Report(data={"sealed": end.sealed, **_named(end)}, shown=[sentence, *([left] if left else [])])
 
 
-for each in (verify, head, seal):
+@command("recompute")
+@click.argument("key", required=False)
+@click.option(
+    "--entry", type=int, help="The number of an entry, as `tieout why` names it; default: the last one sent."
+)
+@click.option("--connection", help="Where the key names records of several targets.")
+@click.option("--entity", help="Where the key names several kinds of records.")
+def recompute(
+    app: App, key: str | None, entry: int | None, connection: str | None, entity: str | None
+) -> Report:
+    """Compute a past payload again, from the records, models and lookups of then, and say whether it is the one that was made.
+
+    Example: tieout audit recompute shop/order/17/1
+
+    Nothing is changed: it runs in a transaction that is rolled back. Exit code 3 when a field differs.
+    """
+    if key is None and entry is None:
+        raise UsageError("Nothing is named.", cure="Give a key, or --entry NUMBER.")
+    with app.database.connect() as session:
+        found = again.recompute(session, key=key, entry=entry, connection=connection, entity=entity)
+    differing = [*found.fields, *found.forgotten]
+    then, now = (
+        {name: side.get(name) for name in differing} for side in (found.payload, found.computed or {})
+    )
+    shown: list[RenderableType] = [
+        verdict(found.is_equal is not False, found.sentence),
+        facts(
+            f"{found.entity} {found.key}",
+            {
+                "entry": f"{found.entry}: {found.operation} {found.outcome}",
+                "made at (UTC)": found.made_at,
+                "build": found.build and found.build[:8],
+                "note": "\n".join(found.notes) or None,
+            },
+        ),
+    ]
+    if differing:
+        rows = [(path, *sides) for path, sides in fields.rows((then, now)) if sides[0] != sides[1]]
+        shown.append(table("Differing", ("field!", "made then", "computed now"), rows))
+    return Report(
+        data={
+            "equal": found.is_equal, "sentence": found.sentence, "entry": found.entry, "connection": found.connection,
+            "entity": found.entity, "key": found.key, "operation": found.operation, "outcome": found.outcome,
+            "made_at": found.made_at, "build": found.build, "fields": list(found.fields), "forgotten": list(found.forgotten),
+            "notes": list(found.notes), "payload": found.payload, "computed": found.computed,
+        },
+        shown=shown,
+        exit_code=ExitCode.PERSON if found.is_equal is False else ExitCode.DONE,
+    )  # fmt: skip
+
+
+for each in (verify, head, seal, recompute):
     audit.add_command(each)
 
 

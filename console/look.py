@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,14 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cdc import report
+from cdc.story import story
 from cdc.why import Reason
 from cdc.why import why as reasons_of
 from cdc.writing import open_writers
 from console import fields
 from console.frame import App, command, fail, settings_option
 from console.report import Report, facts, short, table
+from console.stories import as_data, story_table
 from tieout import embedded
 from tieout.errors import ConfigurationError, ExitCode, TieoutError
 
@@ -61,7 +61,13 @@ def why(app: App, text: str) -> Report:
             reasons = [
                 reason for each in report.show(database, text) for reason in reasons_of(database, each.key)
             ]
-        told = {reason.key: _story(database, reason) for reason in reasons if reason.key is not None}
+        told = {
+            (reason.entity or "", reason.key): story(
+                database, connection=reason.connection, entity=reason.entity, key=reason.key
+            )
+            for reason in reasons
+            if reason.key is not None and reason.connection is not None and reason.entity is not None
+        }
     if not reasons:
         return _unknown(text)
     shown: list[RenderableType] = [
@@ -72,14 +78,21 @@ def why(app: App, text: str) -> Report:
         )
     ]
     shown += [
-        table(f"What happened to {key}", ("when (UTC)", "what", "detail"), rows)
-        for key, rows in told.items()
-        if rows
+        story_table(f"What happened to {entity} {key}", steps)
+        for (entity, key), steps in told.items()
+        if steps
     ]
     return Report(
         data={
             "reasons": [_fields(reason) for reason in reasons],
-            "history": {key: [list(row) for row in rows] for key, rows in told.items()},
+            "history": {
+                key: [[step.at, step.title, "; ".join(step.lines)] for step in steps]
+                for (_, key), steps in told.items()
+            },
+            "story": [
+                {"entity": entity, "key": key, "steps": [as_data(step) for step in steps]}
+                for (entity, key), steps in told.items()
+            ],
         },
         shown=shown,
     )
@@ -123,43 +136,6 @@ def psql(settings_file: Path | None, arguments: tuple[str, ...]) -> None:
 def _because(reason: Reason) -> RenderableType:
     verdict_text = Text(short(reason.verdict.replace("..", "."), SHOWN_VALUE))
     return Group(verdict_text, Text(f"→ {reason.cure}", style="green")) if reason.cure else verdict_text
-
-
-def _story(database: report.Session, reason: Reason) -> list[tuple[datetime, str, str]]:
-    """Source changes, decisions, attempts and answers of one record, in the order of time."""
-    rows: list[tuple[datetime, str, str]] = []
-    for each in report.show(database, reason.key or "", target=reason.connection, entity=reason.entity):
-        rows += [_change(change) for change in each.source_history]
-        rows += [
-            (_time(made["decided_at"]), f"{made['verb']} by {made['decided_by']}", made.get("reason") or "")
-            for made in each.decisions
-        ]
-        rows += [
-            (
-                _time(call["sent_at"]),
-                f"{call['method']} {str(call['path']).partition('?')[0]}",
-                f"answer {call['status'] or 'lost'}, {call['outcome']}",
-            )
-            for call in each.calls
-        ]
-        rows += [
-            (_time(done["finished_at"]), f"{done['operation']} {done['outcome']}", done.get("reason") or "")
-            for done in each.done
-        ]
-    return sorted(rows, key=lambda row: row[0])
-
-
-def _time(told: datetime | str) -> datetime:
-    """A time from a column, or from a row that came as JSON."""
-    return told if isinstance(told, datetime) else datetime.fromisoformat(told)
-
-
-def _change(change: Mapping[str, Any]) -> tuple[datetime, str, str]:
-    at = _time(change["changed_at"])
-    if change.get("before") is None:
-        return (at, f"source first seen ({change['told_by']})", "")
-    names = sorted({*change["before"], *(change.get("after") or {})})
-    return (at, f"source changed ({change['told_by']})", ", ".join(names[:8]))
 
 
 def _sides(app: App, each: report.Shown) -> list[RenderableType]:

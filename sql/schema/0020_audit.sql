@@ -62,9 +62,11 @@ create table cdc.forgotten_records (
     stream text not null,
     id text not null,
     forgetting uuid not null references cdc.forgettings (forgetting),
+    fields text[] not null,
     primary key (connection, stream, id)
 );
 comment on table cdc.forgotten_records is 'Records of forgotten persons: history keeps that they change, and no longer what';
+comment on column cdc.forgotten_records.fields is 'Names of fields, in small letters, that history blanks; lists and objects are blanked whole';
 
 create table cdc.build_texts (
     hash text primary key,
@@ -445,27 +447,36 @@ begin
 end
 $$;
 
--- A forgotten person's record goes on changing at its source: history keeps which fields, not what stood in them.
+-- A forgotten person's record goes on changing at its source: history keeps that fields changed, not what stood in them.
+create function cdc.without_person(changed jsonb, fields text[]) returns jsonb
+language sql
+immutable
+as $$
+    select jsonb_object_agg(
+        field.key,
+        case
+            when jsonb_typeof(field.value) in ('object', 'array') or lower(field.key) = any(fields) then '"[forgotten]"'::jsonb
+            else field.value
+        end
+    )
+    from jsonb_each(changed) as field
+$$;
+
 create function cdc.keep_forgotten() returns trigger
 language plpgsql
 as $$
+declare
+    personal text[];
 begin
-    if exists (
-        select 1
-        from cdc.forgotten_records as forgotten
-        where
-            forgotten.connection = new.connection
-            and forgotten.stream = new.stream
-            and forgotten.id = new.id
-    ) then
-        new.before := (
-            select jsonb_object_agg(field.key, case when field.key = '_deleted_at' then field.value else '"[forgotten]"'::jsonb end)
-            from jsonb_each(new.before) as field
-        );
-        new.after := (
-            select jsonb_object_agg(field.key, case when field.key = '_deleted_at' then field.value else '"[forgotten]"'::jsonb end)
-            from jsonb_each(new.after) as field
-        );
+    select forgotten.fields into personal
+    from cdc.forgotten_records as forgotten
+    where
+        forgotten.connection = new.connection
+        and forgotten.stream = new.stream
+        and forgotten.id = new.id;
+    if personal is not null then
+        new.before := cdc.without_person(new.before, personal);
+        new.after := cdc.without_person(new.after, personal);
     end if;
     return new;
 end
