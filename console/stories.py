@@ -20,7 +20,7 @@ SHOWN_EDITS = 12
 SHOWN_VALUE = 90
 _MILLISECONDS = re.compile(r"/Date\((?P<seconds>\d+)\d{3}(?:[+-]\d{4})?\)/")
 """How some vendors write times in JSON."""
-_BLANK = (None, "", [], {})
+_BLANK: tuple[Any, ...] = (None, "", [], {})
 """Which of them a vendor sends for nothing is no news."""
 
 
