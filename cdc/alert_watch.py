@@ -65,7 +65,9 @@ def conditions(
     ]
     found: list[Condition] = []
     if problem is not None:
-        what = "nothing is written: this database is not the one that wrote last"
+        what = (
+            "nothing is written: this database was restored or copied, or its targets are not compared since"
+        )
         found.append(
             Condition(event="installation", kind="installation", what=what, since=now, who="operator", command="tieout status")
         )  # fmt: skip

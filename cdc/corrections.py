@@ -112,16 +112,32 @@ Correct = Callable[[Ask], Correction | None]
 """None: this document cannot be corrected (it is void, say)."""
 
 
+Unsettled = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], Mapping[str, Any]]
+"""A record as it will be without some payments and allocations, each with its `ids` in the target and its `amount`."""
+
+
 def correct_of(system: str, entity: str) -> Correct | None:
     """How documents of an entity are corrected; None where it has none."""
+    known: Mapping[str, Correct] = _declared(system, "CORRECTIONS")
+    return known.get(entity)
+
+
+def unsettled_of(system: str, entity: str) -> Unsettled:
+    """How a record of an entity looks without payments and allocations; as it is where nothing settles it."""
+    known: Mapping[str, Unsettled] = _declared(system, "UNSETTLED")
+    return known.get(entity, lambda record, _settlements: record)
+
+
+def _declared(system: str, name: str) -> Mapping[str, Any]:
+    """What a system's writers declare by entity, under this name; nothing for a system that is only read."""
     try:
         module = importlib.import_module(f"cdc.writers.{system}")
     except ModuleNotFoundError as error:
         if error.name != f"cdc.writers.{system}":
             raise
-        return None
-    known: Mapping[str, Correct] = getattr(module, "CORRECTIONS", {})
-    return known.get(entity)
+        return {}
+    found: Mapping[str, Any] = getattr(module, name, {})
+    return found
 
 
 def begin(session: Session, rows: Sequence[Row], *, by: str, reason: str | None) -> None:
@@ -161,7 +177,12 @@ def _move_link(session: Session, row: Row, correction: Row, *, by: str, reason: 
         "approved_hash": correction["document"]["payload_hash"] if "document" in correction else None,
     }
     session.execute(query("corrections", "next_generation"), values)
-    aside = {"key": correction["replaced"], "model": MODEL, "correction": {"of": row["key"], **kept}}
+    aside = {
+        "key": correction["replaced"],
+        "model": MODEL,
+        "correction": {"of": row["key"], **kept},
+        "reversal": None,
+    }
     session.execute(query("corrections", "keep_old"), {"link": Jsonb({**old["link"], **aside})})
 
 

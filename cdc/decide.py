@@ -15,6 +15,7 @@ from typing import Any
 from cdc.decision import IN_FLIGHT, Decision, Desired, Drift, Held, Link, Mirror, Open, Rules, Wanted
 from cdc.links import after, merged, references
 from cdc.problems import held_by
+from cdc.taken_back import frozen_after_them, of_reversal, taken_back, waits_for_settlements
 from cdc.target_change import Judged, judge
 from cdc.wanted import (
     NUMBER_USED_AGAIN,
@@ -43,9 +44,11 @@ def decide(
         return Decision(verb="leave", why="on its way")
     if link.is_live and mirror is not None and mirror.survivor is not None:
         return _followed(link, mirror, mirror.survivor)
+    payload = effective(desired, link) if desired is not None else {}
+    if (back := taken_back(desired, payload, link)) is not None:
+        return of_reversal(_gone(back[0], link, opened, mirror, rules), link, back[1])
     if desired is None:
         return _vanished(link, opened, rules)
-    payload = effective(desired, link)
     if desired.skip is not None:
         return _skipped(desired, desired.skip, payload, link, rules)
     if desired.gone is not None:
@@ -112,7 +115,11 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
     if not link.is_live:
         return Decision(verb="drop", why=desired.gone or "")
     wanted = _removal(link, desired, None)
-    because = rules.frozen(mirror.payload) if mirror is not None and not mirror.is_deleted else None
+    because, is_settled = None, False
+    if mirror is not None and not mirror.is_deleted:
+        because, is_settled = frozen_after_them(mirror, link, rules)
+    if because is not None and is_settled:
+        return settle_on(waits_for_settlements(wanted, desired, because), link, opened)
     if because is not None and link.approved_hash != wanted.payload_hash:
         held = Held(
             held_for="frozen",

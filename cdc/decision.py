@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -64,6 +64,8 @@ class Link:
     rejected_hash: str | None = None
     correction: Mapping[str, Any] | None = None
     """asked: a person wants it corrected; waits_for: what the new document of an approved correction waits for."""
+    reversal: Mapping[str, Any] | None = None
+    """A person takes it back: run, by, reason, after (what settles it and goes first), said (the hash for which it holds)."""
 
     @property
     def is_corrected_anew(self) -> bool:
@@ -125,6 +127,10 @@ class Rules:
     """How the target's document is corrected to this payload; None: it cannot be."""
     reverse: Callable[[Desired], Correction | None] = lambda _desired: None
     """How the target's document is reversed when it is gone at its source; None: a person does it."""
+    unsettled: Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], Mapping[str, Any]] = (
+        lambda record, _after: record
+    )
+    """The target's record as it will be without these payments and allocations."""
     points_to: Callable[[str, Any, Any], bool] = lambda _path, _desired, _held: False
     """Is this the record that a reference of ours means now?"""
 

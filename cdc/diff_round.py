@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
-from cdc.corrections import Ask, Correction, correct_of
+from cdc.corrections import Ask, Correction, correct_of, unsettled_of
 from cdc.decide import decide
 from cdc.decision import COUNTING, Decision, Desired, Drift, Rules
 from cdc.diff_rows import (
@@ -232,6 +232,7 @@ class Round:
             still_differs=still_differs,
             correct=lambda wanted, payload: self._correct(row, state, wanted, payload),
             reverse=lambda wanted: self._correct(row, state, wanted, wanted.payload, is_gone=True),
+            unsettled=unsettled_of(model.system, model.entity),
             points_to=is_it,
         )
         opened = open_of(state)

@@ -110,6 +110,7 @@ def link_of(state: Row) -> Link:
         declined_hash=state["declined_hash"],
         rejected_hash=state["rejected_hash"],
         correction=state["correction"],
+        reversal=state["reversal"],
     )
 
 

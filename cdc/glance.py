@@ -170,7 +170,7 @@ class Status:
     def safety(self) -> str:
         """Is it safe to run again?"""
         if self.problem:
-            return f"Nothing is written: {self.problem.rstrip('.')}."
+            return f"Running again is safe, but writes are held back: {self.problem.rstrip('.')}."
         if any(one.states.get("in_doubt") or one.states.get("sending") for one in self.connections):
             return "Running again is safe: a call is on its way or in doubt, and the next drain settles it."
         closed = [one for one in self.connections if one.closed_because]

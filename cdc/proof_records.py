@@ -294,6 +294,9 @@ def _pending(row: Mapping[str, Any]) -> str | None:
             return "being sent; the next drain settles it"
     if row["frozen_because"]:
         return f"frozen: {row['frozen_because']}"
+    if row["reversal"]:
+        taken = row["reversal"]
+        return f"taken back with run {taken['run'][:8]} by {taken['by']}: {taken['reason']}"
     if row["is_declined"]:
         return "a person decided not to send it"
     return None

@@ -129,6 +129,11 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
             f"The target has it and it may no longer change ({frozen}); the difference is shown as drift."
         )
         return Reason(**common, stage="target", verdict=verdict, details=known["drift"])
+    taken: Row | None = known.get("reversal")
+    if taken is not None and (known.get("is_gone") or known.get("target_id") is None):
+        told = f"taken back with run {taken['run'][:8]} by {taken['by']} ({taken['reason']})"
+        verdict = f"It was {told}; it is made again only when the model says something else, after a yes."
+        return Reason(**common, stage="target", verdict=verdict, details=taken)
     if known.get("is_gone"):
         return Reason(
             **common,

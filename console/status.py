@@ -9,11 +9,12 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from cdc import alerts, glance, installation, report
+from cdc import alerts, audit, glance, installation, report
 from cdc.glance import ConnectionStatus, Waiting
 from cdc.report import Group
 from console.frame import App, command
 from console.report import Report, facts, minute, moneys, short, table, verdict
+from tieout.budget import Forecast, forecast
 
 STATES = ("ready", "waiting", "held", "rejected", "sending", "in_doubt")
 SHOWN_CHAINS = 10
@@ -27,10 +28,14 @@ def status(app: App) -> Report:
     """
     with app.database.connect() as database:
         found = glance.status(database, problem=installation.problem(database, app.settings))
+        budgets = forecast(database)
+        head = audit.head(database)
         letters = report.dead_letters(database)
         holds = report.holds(database)
         failing = alerts.failing_channels(database)
     shown: list[RenderableType] = [verdict(found.is_good, found.verdict), _connections(found.connections)]
+    if any(one.limit is not None or one.blocked_until is not None for one in budgets):
+        shown.append(_budgets(budgets))
     if letters or holds:
         shown.append(_people([*letters, *holds]))
     if found.waiting:
@@ -48,8 +53,24 @@ def status(app: App) -> Report:
         if work
         else Text("Nothing waits for load, diff or build.", style="dim")
     )
-    shown.append(facts("Look inside", {"psql": "tieout psql", "for BI": "schemas canonical and marts"}))
-    return Report(data={**_data(found), "failing_channels": failing}, shown=shown)
+    # The head stands outside the database too, wherever this is printed: a chain that was cut off is then found.
+    chained = f"{head.position:,} facts, head {head.digest[:16]}" + (
+        f", {head.unsealed:,} not chained yet" if head.unsealed else ""
+    )
+    shown.append(
+        facts(
+            "Look inside", {"audit": chained, "psql": "tieout psql", "for BI": "schemas canonical and marts"}
+        )
+    )
+    return Report(
+        data={
+            **_data(found),
+            "failing_channels": failing,
+            "audit": _fields(head),
+            "budgets": [_fields(one) for one in budgets],
+        },
+        shown=shown,
+    )
 
 
 def age(since: datetime | None, now: datetime | None = None) -> str:
@@ -107,6 +128,24 @@ def _connections(connections: Sequence[ConnectionStatus]) -> RenderableType:
             for one in connections
         ],
         empty="No connection yet: `tieout connect NAME`.",
+    )
+
+
+def _budgets(budgets: Sequence[Forecast]) -> RenderableType:
+    """The day of each connection that has one."""
+    rows = [
+        (
+            one.connection,
+            f"{one.used:,} of {one.limit:,}" if one.limit is not None else f"{one.used:,}",
+            one.an_hour,
+            f"day budget lasts until {one.lasts_until:%H:%M} UTC" if one.lasts_until is not None else "lasts",
+            f"until {one.blocked_until:%H:%M} UTC" if one.blocked_until is not None else "",
+        )
+        for one in budgets
+        if one.limit is not None or one.blocked_until is not None
+    ]
+    return table(
+        "Calls", ("connection", "in 24 hours#", "an hour now#", "at this pace", "told to wait"), rows
     )
 
 

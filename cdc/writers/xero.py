@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cdc.corrections import Correct
+from cdc.corrections import Correct, Unsettled
 from cdc.postings import Posts
 from cdc.writers import xero_bank as bank
 from cdc.writers import xero_contacts as contacts
@@ -99,6 +99,12 @@ POSTINGS: Mapping[str, Posts] = {
     "bank_transactions": postings.transaction_postings,
 }
 """What each entity does to the accounts; allocations move nothing between accounts."""
+
+UNSETTLED: Mapping[str, Unsettled] = {
+    "invoices": corrections.without_settlements("AmountDue"),
+    "credit_notes": corrections.without_settlements("RemainingCredit"),
+}
+"""Documents as they will be when payments and allocations on them are removed."""
 
 CORRECTIONS: Mapping[str, Correct] = {
     "invoices": corrections.correct_document(INVOICE),

@@ -10,18 +10,25 @@ first open day where the books are locked (Xero developer documentation, "Credit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from cdc.corrections import Ask, Correction, Part
+from cdc.corrections import Ask, Correction, Part, Unsettled
 from cdc.links import LINE, LINKED
 from cdc.writers.xero_documents import CREDIT_NOTE, INVOICE, Kind, locked_until
 from cdc.writers.xero_values import as_number, business_date
 
 _COPIED = ("Reference", "LineAmountTypes", "CurrencyCode", "CurrencyRate")
 _LINE = ("Description", "AccountCode", "TaxType", "TaxAmount", "ItemCode")
+_SETTLED_BY = {
+    "Payments": "PaymentID",
+    "CreditNotes": "CreditNoteID",
+    "Prepayments": "PrepaymentID",
+    "Overpayments": "OverpaymentID",
+    "Allocations": "AllocationID",
+}
 _ENTITY = {INVOICE.plural: "invoices", CREDIT_NOTE.plural: "credit_notes"}
 
 
@@ -69,6 +76,48 @@ def correct_document(kind: Kind) -> Callable[[Ask], Correction | None]:
         )
 
     return correct
+
+
+def without_settlements(open_field: str) -> Unsettled:
+    """The document as it will be when these payments and allocations on it are removed.
+
+    What Xero shows on a document: payments by their id, credits by the id of the note, prepayment or overpayment, and on those
+    their allocations (Xero developer documentation, "Invoices", "Credit Notes"). `open_field`: AmountDue or RemainingCredit.
+    """
+
+    def without(record: Mapping[str, Any], settlements: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        ids = {str(one).casefold() for each in settlements for one in each.get("ids", ())}
+        kept: dict[str, Any] = {}
+        found: set[str] = set()
+        for name, id_field in _SETTLED_BY.items():
+            on_it = record.get(name) or []
+            gone = {str(one.get(id_field)).casefold() for one in on_it} & ids
+            found |= gone
+            kept[name] = [one for one in on_it if str(one.get(id_field)).casefold() not in gone]
+        if not found:
+            return record
+        removed = sum(
+            (
+                as_number(each["amount"]) or Decimal(0)
+                for each in settlements
+                if {str(one).casefold() for one in each["ids"]} & found
+            ),
+            Decimal(0),
+        )
+        left = dict(record) | {name: value for name, value in kept.items() if name in record}
+        left[open_field] = (as_number(record.get(open_field)) or Decimal(0)) + removed
+        if record.get("Status") == "PAID":
+            left["Status"] = "AUTHORISED"
+        left["AmountPaid"] = _sum(kept["Payments"])
+        if not any(kept[name] for name in _SETTLED_BY if name != "Payments"):
+            left["AmountCredited"] = Decimal(0)
+        return left
+
+    return without
+
+
+def _sum(payments: Sequence[Mapping[str, Any]]) -> Decimal:
+    return sum((as_number(each.get("Amount")) or Decimal(0) for each in payments), Decimal(0))
 
 
 def first_open_day(dated: date, organisation: Mapping[str, Any] | None) -> date:

@@ -74,6 +74,8 @@ set
     yielded = coalesce(given.yielded, links.yielded),
     overrides = coalesce(given.overrides, links.overrides),
     mirror_version = coalesce(given.mirror_version, links.mirror_version),
+    -- Whoever declines what a reversal proposes keeps the document.
+    reversal = case when given.declined_hash is null then links.reversal end,
     updated_at = now()
 from jsonb_to_recordset(%(rows)s) as given (
     connection text,

@@ -233,6 +233,7 @@ differing as (
                 links.model <> %(model)s
                 or links.source_connection <> desired.source_connection
                 or links.source_id <> desired.source_id
+                or (links.reversal is not null and links.target_id is not null and not links.is_gone)
                 or (
                     desired.content ->> '_skip' is not null
                     and links.target_id is not null
@@ -245,6 +246,7 @@ differing as (
                         links.said is distinct from desired.payload
                         or desired.content ->> '_gone' is not null
                         or links.is_gone
+                        or links.reversal is not null
                         or links.if_taken
                         or links.overrides <> '{{}}'::jsonb
                         or links.yielded <> '{{}}'::jsonb

@@ -64,6 +64,7 @@ select
     links.declined_hash,
     links.rejected_hash,
     links.correction,
+    links.reversal,
     outbox.entry,
     outbox.operation,
     outbox.state,
@@ -118,6 +119,7 @@ set
     identity = coalesce(given.identity, links.identity),
     mirror_version = coalesce(given.mirror_version, links.mirror_version),
     followed_id = coalesce(given.followed_id, links.followed_id),
+    reversal = coalesce(given.reversal, links.reversal),
     model = given.model,
     source_connection = given.source_connection,
     source_id = given.source_id,
@@ -133,7 +135,8 @@ from jsonb_to_recordset(%(rows)s) as given (
     yielded jsonb,
     identity jsonb,
     mirror_version bigint,
-    followed_id text
+    followed_id text,
+    reversal jsonb
 )
 where
     links.connection = given.connection

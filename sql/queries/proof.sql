@@ -31,6 +31,7 @@ select
     coalesce(links.is_gone, false) as is_gone,
     coalesce(links.is_adopted, false) as is_adopted,
     links.declined_hash is not null as is_declined,
+    links.reversal,
     outbox.state,
     outbox.operation,
     outbox.held_for,
