@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.against_money import PostedEffect, in_schema, posted_effects
-from cdc.build import Progress, make
+from cdc.build import BUILD_LEASE_SECONDS, Progress, make
 from cdc.lineage import ModelSet
 from cdc.outbound import OutboundModel, models_in_force
 from cdc.project import assemble
@@ -108,7 +108,7 @@ def compare(
         or (project_dir / "models" / "lookups" if project_dir else settings.lookups_dir),
     )
     work_folder = settings.data_dir / "dbt" / PREFIX
-    with database.connect(direct=True) as session, unit_of_work(session):
+    with database.connect(direct=True, lease_seconds=BUILD_LEASE_SECONDS) as session, unit_of_work(session):
         if not try_lock(session, LOCK):
             raise LockHeld("Another comparison is running.")
         drop_schemas(session, f"{PREFIX}__")

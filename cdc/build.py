@@ -36,6 +36,8 @@ from tieout.settings import Settings
 
 LOCK = "tieout.build"
 PREFIX = "build"
+BUILD_LEASE_SECONDS = 7200
+"""The session that holds the lock is idle while dbt works."""
 
 # A model in one of these would rename a schema that is not the set's.
 _NOT_OURS = frozenset({"cdc", "staging", "marts", "public", "information_schema"})
@@ -87,7 +89,7 @@ def build(
     """
     started = time.monotonic()
     work_folder = settings.data_dir / "dbt" / PREFIX
-    with database.connect(direct=True) as session, unit_of_work(session):
+    with database.connect(direct=True, lease_seconds=BUILD_LEASE_SECONDS) as session, unit_of_work(session):
         if not try_lock(session, LOCK):
             raise LockHeld("Another build is running.")
         project = assemble(settings, work_folder / "project")

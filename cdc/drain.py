@@ -30,6 +30,7 @@ from cdc.gate import (
     writes_of,
 )
 from cdc.installation import Trust
+from cdc.keeping import still_on_its_way
 from cdc.lane import Client, Entry, Lane, entries_of
 from cdc.plan_report import PlanReport
 from cdc.plan_run import Running, start
@@ -146,6 +147,9 @@ def drain(
                         not_written[connection.name] = sending.stopped_by
                     if closed:
                         errors.append(going_live.first_look(connection.name, closed))
+                    left = still_on_its_way(session, connection.name)
+                    if left is not None:
+                        errors.append(left)
                 finally:
                     client.close()
             except TieoutError as error:

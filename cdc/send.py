@@ -16,6 +16,7 @@ from typing import Any
 from cdc.asking import Asking, verdict_of
 from cdc.calls import START_SECONDS, Claimed, claim, exchange
 from cdc.doubt import Wait, lose
+from cdc.keeping import kept
 from cdc.lane import Entry, Lane
 from cdc.matching import another_key_of_ours, found_as_ours, owners_of, stand_in, taken_by_another
 from cdc.settle import Verdict, settle
@@ -35,6 +36,8 @@ from tieout.http import LONGEST_WAIT_SECONDS, READ_SECONDS, Answer, boottime
 
 WAITS = 5
 """A limit is waited for so many times in a row; after that the next run goes on."""
+_OURS = ("sending", "in_doubt")
+"""What we know of our own call counts also when somebody thought us dead meanwhile, and has not settled it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +117,15 @@ class Sender:
             answer = exchange(lane, claimed.request, claimed.call, claimed.number, slot, deadline)
             outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
         except (UnknownOutcome, SchemaDrift) as error:
-            lose(lane, claimed.call, str(error))
+            words = str(error)
+            kept(lane, lambda lane: lose(lane, claimed.call, words))
             return Counter(), "unknown"
         except TieoutError as error:
             return self._without_effect(write, claimed, error)
         except Exception as error:
             # A mistake of ours while the request may have been carried out: the next drain asks.
-            lose(lane, claimed.call, f"a mistake of tieout's own: {type(error).__name__}")
+            words = f"a mistake of tieout's own: {type(error).__name__}"
+            kept(lane, lambda lane: lose(lane, claimed.call, words))
             raise
         self._refused_in_a_row = 0
         asking = Asking(lane.client)
@@ -165,14 +170,17 @@ class Sender:
                 "questions": asking.questions,
                 "found": found,
             }
-        kinds = settle(
+        kinds = kept(
             self._lane,
-            write,
-            verdicts,
-            states=("sending",),
-            number=claimed.number,
-            call=claimed.call,
-            ending=ending,
+            lambda lane: settle(
+                lane,
+                write,
+                verdicts,
+                states=_OURS,
+                number=claimed.number,
+                call=claimed.call,
+                ending=ending,
+            ),
         )
         return kinds, "answered"
 
@@ -183,14 +191,17 @@ class Sender:
         stays = seconds is not None and seconds <= LONGEST_WAIT_SECONDS and self._refused_in_a_row < WAITS
         later = Outcome(kind="later", seconds=0 if stays else seconds or 0, reason=str(error))
         ending = "refused" if isinstance(error, ConnectionRefused) else "not sent"
-        settle(
+        kept(
             self._lane,
-            write,
-            [Verdict(entry=entry, outcome=later) for entry in claimed.entries],
-            states=("sending",),
-            number=claimed.number,
-            call=claimed.call,
-            ending={"outcome": ending, "answer": {"error": str(error)}},
+            lambda lane: settle(
+                lane,
+                write,
+                [Verdict(entry=entry, outcome=later) for entry in claimed.entries],
+                states=_OURS,
+                number=claimed.number,
+                call=claimed.call,
+                ending={"outcome": ending, "answer": {"error": str(error)}},
+            ),
         )
         if not stays:
             raise error

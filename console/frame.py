@@ -26,7 +26,7 @@ from rich.text import Text
 from cdc import audit
 from console.report import Report, show
 from tieout import events, witness
-from tieout.db import Database, json_dumps, open_database
+from tieout.db import SESSION_LOST, Database, json_dumps, open_database
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, TieoutError
 from tieout.hush import hush
 from tieout.migrate import check_migrated
@@ -122,7 +122,7 @@ class App:
         try:
             with self.database.connect() as connection:
                 connection.execute(query("runs", "end"), {"run": run, "exit_code": int(code)})
-        except (DatabaseDown, psycopg.OperationalError):
+        except (DatabaseDown, *SESSION_LOST):
             # The database went away under the run: the error on its way out says so, and the row stays unfinished.
             return
 
@@ -160,7 +160,7 @@ def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Re
                     app.seal()
             except TieoutError as error:
                 sys.exit(fail(error, as_json=as_json))
-            except psycopg.OperationalError as error:
+            except SESSION_LOST as error:
                 lost = DatabaseDown(
                     f"The database failed: {str(error).strip()}",
                     cure="Cure that or wait until it answers again, then repeat the command; nothing was lost.",

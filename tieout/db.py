@@ -2,7 +2,9 @@
 
 Every connection commits by itself (a unit of work is `with connection.transaction():`), gives rows as
 dictionaries, runs in UTC and reads jsonb numbers as Decimal: psycopg would give floats, and a cent would be
-lost. A peer that vanishes is noticed after ten seconds, because locks of a dead session must come free.
+lost. Locks of a session whose process is gone must come free: a peer that vanishes is noticed after ten seconds, by us and
+by the server; a process that sleeps (stopped, suspended) loses an open transaction after two minutes, and a session that
+holds locks after its lease.
 """
 
 from __future__ import annotations
@@ -31,6 +33,22 @@ from tieout.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 10
 PEER_TIMEOUT_SECONDS = 10
+TRANSACTION_SECONDS = 120
+"""No transaction of ours waits longer than that for its own process."""
+LEASE_SECONDS = 600
+"""A session past the pooler, which may hold locks, ends when its process has said nothing for so long: longer than any
+wait of a process that lives."""
+
+# How the server notices that we are gone: its own default is two hours (PostgreSQL: runtime-config-connection).
+_SERVER_SIDE = {
+    "tcp_keepalives_idle": PEER_TIMEOUT_SECONDS,
+    "tcp_keepalives_interval": 3,
+    "tcp_keepalives_count": 3,
+    "idle_in_transaction_session_timeout": TRANSACTION_SECONDS * 1000,
+}
+
+SESSION_LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+"""The session is gone: the server, the way to it, or our own sleep."""
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _CANONICAL = msgspec.json.Encoder(order="sorted")
@@ -45,9 +63,12 @@ class Database:
     direct_url: str | None = field(default=None, repr=False)
     """Past a pooler, for sessions that hold locks."""
 
-    def connect(self, *, direct: bool = False) -> psycopg.Connection[dict[str, Any]]:
+    def connect(
+        self, *, direct: bool = False, lease_seconds: int | None = LEASE_SECONDS
+    ) -> psycopg.Connection[dict[str, Any]]:
         """A session of its own, to be closed by the caller (`with database.connect() as connection:`).
 
+        `direct`: past a pooler; then the server ends it when it is idle for `lease_seconds` (None: never).
         Raises DatabaseDown when nobody answers, ConfigurationError when the server refuses user, password or
         name.
         """
@@ -58,7 +79,7 @@ class Database:
                 url,
                 autocommit=True,
                 row_factory=dict_row,
-                **_session_parameters(url),
+                **_session_parameters(url, lease_seconds if direct else None),
             )
         except psycopg.OperationalError as error:
             _explain(error, url)
@@ -215,12 +236,18 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _session_parameters(url: str) -> dict[str, Any]:
+def _session_parameters(url: str, lease_seconds: int | None) -> dict[str, Any]:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         return {}
-    options = " ".join(part for part in (str(given.get("options") or ""), "-c timezone=UTC") if part)
+    # What the URL says comes later and wins, but for the time zone.
+    wanted = {
+        **_SERVER_SIDE,
+        **({"idle_session_timeout": lease_seconds * 1000} if lease_seconds is not None else {}),
+    }
+    ours = " ".join(f"-c {name}={value}" for name, value in wanted.items())
+    options = " ".join(part for part in (ours, str(given.get("options") or ""), "-c timezone=UTC") if part)
     defaults: dict[str, Any] = {
         "application_name": "tieout",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,

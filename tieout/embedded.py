@@ -37,12 +37,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from tieout.embedded_files import Owner, make_private, own, place, unpack_binaries
+from tieout.embedded_processes import end_orphans, is_free, is_served, is_somebody_elses
 from tieout.errors import ConfigurationError, DatabaseDown
 from tieout.events import Event, emit
 from tieout.queries import compose, query
@@ -51,6 +51,7 @@ USER = "tieout"
 NAME = "tieout"
 START_TIMEOUT_SECONDS = 60
 _PORT_ATTEMPTS = 5
+_LOOK_SECONDS = 0.05
 
 # Written to postgresql.conf by initdb, where a user may change them.
 _SERVER_SETTINGS = {
@@ -88,9 +89,10 @@ def ensure_running(data_dir: Path, *, server_settings: Mapping[str, str] | None 
     if found is not None:
         return _url(home, found.port)
     with _start_lock(home):
-        found = _find(home)
+        found = _find(home) or _awaited(home)
         if found is not None:
             return _url(home, found.port)
+        end_orphans(home.data)
         return _start(home, server_settings or {})
 
 
@@ -205,6 +207,22 @@ def _find(home: _Home) -> _Found | None:
     return _Found(port=port, version=answer["server_version"])
 
 
+def _awaited(home: _Home) -> _Found | None:
+    """The server that is there but does not answer yet: it starts, or recovers after one of its processes was killed."""
+    until = time.monotonic() + START_TIMEOUT_SECONDS
+    while is_served(home.data, _postmaster(home)[0]):
+        found = _find(home)
+        if found is not None:
+            return found
+        if time.monotonic() > until:
+            raise DatabaseDown(
+                f"The embedded Postgres runs, but has not answered for {START_TIMEOUT_SECONDS} s.",
+                cure=f"It may be recovering: see {home.cluster / 'server.log'}, then run the command again.",
+            )
+        time.sleep(_LOOK_SECONDS)
+    return None
+
+
 def _session(url: str) -> psycopg.Connection[dict[str, Any]]:
     return psycopg.connect(url, autocommit=True, row_factory=dict_row, connect_timeout=5)
 
@@ -255,7 +273,7 @@ def _start(home: _Home, server_settings: Mapping[str, str]) -> str:
         if done.returncode == 0:
             break
         # Somebody took the port between the look and the start.
-        if _is_free(port) or attempt == _PORT_ATTEMPTS - 1:
+        if is_free(port) or attempt == _PORT_ATTEMPTS - 1:
             raise DatabaseDown(
                 f"The embedded Postgres did not start: {_end_of(log) or done.stdout.strip()}",
                 cure=f"See {log}; to start afresh, move {home.data} away.",
@@ -321,16 +339,8 @@ def _drop_stale_pid(home: _Home) -> None:
     to this folder, its own check of shared memory would stop the new server.
     """
     pid, _ = _postmaster(home)
-    if pid is None:
+    if pid is None or not is_somebody_elses(home.data, pid):
         return
-    try:
-        process = psutil.Process(pid)
-        if "postgres" in process.name() and Path(process.cwd()).resolve() == home.data:
-            return
-    except psutil.NoSuchProcess:
-        return  # Postgres replaces such a file by itself.
-    except psutil.AccessDenied:
-        return  # Of another user, so Postgres sees for itself that it is not ours.
     (home.data / "postmaster.pid").unlink(missing_ok=True)
 
 
@@ -340,21 +350,11 @@ def _choose_port(home: _Home) -> int:
         last = int((home.notes / "port").read_text())
     except (OSError, ValueError):
         last = 0
-    if last and _is_free(last):
+    if last and is_free(last):
         return last
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _binaries(home: _Home) -> Path:

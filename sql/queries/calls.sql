@@ -158,13 +158,31 @@ where
     call = %(call)s
     and state = 'in_doubt';
 
--- name: in_flight
--- Calls of living senders.
-select count(*) as calls
+-- name: on_their_way
+-- Calls that may still be under way, and how long; their sender is asked for by its lock.
+select
+    cardinality(calls.entries) as entries,
+    workers.lock_key,
+    extract(epoch from calls.deadline - clock_timestamp()) as seconds
 from cdc.calls
+left join cdc.workers
+    on workers.worker = calls.worker
 where
-    connection = %(connection)s
-    and settled_at is null;
+    calls.connection = %(connection)s
+    and calls.settled_at is null
+    and calls.outcome is null
+    and calls.deadline > clock_timestamp();
+
+-- name: end_session
+-- End the session that holds the lock of a sender. lock_key; milliseconds: how long its end is waited for.
+select pg_terminate_backend(pg_locks.pid, %(milliseconds)s) as ended
+from pg_locks
+where
+    pg_locks.locktype = 'advisory'
+    and pg_locks.granted
+    and pg_locks.objsubid = 1
+    and pg_locks.database = (select oid from pg_database where datname = current_database())
+    and (pg_locks.classid::bigint << 32) | pg_locks.objid::bigint = %(lock_key)s;
 
 -- name: lock_call
 -- One process settles a call.

@@ -62,6 +62,29 @@ def test_a_peer_that_vanishes_is_noticed_in_ten_seconds(connection):
     assert (parameters["tcp_user_timeout"], parameters["keepalives_idle"]) == ("10000", "10")
 
 
+@pytest.mark.parametrize(
+    ("is_direct", "lease"), [(False, "0"), (True, "10min")], ids=["through a pooler", "direct"]
+)
+def test_the_server_ends_what_a_process_that_sleeps_holds(database, is_direct, lease):
+    with database.connect(direct=is_direct) as session:
+        shown = {
+            name: session.execute(f"show {name}").fetchone()[name]
+            for name in (
+                "idle_in_transaction_session_timeout",
+                "idle_session_timeout",
+                "tcp_keepalives_idle",
+                "TimeZone",
+            )
+        }
+
+    assert shown == {
+        "idle_in_transaction_session_timeout": "2min",
+        "idle_session_timeout": lease,
+        "tcp_keepalives_idle": "10",
+        "TimeZone": "UTC",
+    }
+
+
 def test_rows_are_copied_with_text_jsonb_and_nulls(connection):
     connection.execute("create temporary table copied (id text, payload jsonb, amount numeric)")
     rows = [("1", json_dumps({"a": Decimal("1.10")}), Decimal("2.50")), ('tab\t"quote"\\', None, None)]

@@ -8,13 +8,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from cdc import desk, standing
 from cdc.desk import Chosen
 from cdc.writing import Operation, Outcome, Outgoing
 from tests.db.fix_engine import Engine, FakeIdentity, FakeTarget, engine
-from tieout.errors import ConnectionRefused, NotSent
+from tieout.errors import ConnectionRefused, NotSent, RetryLater
 from tieout.settings import Connection
 
 __all__ = ["engine"]
@@ -144,14 +145,18 @@ def test_a_sender_that_died_is_taken_over_only_after_its_deadline(engine: Engine
     assert engine.states() == {}
 
 
-def test_a_sender_that_lives_is_never_taken_over(engine: Engine) -> None:
-    """The deadline has passed but its lock is held: it may be waiting for the answer."""
+def test_a_sender_that_sleeps_past_its_deadline_is_taken_over_and_its_late_answer_still_counts(
+    engine: Engine,
+) -> None:
+    """Its lock would be held for as long as it sleeps: whoever takes over ends that session."""
     engine.customer()
     engine.diff()
     seen: list[dict[str, str]] = []
 
     def other_drain() -> None:
         engine.target.on_write = None
+        engine.drain()
+        seen.append(engine.states())
         engine.connection.execute("update cdc.calls set deadline = clock_timestamp()")
         engine.drain()
         seen.append(engine.states())
@@ -159,8 +164,53 @@ def test_a_sender_that_lives_is_never_taken_over(engine: Engine) -> None:
     engine.target.on_write = other_drain
     engine.drain()
 
-    assert seen == [{CONTACT: "sending"}]
+    assert seen == [{CONTACT: "sending"}, {CONTACT: "in_doubt"}]
+    assert engine.states() == {}
     assert len(engine.target.writes) == 1
+
+
+def test_an_answer_is_stored_though_all_sessions_are_cut_while_it_comes(engine: Engine) -> None:
+    engine.customer()
+    engine.diff()
+
+    def cut() -> None:
+        engine.connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+    engine.target.on_write = cut
+    with pytest.raises(psycopg.OperationalError):
+        engine.drain()
+
+    assert engine.states() == {}
+    assert engine.row("select outcome, settled_at is not null as is_settled from cdc.calls") == {
+        "outcome": "answered",
+        "is_settled": True,
+    }
+    assert (engine.drain().calls, len(engine.target.writes)) == (0, 1)
+
+
+def test_a_call_of_a_sender_that_died_is_told_until_its_deadline(engine: Engine) -> None:
+    _die_while_sending(engine)
+
+    early = engine.drain()
+
+    (error,) = early.errors
+    assert isinstance(error, RetryLater)
+    assert "1 record(s) may still be on their way" in str(error)
+    assert error.seconds is not None
+    assert 0 < error.seconds <= 120
+
+
+def test_senders_that_died_leave_no_rows_behind(engine: Engine) -> None:
+    _die_while_sending(engine)
+    engine.connection.execute("update cdc.calls set deadline = clock_timestamp()")
+
+    engine.drain()
+    engine.drain()
+
+    assert engine.row("select count(*) as found from cdc.workers") == {"found": 0}
 
 
 def test_what_never_left_is_ready_again_and_the_target_is_left(engine: Engine) -> None:

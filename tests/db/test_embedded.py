@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,24 @@ def test_a_killed_server_is_started_again(data_dir):
     url = start(data_dir)
 
     assert ask(url, "select answer from kept") == 42
+
+
+def test_a_server_that_was_killed_while_a_statement_was_at_work_is_started_again(data_dir):
+    """The statement outlives the server's first process, and as long as it does Postgres starts no other."""
+    url = start(data_dir)
+    tell(url, "create table kept as select 42 as answer")
+    process = postmaster(data_dir)
+    with closing(psycopg.connect(url, autocommit=True)) as session:
+        pid = session.info.backend_pid
+        session.pgconn.send_query(b"select count(*) from generate_series(1, 1000000000000) as numbers (one)")
+        at_work = psutil.Process(pid)
+        process.send_signal(signal.SIGKILL)
+        psutil.wait_procs([process], timeout=20)
+
+        url = start(data_dir)
+
+        assert not at_work.is_running()
+        assert ask(url, "select answer from kept") == 42
 
 
 def test_a_process_number_that_is_somebody_elses_by_now_does_not_stop_the_start(data_dir):

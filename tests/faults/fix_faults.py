@@ -6,133 +6,74 @@ commands, and looks: into the stand-ins by plain HTTP, into our own tables only 
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
+from sandbox import magento, xero
 from sandbox.people import shopper
 from sandbox.serving import Running
 from sandbox.stand import item, place
-from tests.acceptance.fix_setup import new_world
+from tests.acceptance.fix_setup import new_world, write_settings
 from tests.acceptance.fix_world import Ended, World, now
+from tests.faults.fix_victims import SECONDS, Json, Launcher, Victim
 from tests.faults.points import names_of
-from tieout.settings import package_root
+from tieout import embedded
+from tieout.db import Database
 
-SECONDS = 90.0
-"""No command of these tests takes longer; one that does hangs."""
 ROUNDS = 4
 """After so many ordinary runs everything must have settled."""
-Json = dict[str, Any]
+SLEEPER = "sleeper"
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""A killed server loses nothing by these: only a machine that loses power would."""
 
-
-@dataclass(kw_only=True)
-class Victim:
-    """A command that runs as a process of its own, and strikes itself when it comes to its point."""
-
-    launcher: Launcher
-    pid: int
-    out: Path
-    err: Path
-
-    def wait(self, seconds: float = SECONDS) -> Json:
-        """Its end: {"exit": code}, {"signal": 9} or {"stopped": True}. A process that hangs is an error."""
-        ended = self.launcher.ask({"wait": self.pid, "seconds": seconds})
-        if "hung" in ended:
-            os.kill(self.pid, signal.SIGKILL)
-            self.launcher.ask({"wait": self.pid, "seconds": seconds})
-            raise AssertionError(f"A command hangs: {self.said[-2000:]}")
-        if "stopped" not in ended:
-            self.launcher.alive.discard(self.pid)
-        return ended
-
-    def wake(self) -> Json:
-        """Let a stopped process go on; how it ended."""
-        os.kill(self.pid, signal.SIGCONT)
-        return self.wait()
-
-    @property
-    def said(self) -> str:
-        """What it printed."""
-        return self.out.read_text(encoding="utf-8") + self.err.read_text(encoding="utf-8")
-
-
-class Launcher:
-    """The process that forks victims; see `victim.py`."""
-
-    def __init__(self, folder: Path, *, with_dbt: bool = False) -> None:
-        self._folder = folder
-        self._count = 0
-        self.alive: set[int] = set()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.victim", *(["--with-dbt"] if with_dbt else [])],
-            env={**os.environ, "PYTHONPATH": str(package_root())},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+_LEASES_END = """
+    select pg_terminate_backend(pid, 5000)
+    from pg_stat_activity
+    where
+        application_name = %(sleeper)s
+        and (
+            state like 'idle in transaction%%'
+            or pid in (
+                select pid
+                from pg_locks
+                where
+                    locktype = 'advisory'
+                    and (classid::bigint << 32) | objid::bigint not in (select lock_key from cdc.workers)
+            )
         )
-        self._answer()
+"""
 
-    def ask(self, order: Json) -> Json:
-        """One order, its answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{json.dumps(order)}\n")
-        self._process.stdin.flush()
-        return self._answer()
+_CUT = """
+    select pg_terminate_backend(pid, 5000)
+    from pg_stat_activity
+    where
+        application_name = %(sleeper)s
+        and (
+            not %(only_lock)s
+            or pid in (
+                select pid
+                from pg_locks
+                where
+                    locktype = 'advisory'
+                    and (classid::bigint << 32) | objid::bigint in (select lock_key from cdc.workers)
+            )
+        )
+"""
 
-    def start(
-        self,
-        *arguments: str,
-        settings: Path,
-        point: str | None = None,
-        nth: int = 1,
-        action: str = "kill",
-        record: Path | None = None,
-        env: Mapping[str, str] | None = None,
-    ) -> Victim:
-        """A command with `--json` in a process of its own, struck when it passes `point` for the `nth` time."""
-        self._count += 1
-        out, err = (self._folder / f"victim-{self._count}.{name}" for name in ("out", "err"))
-        order = {
-            "run": [*arguments, "--json"],
-            "env": {"TIEOUT_SETTINGS": str(settings), **(env or {})},
-            "point": point,
-            "nth": nth,
-            "action": action,
-            "record": str(record) if record else None,
-            "out": str(out),
-            "err": str(err),
-        }
-        pid = int(self.ask(order)["pid"])
-        self.alive.add(pid)
-        return Victim(launcher=self, pid=pid, out=out, err=err)
 
-    def close(self) -> None:
-        """End it, and whatever it started."""
-        for pid in self.alive:
-            os.kill(pid, signal.SIGKILL)
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-
-    def _answer(self) -> Json:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise AssertionError("The launcher of victims has died.")
-        answer: Json = json.loads(line)
-        return answer
+class NotMet(Exception):
+    """A command came to its end without passing the point where it was to be struck."""
 
 
 @dataclass(kw_only=True)
@@ -142,6 +83,8 @@ class Found:
     duplicates: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
+    windows: list[str] = field(default_factory=list)
+    """Made twice in a gap that the target leaves open, found, and shown to a person: counted apart."""
 
     @property
     def is_clean(self) -> bool:
@@ -187,6 +130,33 @@ class Faults:
             ended = victim.wait()
         return ended == {"signal": int(signal.SIGKILL)}
 
+    def sleeping(self, *arguments: str, point: str, nth: int = 1) -> Victim:
+        """A command that stopped itself at a point; for the database and for itself every deadline passes."""
+        victim = self.paused(*arguments, point=point, nth=nth, action="sleep")
+        self.time_passes()
+        return victim
+
+    def paused(self, *arguments: str, point: str, nth: int = 1, action: str = "pause") -> Victim:
+        """A command that stopped itself at a point, for a moment."""
+        url = self.world.database.url
+        victim = self.start(
+            *arguments,
+            point=point,
+            nth=nth,
+            action=action,
+            env={"TIEOUT_DATABASE__URL": f"{url}?application_name={SLEEPER}"},
+        )
+        with self.quiet():
+            ended = victim.wait()
+        if ended != {"stopped": True}:
+            raise NotMet(f"{point}: {ended} {victim.said[-2000:]}")
+        return victim
+
+    def cut(self, *, only_lock: bool = False) -> None:
+        """The sessions of a paused command end, or only the one that holds its sender's lock."""
+        with self.world.database.connect() as session:
+            session.execute(_CUT, {"sleeper": SLEEPER, "only_lock": only_lock})
+
     def recorded(self, *arguments: str) -> Counter[str]:
         """Run a command to its end; the points that it passed, and how often."""
         record = self.folder / "points.txt"
@@ -203,16 +173,28 @@ class Faults:
             _until_idle(where)
 
     def time_passes(self) -> None:
-        """Calls that nobody answers for any more are past their deadline: nothing else may need to be done."""
+        """Calls that nobody answers for any more are past their deadline, and sessions past their lease.
+
+        The server ends such sessions by itself (`test_db` looks at that); here nobody waits for it.
+        """
         with self.world.database.connect() as session:
+            session.execute(_LEASES_END, {"sleeper": SLEEPER})
             session.execute("update cdc.calls set deadline = clock_timestamp() where settled_at is null")
             session.execute("update cdc.budget_slots set expires_at = clock_timestamp()")
             session.execute("update cdc.outbox set not_before = now() where state = 'ready'")
 
+    def kill_server(self) -> None:
+        """The first process of the embedded server is killed; the others end as they notice it."""
+        folder = embedded.status(self.folder / "data").folder
+        pid = int((folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+        process = psutil.Process(pid)
+        process.kill()
+        psutil.wait_procs([process], timeout=SECONDS)
+
     # ------------------------------------------------------------------ afterwards
 
     def settle_down(self) -> list[Ended]:
-        """What a scheduler does: runs until one finds nothing to do. The runs that were needed, and that last one."""
+        """What a scheduler does: runs until one finds nothing to do and makes no call. The runs that were needed."""
         done: list[Ended] = []
         for _ in range(ROUNDS):
             self.time_passes()
@@ -220,7 +202,9 @@ class Faults:
                 done.append(self.world.run("sync", codes=(0, 4, 5)))
             if not calls and done[-1].code == 0 and not self.moving():
                 return done
-        return done
+        raise AssertionError(
+            f"After {ROUNDS} runs it is not at rest: {self.moving()}\n{done[-1].said[-3000:]}"
+        )
 
     def moving(self) -> list[Json]:
         """Entries that are not at rest."""
@@ -229,24 +213,20 @@ class Faults:
             " where state in ('waiting', 'ready', 'sending', 'in_doubt')"
         )
 
-    def found(self) -> Found:
-        """Look at everything: each document once, all of them, and nothing lying about."""
-        return Found(
-            duplicates=[*self._twice()], losses=[*self._lost()], stuck=[*self._open(), *self._left_over()]
-        )
+    def found(self, *, asleep: bool = False) -> Found:
+        """Look at everything: each document once, all of them, and nothing lying about but what a sleeper has."""
+        left_over = () if asleep else self._left_over()
+        return Found(duplicates=[*self._twice()], losses=[*self._lost()], stuck=[*self._open(), *left_over])
 
-    def check(self) -> None:
-        """Settle down; then nothing is wrong, and one more run finds nothing to do."""
+    def check(self, *, asleep: bool = False) -> list[Ended]:
+        """Settle down; then nothing is wrong. The runs that were needed."""
         runs = self.settle_down()
-        found = self.found()
-        said = runs[-1].said[-1500:] if runs else ""
-        assert found.is_clean, f"{found}\n{said}"
-        with self.world.watched() as calls:
-            self.world.sync()
-        assert calls == []
+        found = self.found(asleep=asleep)
+        assert found.is_clean, f"{found}\n{runs[-1].said[-1500:]}"
+        return runs
 
     def _twice(self) -> Iterator[str]:
-        books, shop = self._books, self.world.stand.state
+        books, shop = self.books, self.world.stand.state
         live = {
             "payment": [
                 each["Reference"]
@@ -277,12 +257,12 @@ class Faults:
         if wanted != found:
             yield f"the ledger is {found}, and should be {wanted}"
         ids = {
-            "contacts": {each["ContactID"] for each in self._books("Contacts")},
-            "invoices": {each["InvoiceID"] for each in self._books("Invoices")},
-            "credit_notes": {each["CreditNoteID"] for each in self._books("CreditNotes")},
-            "payments": {each["PaymentID"] for each in self._books("Payments")},
+            "contacts": {each["ContactID"] for each in self.books("Contacts")},
+            "invoices": {each["InvoiceID"] for each in self.books("Invoices")},
+            "credit_notes": {each["CreditNoteID"] for each in self.books("CreditNotes")},
+            "payments": {each["PaymentID"] for each in self.books("Payments")},
         }
-        numbers = {each["InvoiceID"]: str(each.get("Reference") or "") for each in self._books("Invoices")}
+        numbers = {each["InvoiceID"]: str(each.get("Reference") or "") for each in self.books("Invoices")}
         linked = self.world.rows(
             "select entity, key, target_id from cdc.links where connection = 'books' and target_id is not null"
         )
@@ -315,7 +295,8 @@ class Faults:
         ):
             yield f"a session is left: {row}"
 
-    def _books(self, entity: str) -> list[Json]:
+    def books(self, entity: str) -> list[Json]:
+        """Every record of an entity, as the books keep it."""
         answer = httpx.get(f"{self.world.books.address}/_sandbox/state/{entity}", timeout=30)
         answer.raise_for_status()
         found: list[Json] = answer.json()
@@ -325,14 +306,61 @@ class Faults:
 @contextmanager
 def new_faults(server_url: str, built: str, folder: Path, *, orders: int = 6) -> Iterator[Faults]:
     """A world with a short trade that is delivered, and a launcher."""
-    with new_world(server_url, built, folder) as world:
-        world.play(orders)
-        world.first_run()
-        launcher = Launcher(folder)
+    with new_world(server_url, built, folder) as world, traded(world, folder, orders) as made:
+        yield made
+
+
+@contextmanager
+def new_faults_on_own_server(folder: Path, built: str | None, *, orders: int = 6) -> Iterator[Faults]:
+    """The same on an embedded server of its own, as a user has it: the commands find it and start it by themselves.
+
+    `built`: the URL of a database with the models in force, to be copied; None: they are built here.
+    """
+    data = folder / "data"
+    url = embedded.ensure_running(data, server_settings=_FAST)
+    try:
+        if built is not None:
+            _copy(built, url, embedded.binaries(data))
+        shop, books = (
+            magento.start(race_window_ms=0),
+            xero.start(minute=None, day=None, concurrent=None, appminute=None),
+        )
+        world = World(folder=folder, database=Database(url), shop=shop, books=books)
+        write_settings(world, lambda text: text.replace(f"[database]\nurl = '{url}'\n", ""))
         try:
-            yield Faults(world=world, launcher=launcher, folder=folder)
+            if built is None:
+                world.run("migrate")
+                world.run("build")
+            with traded(world, folder, orders) as made:
+                yield made
         finally:
-            launcher.close()
+            shop.stop()
+            books.stop()
+    finally:
+        embedded.remove(data)
+
+
+@contextmanager
+def traded(world: World, folder: Path, orders: int) -> Iterator[Faults]:
+    """A world in which so many orders were placed and delivered."""
+    world.play(orders)
+    world.first_run()
+    launcher = Launcher(folder)
+    try:
+        yield Faults(world=world, launcher=launcher, folder=folder)
+    finally:
+        launcher.close()
+
+
+def _copy(source: str, target: str, programs: Path) -> None:
+    """A whole database, by dump and restore."""
+    with subprocess.Popen(
+        [str(programs / "pg_dump"), "--no-owner", "--format=custom", "--compress=0", source],
+        stdout=subprocess.PIPE,
+    ) as dump:
+        restore = [str(programs / "pg_restore"), "--no-owner", "--exit-on-error", "--dbname", target]
+        subprocess.run(restore, stdin=dump.stdout, check=True)
+    assert dump.returncode == 0
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

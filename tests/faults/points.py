@@ -69,7 +69,8 @@ class Points:
                 return
         if self._action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        self.slept = _LONG_AGO
+        if self._action == "sleep":
+            self.slept = _LONG_AGO
         os.kill(os.getpid(), signal.SIGSTOP)
 
 

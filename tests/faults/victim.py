@@ -1,9 +1,9 @@
 """Runs the real command line in processes that strike themselves at a point: `python -m tests.faults.victim`.
 
-Everything is imported once, then each command is a fork of this process: a process of its own, without the second that
+`sleep` and `pause` stop the process; a sleeper's clock says that it was for long. Everything is imported once, then each command is a fork of this process: a process of its own, without the second that
 Python needs to start. Orders come as JSON lines on standard input, answers go to standard output:
 
-    {"run": ["sync", "--json"], "env": {…}, "point": "commit after cdc.settle.settle", "nth": 1, "action": "kill" | "stop",
+    {"run": ["sync", "--json"], "env": {…}, "point": "commit after cdc.settle.settle", "nth": 1, "action": "kill" | "sleep" | "pause",
      "record": PATH | null, "out": PATH, "err": PATH}             → {"pid": 123}
     {"wait": 123, "seconds": 60}                                  → {"exit": 0} | {"signal": 9} | {"stopped": true} | {"hung": true}
 """
