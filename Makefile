@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPES_INSTALLED := $(TYPES)/.installed
 PIP_QUIET := --quiet --disable-pip-version-check
-PACKAGES := $(wildcard tieout loaders cdc console sandbox tests)
+PACKAGES := $(wildcard tieout loaders cdc console sandbox tests bench)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test trades lint format types check lock clean

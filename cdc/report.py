@@ -102,9 +102,12 @@ def made(connection: Session) -> dict[str, int]:
 def newly_dead(connection: Session, *, run: UUID | None = None) -> int:
     """Dead letters that no run reported yet; they count as told from now on. With `run`, bad records of that run too."""
     told = _count(connection.execute(query("report", "tell")).fetchone())
-    if run is None:
-        return told
-    return told + _count(connection.execute(query("report", "bad_since"), {"run": run}).fetchone())
+    return told if run is None else told + newly_bad(connection, run=run)
+
+
+def newly_bad(connection: Session, *, run: UUID) -> int:
+    """Records that this run was the first that could not store them: all that a load alone has to report."""
+    return _count(connection.execute(query("report", "bad_since"), {"run": run}).fetchone())
 
 
 def show(

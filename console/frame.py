@@ -26,6 +26,7 @@ from rich.text import Text
 from cdc import audit
 from console.report import Report, show
 from tieout import events, witness
+from tieout.budget import Work, working_for
 from tieout.db import SESSION_LOST, Database, json_dumps, open_database
 from tieout.errors import DatabaseDown, ExitCode, LockHeld, TieoutError
 from tieout.hush import hush
@@ -36,6 +37,9 @@ from tieout.vault import Vault
 
 _MAY_NOT_WRITE = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 """A reader's role, or a standby."""
+
+SCHEDULED = frozenset({"load", "diff", "drain", "marts", "sync", "prove"})
+"""Commands that a scheduler runs."""
 
 EXIT_CODES = """\b
 Exit codes:
@@ -155,7 +159,9 @@ def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Re
             app = App(settings_file=settings_file)
             try:
                 try:
-                    report = function(app, **arguments)
+                    # A scheduler's commands can wait for the vendor's limits a little; in front of others sits a person.
+                    with working_for(Work.FRESH if name in SCHEDULED else Work.PERSON):
+                        report = function(app, **arguments)
                 finally:
                     app.seal()
             except TieoutError as error:

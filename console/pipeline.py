@@ -70,7 +70,7 @@ def load(
         loaded, errors = _load_each(
             app, run, connection, streams, tell=tell, full=full, swept=swept, accept_shrink=accept_shrink
         )
-        return with_exit_code(app, load_report(loaded, errors), fail_on, run)
+        return with_exit_code(app, load_report(loaded, errors), fail_on, run, is_load=True)
 
 
 def load_all(
@@ -367,14 +367,17 @@ def prove(
     )
 
 
-def with_exit_code(app: App, made: Report, fail_on: FailOn, run: UUID) -> Report:
+def with_exit_code(app: App, made: Report, fail_on: FailOn, run: UUID, *, is_load: bool = False) -> Report:
     """The same report with exit code 5 when records need a person, as `--fail-on` asks.
+
+    `is_load`: it reports records that it could not store; entries are for those to report who make and send them.
 
     A run that was stopped keeps its own code, and what is newly dead stays new for the next one.
     """
     is_done = made.exit_code is ExitCode.DONE
     with app.database.connect() as database:
-        newly = report.newly_dead(database, run=run) if is_done else 0
+        found = report.newly_bad if is_load else report.newly_dead
+        newly = found(database, run=run) if is_done else 0
         total = report.dead_total(database)
     needs = is_done and {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
     app.outcome = ExitCode.NEWLY_DEAD if needs else made.exit_code

@@ -39,6 +39,7 @@ from tieout.errors import ConfigurationError, DatabaseDown, MigrationMismatch, U
 from tieout.events import Event, emit
 from tieout.migrate import alone, newest
 from tieout.queries import compose, query
+from tieout.roles import grant_roles
 from tieout.settings import Settings
 from tieout.vault import KEY_FILE
 
@@ -187,6 +188,8 @@ def put_back(settings: Settings, database: Database, file: Path, *, replace: boo
             ]
             after = compose("backup", "mark", source=sql.Literal(file.name)).as_string(session)
             _read_in(restore, _program(settings, "psql", major), file, url, before, after)
+            # A backup holds no grants: the server that it is put into may have other users.
+            grant_roles(session)
     emit(Event.BACKUP_RESTORED, file=str(file), seconds=round(time.monotonic() - started, 3))
     return manifest
 

@@ -64,8 +64,7 @@ def migrate(database: Database, *, root: Path | None = None) -> list[str]:
             started = time.monotonic()
             done = [file.name for file in files if _apply(connection, file, applied)]
             # Also when nothing was applied: an administrator may have made the roles since.
-            if connection.execute(query("migrate", "has_roles")).fetchone() == {"has_roles": True}:
-                grant_roles(connection)
+            grant_roles(connection)
             if done:
                 emit(Event.MIGRATION_APPLIED, files=done, seconds=round(time.monotonic() - started, 3))
             return done

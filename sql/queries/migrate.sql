@@ -61,7 +61,3 @@ select pg_advisory_lock_shared(%(key)s);
 -- name: unshare_migrations
 -- The end of a unit of work. key: bigint.
 select pg_advisory_unlock_shared(%(key)s);
-
--- name: has_roles
--- False in a database whose files make no roles (tests of migrations bring files of their own).
-select to_regprocedure('cdc.grant_roles()') is not null as has_roles;

@@ -10,3 +10,7 @@ select wanted.role
 from unnest(array['tieout_loader', 'tieout_analyst', 'tieout_writer', 'tieout_reader']) as wanted (role)
 where to_regrole(wanted.role) is null
 order by wanted.role;
+
+-- name: has_roles
+-- False in a database whose migrations bring no roles.
+select to_regprocedure('cdc.grant_roles()') is not null as has_roles;
