@@ -149,7 +149,7 @@ def _connections(
 
 def _letters(session: Session) -> Iterator[Condition]:
     for group in report.dead_letters(session):
-        records = "record needs" if group.count == 1 else "records need"
+        records = "1 record needs" if group.count == 1 else f"{group.count} records need"
         is_quoted = (group.reason or "").startswith(group.cause)
         # A cause that only repeats the reason is made of a vendor's or a model's words, which may name people.
         cause = "refused, see there" if is_quoted else group.cause
@@ -161,7 +161,7 @@ def _letters(session: Session) -> Iterator[Condition]:
         yield Condition(
             event=f"dead letters {group.connection} {group.entity} {group.cause}",
             kind="dead letters",
-            what=f"{group.count} {group.entity.replace('_', ' ')} {records} a person: {cause} ({group.connection})",
+            what=f"{group.entity.replace('_', ' ')} for {group.connection}: {records} a person: {cause}",
             since=group.oldest,
             count=group.count,
             money=group.money,
@@ -174,10 +174,11 @@ def _chains(session: Session, settings: Settings) -> Iterator[Condition]:
     values = {"minutes": settings.alerts.chain_minutes}
     for row in session.execute(query("alerts", "chains"), values):
         more = f" and {row['heads'] - 1} more" if row["heads"] > 1 else ""
+        entries = "entry waits" if row["entries"] == 1 else "entries wait"
         yield Condition(
             event=f"stopped chain {row['connection']} {row['entity']} {row['why']}",
             kind="stopped chain",
-            what=f"{row['entries']} entries for {row['connection']} wait for {row['entity']} {row['key']}{more}: {row['why']}",
+            what=f"{row['connection']}: {row['entries']} {entries} for {row['entity']} {row['key']}{more}: {row['why']}",
             since=row["since"],
             count=row["entries"],
             money=_amounts(row["money"]),

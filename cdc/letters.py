@@ -24,6 +24,8 @@ Session = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
 SHOWN_ROWS = 3
 """Rows of one lookup that hold a value."""
+SHOWN_COLUMNS = 3
+"""Columns that tell a lookup's row: its first ones, which say for what it is."""
 SHORTEST = 2
 """A text of one letter stands in many rows that have nothing to do with it."""
 
@@ -38,7 +40,7 @@ class FieldMap:
     model: str
     """The outbound model, or its child model of lines, whose column of that name gave it."""
     lookups: tuple[str, ...]
-    """`category_accounts: shop, Goods, 260`: rows that hold the value; empty when it stands in none."""
+    """`category_accounts.account (shop, Goods)`: column and row that hold the value; empty when it stands in none."""
     is_blamed: bool
     """The refusal or the problem names this field."""
     edited_by: str | None = None
@@ -172,5 +174,12 @@ def _model_of(path: str, row: Row, model: OutboundModel | None) -> str:
 def _lookups(connection: Session, model: OutboundModel | None, text: str) -> Iterator[str]:
     for name in model.lookups if model is not None else ():
         statement = compose("letters", "giving", lookup=sql.Identifier(LOOKUPS, name))
-        for found in connection.execute(statement, {"text": text, "limit": SHOWN_ROWS}):
-            yield f"{name}: {', '.join(str(value) for value in found['content'].values() if value != '')}"
+        rows = [
+            row["content"] for row in connection.execute(statement, {"text": text, "limit": SHOWN_ROWS + 1})
+        ]
+        for row in rows[:SHOWN_ROWS]:
+            column = next(column for column, value in row.items() if str(value) == text)
+            others = [str(value) for other, value in row.items() if other != column and value != ""]
+            yield f"{name}.{column} ({', '.join(others[:SHOWN_COLUMNS])})"
+        if len(rows) > SHOWN_ROWS:
+            yield f"{name}: and more rows"

@@ -63,7 +63,12 @@ def one_letter(letter: Letter) -> list[RenderableType]:
             "Who gave the fields",
             ("field", "value", "model", "lookup row, or who edited it"),
             [
-                (f"{each.path} ←" if each.is_blamed else each.path, each.value, each.model, _given_by(each))
+                (
+                    f"{each.path} ←" if each.is_blamed else each.path,
+                    short(str(each.value), 60),
+                    each.model,
+                    _given_by(each),
+                )
                 for each in letter.fields
             ],
             empty="No lookup gave any of its fields: they are the source's.",

@@ -198,7 +198,7 @@ def test_a_message_says_what_since_when_how_much_who_and_what_to_type(engine: En
     said = alerts.text_of(letter, letter.since + timedelta(hours=3))
 
     assert said.splitlines() == [
-        "What: 1 invoices record needs a person: unknown account (books).",
+        "What: invoices for books: 1 record needs a person: unknown account.",
         f"Since: {letter.since:%Y-%m-%d %H:%M} UTC (3 hours).",
         "Money: 12.00 EUR.",
         "Who can fix it: accountant.",
@@ -219,7 +219,7 @@ def test_a_stopped_chain_is_told_with_its_age_and_a_thousand_heads_of_one_cause_
     chain = watched(engine)["stopped chain"]
 
     assert "stopped chain" not in fresh, "a diff of a minute ago is not a stopped chain"
-    assert chain.what == ("4 entries for books wait for contacts shop/customer/7 and 1 more: look at this")
+    assert chain.what == ("books: 4 entries wait for contacts shop/customer/7 and 1 more: look at this")
     assert (chain.count, chain.money, chain.who) == (4, {"EUR": Decimal("24.00")}, "accountant")
     assert datetime.now(UTC) - chain.since > timedelta(hours=3)
 

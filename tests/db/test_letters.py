@@ -69,7 +69,7 @@ def test_the_lookup_row_that_gave_a_field_is_named_with_the_model(refused: Engin
     [given] = letter(refused, keys=[INVOICE]).fields
 
     assert (given.path, given.value, given.model) == ("LineItems/1/AccountCode", "999", "out_invoice_lines")
-    assert given.lookups == ("category_accounts: shop, Goods, 999",)
+    assert given.lookups == ("category_accounts.account (shop, Goods)",)
 
 
 def test_letters_are_chosen_by_cause_and_nothing_that_waits_is_one(refused: Engine) -> None:
