@@ -65,33 +65,38 @@ class Scrub:
     keeps_keys: bool = False
     """Keys stay as they are (`shop/guest/<e-mail>`): the models still make them."""
 
-    def text(self, value: str, *, own: bool) -> str:
-        """A text without the person. `own`: it belongs to the person's own records."""
+    def text(self, value: str, *, names: bool) -> str:
+        """A text without the person. `names`: it belongs to the person's own records, so names are taken out too."""
         for found, instead in self.texts.items():
             if found in value.lower():
                 before = r"(?<!/)" if self.keeps_keys else ""
                 value = re.sub(before + re.escape(found), instead, value, flags=re.IGNORECASE)
-        for name in self.names if own else ():
+        for name in self.names if names else ():
             if name.lower() in value.lower():
                 value = re.sub(re.escape(name), FORGOTTEN, value, flags=re.IGNORECASE)
         return value
 
-    def json(self, value: Any, *, own: bool) -> Any:
-        """A JSON value without the person. `own`: all of it is the person's; else only parts with a mark are."""
+    def json(self, value: Any, *, names: bool, fields: bool) -> Any:
+        """A JSON value without the person. `fields`: all of it is the person's; else only what bears a mark is."""
         if isinstance(value, Mapping):
-            mine = own or self._is_marked(value)
+            mine = fields or self._is_marked(value)
             return {
-                self.text(name, own=mine): self._field(name, item, value, mine)
+                self.text(name, names=names): self._field(name, item, value, names or mine, mine)
                 for name, item in value.items()
             }
         if isinstance(value, list):
-            return [self.json(item, own=own) for item in value]
-        return self.text(value, own=own) if isinstance(value, str) else value
+            return [self.json(item, names=names, fields=fields) for item in value]
+        return self.text(value, names=names) if isinstance(value, str) else value
 
-    def _field(self, name: str, item: Any, record: Mapping[str, Any], own: bool) -> Any:
-        if own and item is not None and not isinstance(item, bool) and _is_personal(name, record):
-            return [] if item == [] else FORGOTTEN
-        return self.json(item, own=own)
+    def _field(self, name: str, item: Any, record: Mapping[str, Any], names: bool, fields: bool) -> Any:
+        if (
+            fields
+            and item not in (None, "", [], {})
+            and not isinstance(item, bool)
+            and _is_personal(name, record)
+        ):
+            return FORGOTTEN
+        return self.json(item, names=names, fields=fields)
 
     def _is_marked(self, value: Any) -> bool:
         """Does a record name the person, outside the lists in it, which hold records of their own?"""

@@ -12,6 +12,7 @@ from console import (
     decide,
     demo,
     drift,
+    forgetting,
     keys,
     linking,
     look,
@@ -64,7 +65,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         reversing.reverse,
         linking.link,
     ),
-    "Auditing": (auditing.audit,),
+    "Auditing": (auditing.audit, forgetting.forget),
     "Backup and recovery": (recovery.backup, recovery.restore, recovery.recover),
     "Trying it out": (playground.sandbox, demo.demo),
 }

@@ -267,33 +267,35 @@ begin
 end
 $$;
 
-create function cdc.note_link_changes() returns trigger
+-- By row and only for news: most updates of links change neither, and cost no more than looking.
+create function cdc.note_link_change() returns trigger
 language plpgsql
 set timezone = 'UTC'
 as $$
 begin
     insert into cdc.audit_inbox (kind, subject, fact)
-    select
+    values (
         'link',
-        noted.link_id::text,
+        new.link_id::text,
         jsonb_build_object(
-            'at', noted.updated_at, 'connection', noted.connection, 'entity', noted.entity, 'target_id', noted.target_id,
-            'generation', noted.generation, 'is_gone', noted.is_gone,
-            'digest', cdc.digest(noted.salt, cdc.link_content(to_jsonb(noted)))
+            'at', new.updated_at, 'connection', new.connection, 'entity', new.entity, 'target_id', new.target_id,
+            'generation', new.generation, 'is_gone', new.is_gone,
+            'digest', cdc.digest(new.salt, cdc.link_content(to_jsonb(new)))
         )::text
-    from noted
-    inner join known on noted.link_id = known.link_id
-    where
-        (noted.target_id, noted.generation, noted.is_gone, noted.salt, noted.key)
-        is distinct from (known.target_id, known.generation, known.is_gone, known.salt, known.key);
-    insert into cdc.links_before (link_id, version, before)
-    select noted.link_id, nextval('cdc.version'), jsonb_strip_nulls(cdc.link_read(to_jsonb(known)))
-    from noted
-    inner join known on noted.link_id = known.link_id
-    where
-        (noted.target_id, noted.followed_id, noted.is_gone, noted.said, noted.source_id, noted.model)
-        is distinct from (known.target_id, known.followed_id, known.is_gone, known.said, known.source_id, known.model)
-        and coalesce(current_setting('tieout.forgetting', true), '') = '';
+    );
+    return null;
+end
+$$;
+
+create function cdc.remember_link() returns trigger
+language plpgsql
+as $$
+begin
+    -- What a forgotten person's link said is not to be remembered.
+    if coalesce(current_setting('tieout.forgetting', true), '') = '' then
+        insert into cdc.links_before (link_id, version, before)
+        values (old.link_id, nextval('cdc.version'), jsonb_strip_nulls(cdc.link_read(to_jsonb(old))));
+    end if;
     return null;
 end
 $$;
@@ -346,8 +348,18 @@ create trigger audit_endings after update on cdc.calls
 referencing old table as known new table as noted for each statement execute function cdc.note_call_endings();
 create trigger audit after insert on cdc.links
 referencing new table as noted for each statement execute function cdc.note_links();
-create trigger audit_changes after update on cdc.links
-referencing old table as known new table as noted for each statement execute function cdc.note_link_changes();
+create trigger audit_changes after update on cdc.links for each row
+when (
+    (new.target_id, new.generation, new.is_gone, new.salt, new.key)
+    is distinct from (old.target_id, old.generation, old.is_gone, old.salt, old.key)
+)
+execute function cdc.note_link_change();
+create trigger remember after update on cdc.links for each row
+when (
+    (new.target_id, new.followed_id, new.is_gone, new.said, new.source_id, new.model)
+    is distinct from (old.target_id, old.followed_id, old.is_gone, old.said, old.source_id, old.model)
+)
+execute function cdc.remember_link();
 create trigger audit after insert on cdc.builds
 referencing new table as noted for each statement execute function cdc.note_builds();
 create trigger audit_again after update on cdc.builds

@@ -16,6 +16,7 @@ from cdc import audit, desk
 from cdc.audit import GENESIS, Finding, Verified
 from cdc.desk import Chosen
 from tests.db.fix_engine import Engine, engine
+from tieout.settings import package_root
 
 __all__ = ["engine"]
 
@@ -61,6 +62,15 @@ def test_the_chain_can_be_computed_by_anybody_with_sha256(sealed):
     text = "\n".join([GENESIS, "1", noted, first["kind"], first["subject"], first["fact"]])
 
     assert first["digest"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_statement_that_the_auditors_page_gives_finds_the_same(sealed):
+    page = (package_root() / "docs" / "audit.md").read_text(encoding="utf-8")
+    statement = page.partition("```sql")[2].partition("```")[0]
+
+    assert sealed.rows(statement) == []
+    tamper(sealed, "update cdc.audit set fact = '{}' where position = 2")
+    assert [row["position"] for row in sealed.rows(statement)] == [2]
 
 
 @pytest.mark.parametrize("table", ["decisions", "outbox_done", "audit", "calls"])
