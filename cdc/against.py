@@ -57,6 +57,8 @@ class RowChange:
     """For `new` and `gone`: every field that is not null."""
     total_before: Decimal | None
     total_after: Decimal | None
+    currency_before: str | None = None
+    currency_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,9 @@ class ModelChanges:
     new: int
     gone: int
     changed: int
-    total_before: Decimal
-    total_after: Decimal
+    total_before: Mapping[str, Decimal]
+    """By currency, which are never added; a row without one stands under an empty name."""
+    total_after: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +133,12 @@ def _compare(session: Session, before: tuple[OutboundModel, ...], after: ModelSe
     changed: dict[str, set[str]] = {}
     for name in sorted({*old, *new}):
         counts = {"new": 0, "gone": 0, "changed": 0}
-        totals = [Decimal(0), Decimal(0)]
+        totals: tuple[dict[str, Decimal], dict[str, Decimal]] = ({}, {})
         for row in _differences(session, name, old.get(name), new.get(name)):
             counts[row.kind] += 1
             changed.setdefault(parents.get(name, ""), set()).add(row.key)
-            totals[0] += row.total_before or Decimal(0)
-            totals[1] += row.total_after or Decimal(0)
+            _add(totals[0], row.total_before, row.currency_before)
+            _add(totals[1], row.total_after, row.currency_after)
             if sum(counts.values()) <= shown:
                 rows.append(row)
         models.append(ModelChanges(model=name, total_before=totals[0], total_after=totals[1], **counts))
@@ -209,7 +212,14 @@ def _change(
         ),
         total_before=_money(was),
         total_after=_money(will_be),
+        currency_before=was.get("_currency"),
+        currency_after=will_be.get("_currency"),
     )
+
+
+def _add(totals: dict[str, Decimal], amount: Decimal | None, currency: str | None) -> None:
+    if amount is not None:
+        totals[currency or ""] = totals.get(currency or "", Decimal(0)) + amount
 
 
 def _money(content: Mapping[str, Any]) -> Decimal | None:

@@ -145,6 +145,18 @@ class Batch:
         return plan_hash(self.build, (entry.digest for entry in self.entries))
 
 
+def exact(value: Any) -> Any:
+    """What was kept as JSON, its amounts as they were: a whole one comes back from the database as an int."""
+    if isinstance(value, list):
+        return [exact(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: Decimal(item) if name in ("amount", "base") and isinstance(item, int) else exact(item)
+            for name, item in value.items()
+        }
+    return value
+
+
 def digest(place: Place, content: Mapping[str, Any], basis: Mapping[str, Any]) -> str:
     """The hash of one entry: a field, line, reference, amount or link that is another makes another hash."""
     return canonical_hash({"place": list(place), "content": content, "basis": basis})

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
-from cdc.plan_batch import Batch, BatchEntry, Place, Row
+from cdc.plan_batch import Batch, BatchEntry, Place, Row, exact
 from cdc.postings import effect
 from tieout.errors import UsageError
 from tieout.events import Event, emit
@@ -93,7 +93,7 @@ def plans(
 ) -> list[SavedPlan]:
     """Saved plans, the one that something happened to last first."""
     values = {"beginning": beginning.lower(), "is_open": is_open, "limit": limit}
-    return [SavedPlan(**row) for row in session.execute(query("plans", "plans"), values)]
+    return [SavedPlan(**exact(row)) for row in session.execute(query("plans", "plans"), values)]
 
 
 def find(session: Session, name: str) -> SavedPlan:
@@ -118,7 +118,8 @@ def entries(
         "after": after,
         "limit": limit,
     }
-    return session.execute(query("plans", "entries"), values).fetchall()
+    rows = session.execute(query("plans", "entries"), values)
+    return [{**row, "effects": exact(row["effects"])} for row in rows]
 
 
 def decided(session: Session, plan: str) -> dict[Place, Row]:

@@ -18,7 +18,7 @@ from cdc.plan_batch import Scope
 from console import drift, saved
 from console.frame import App, command, progress
 from console.plans import plan_data, shown_entry
-from console.report import Report, money, table, verdict
+from console.report import Report, money, moneys, table, verdict
 
 
 @command("build")
@@ -154,6 +154,8 @@ def plan(
             session, app.settings, connection=connection, entity=entity, key=key, limit=limit
         )
         drifting = drifts.drifting(session, connection=connection, entity=entity, key=key)
+        scope = Scope(connection=connection, entity=entity, key=key)
+        batch, about_batch = saved.unsaved(app, session, scope, found.total)
     columns = ("target", "entity", "operation", "state", "entries#", "amount#", "calls#")
     shown: list[RenderableType] = [
         table(
@@ -179,9 +181,10 @@ def plan(
         shown.append(
             f"{found.total - len(found.entries)} more: raise --limit, or name the beginning of a key."
         )
+    shown += about_batch
     if drifting.total:
         shown += [*drift.section(drifting), "`tieout drift --rows 5` shows the documents line by line."]
-    return Report(data=plan_data(found) | {"drift": drift.data(drifting)}, shown=shown)
+    return Report(data=plan_data(found) | {"drift": drift.data(drifting), "batch": batch}, shown=shown)
 
 
 @click.group()
@@ -244,7 +247,14 @@ def _against(found: against.Against) -> Report:
             "What would change",
             ("model", "new#", "gone#", "changed#", "total before#", "total after#"),
             [
-                (each.model, each.new, each.gone, each.changed, each.total_before, each.total_after)
+                (
+                    each.model,
+                    each.new,
+                    each.gone,
+                    each.changed,
+                    moneys(each.total_before),
+                    moneys(each.total_after),
+                )
                 for each in found.models
                 if each.new or each.gone or each.changed
             ],

@@ -19,7 +19,7 @@ from console.alerting import tell_quietly
 from console.frame import App, command, progress
 from console.proofs import shown_proof
 from console.report import Report, about, table, verdict, worst
-from console.saved import outcome, outcome_data
+from console.saved import outcome, outcome_data, unfinished
 from console.setup import person
 from console.shadows import shown_shadow
 from loaders import poll
@@ -379,9 +379,10 @@ def with_exit_code(app: App, made: Report, fail_on: FailOn, run: UUID, *, is_loa
         found = report.newly_bad if is_load else report.newly_dead
         newly = found(database, run=run) if is_done else 0
         total = report.dead_total(database)
+        plans = [] if made.data.get("plan") else unfinished(database)
     needs = is_done and {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
     app.outcome = ExitCode.NEWLY_DEAD if needs else made.exit_code
-    shown = list(made.shown)
+    shown = [*made.shown, *plans]
     if newly:
         words = f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."
         shown.append(verdict(False, words))

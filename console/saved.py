@@ -21,6 +21,8 @@ from console.setup import person
 SHORT = 12
 """Characters of a hash that are shown; they may stand for it."""
 SHOWN_OTHERS = 20
+MOST_UNSAVED = 5_000
+"""Entries; more take seconds to compute, and who only looks should not wait for them."""
 _STANDING = {
     "saved": "saved, nothing of it sent",
     "started": "started, not over",
@@ -104,6 +106,34 @@ def save(app: App, scope: Scope, limit: int) -> Report:
         batch = materialise(session, app.settings, scope, open_writers)
         name = plan_store.save(session, batch, by=person(), run=run)
         return _report(session, plan_store.find(session, name), None, limit)
+
+
+def unsaved(
+    app: App, session: plan_store.Session, scope: Scope, total: int
+) -> tuple[dict[str, Any], list[RenderableType]]:
+    """What `plan --save` would keep now, for a plan that is only looked at; of a very large one only --save computes it."""
+    if not total:
+        return {}, []
+    if total > MOST_UNSAVED:
+        return {}, ["Its accounts, cost and hash: `tieout plan --save`."]
+    batch = materialise(session, app.settings, scope, open_writers)
+    if not batch.entries:
+        return {}, []
+    summary = plan_store.summary(batch)
+    words = f"`tieout plan --save` keeps this batch of {len(batch.entries)} entries as {batch.hash[:SHORT]}."
+    return {"plan": batch.hash, "entries": len(batch.entries), "summary": summary}, [
+        *summary_tables(summary),
+        words,
+    ]
+
+
+def unfinished(session: plan_store.Session) -> list[str]:
+    """A sentence for each plan that was started and is not over: nobody else sends what it binds."""
+    return [
+        f"Plan {each.plan[:SHORT]} is not over since {minute(each.happened_at)}: {each.bound} entries wait for"
+        f" `tieout drain --plan {each.plan[:SHORT]}`, or `tieout plans release`."
+        for each in plan_store.plans(session, is_open=True)
+    ]
 
 
 def outcome(report: plan_report.PlanReport) -> list[RenderableType]:

@@ -195,6 +195,42 @@ def test_plan_sends_nothing_and_changes_nothing(traded: Place) -> None:
     assert traded.rows("select entry, state, changed_at from cdc.outbox order by entry") == before
 
 
+def test_a_saved_plan_is_listed_shown_and_decided_on_by_its_hash(traded: Place) -> None:
+    looked = traded.answer("plan --limit 0")["batch"]
+    plan = traded.answer("plan --save --limit 2")
+    name = plan["plan"][:12]
+
+    shown = _plain(traded.run(f"plans show {name} --limit 2").stdout)
+    refused = traded.run(f"drain --plan {name}")
+    decided = traded.answer(f"holds refuse --plan {name} --reason 'not today'")
+
+    assert looked["plan"] == plan["plan"]
+    assert plan["summary"]["sums"] == looked["summary"]["sums"]
+    assert len(plan["plan_entries"]) == 2
+    assert f"tieout holds approve --plan {name}" in " ".join(shown.split())
+    assert max(len(row) for row in shown.splitlines()) <= 100
+    assert refused.exit_code == ExitCode.PERSON
+    assert "waits for a yes" in " ".join(refused.stderr.split())
+    assert decided == {"decided": plan["entries"]}
+    (listed,) = traded.answer("plans")["plans"]
+    assert (listed["plan"], listed["stands"]) == (plan["plan"], "saved")
+    assert "refuse" in _plain(traded.run(f"plans show {name}").stdout)
+    assert "Every entry of plan" in traded.run(f"drain --plan {name}").stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "plans show nonsense",
+        "drain --plan 12",
+        "drain books --plan 123456",
+        "plans release 123456 --reason x",
+    ],
+)
+def test_a_plan_that_nobody_saved_is_told(traded: Place, line: str) -> None:
+    assert traded.run(line).exit_code == ExitCode.USAGE
+
+
 @pytest.fixture
 def sent(traded: Place) -> dict[str, str]:
     """An invoice that is in the books: its key, number, order and id there."""

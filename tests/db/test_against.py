@@ -84,7 +84,7 @@ def test_rows_and_money_that_would_come_and_go_are_counted(built: Place, other: 
 
     invoices = next(model for model in found.models if model.model == "out_xero__invoices")
     assert (invoices.new, invoices.gone, invoices.changed) == (0, 1, 3)
-    assert (invoices.total_before, invoices.total_after) == (Decimal("100.5"), Decimal(83))
+    assert (invoices.total_before, invoices.total_after) == ({"EUR": Decimal("100.5")}, {"EUR": Decimal(83)})
     assert len(found.rows) == 1
     assert not found.is_same
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from decimal import Decimal
 
@@ -448,3 +449,78 @@ def test_a_stuck_head_ends_the_plan_and_lets_go_of_what_waits_for_it(engine: Eng
     }
     assert done.plan.what == "finished"
     assert bound(engine) == set()
+
+
+def test_two_drains_of_one_plan_at_once_send_each_entry_once(engine: Engine) -> None:
+    orders(engine, *(str(number) for number in range(1, 7)))
+    plan = saved(engine)
+    for write in engine.writes.values():
+        write.size = 1
+    failed: list[Exception] = []
+
+    def drain() -> None:
+        try:
+            engine.drain(plan=plan)
+        except Exception as error:  # noqa: BLE001
+            failed.append(error)
+
+    workers = [threading.Thread(target=drain) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    done = engine.drain(plan=plan).plan
+
+    assert failed == []
+    assert done is not None
+    assert (done.what, done.counts["sent"]) == ("finished", 7)
+    assert (len(engine.target.records["contacts"]), len(engine.target.records["invoices"])) == (1, 6)
+
+
+def test_a_build_while_a_plan_runs_lets_go_on_what_it_does_not_change(engine: Engine) -> None:
+    orders(engine, "1")
+    plan = saved(engine)
+
+    def meanwhile() -> None:
+        engine.target.on_write = None
+        engine.connection.execute("insert into cdc.builds (build, switched_at) values ('b2', now())")
+        engine.connection.execute("update cdc.models set build = 'b2', sweep_due = true")
+
+    engine.target.on_write = meanwhile
+
+    done = engine.drain(plan=plan)
+
+    assert done.plan is not None
+    assert (done.plan.what, done.plan.counts["sent"]) == ("finished", 2)
+
+
+def test_a_plan_that_is_over_can_be_saved_and_started_again_when_the_same_is_to_be_sent(
+    engine: Engine,
+) -> None:
+    orders(engine, "1")
+    plan = saved(engine)
+    put_off(engine)
+    engine.drain(plan=plan)
+    release(engine.connection, plan, by="Ann", reason="not today")
+    engine.connection.execute("update cdc.outbox set not_before = now()")
+
+    again = saved(engine)
+
+    assert again == plan
+    done = engine.drain(plan=plan).plan
+    assert done is not None
+    assert done.counts["sent"] == 2
+
+
+def test_whole_amounts_come_back_from_a_saved_plan_as_the_exact_numbers_that_they_were(
+    engine: Engine,
+) -> None:
+    engine.customer()
+    engine.order("1", total=12, lines=[{"text": "Bag", "account": "200", "amount": 12}])
+    engine.diff()
+
+    summary = find(engine.connection, saved(engine)).summary
+
+    amounts = [each["amount"] for name in ("sums", "accounts") for each in summary[name]]
+    assert Decimal(12) in amounts
+    assert {type(amount) for amount in amounts} == {Decimal}
