@@ -11,6 +11,7 @@ the proof names the one that no key holds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -69,6 +70,7 @@ def taken_by_another(found: Sequence[Found]) -> Outcome:
         reason=f"The target has another record with this number or name: {_ids(found)}.",
         cure="Give that record another number in the target, or correct it in the source: the next sync tries again.",
         who="accountant",
+        in_the_way=tuple(one.target_id for one in found),
     )
 
 
@@ -109,6 +111,25 @@ def stand_in(found: Sequence[Found], owners: Mapping[str, str]) -> Outcome | Non
         by_others=True,
         reason="Somebody else entered it in the target; it was linked as it is.",
     )
+
+
+def with_holders(lane: Lane, write: Write, entry: Entry, outcome: Outcome) -> Outcome:
+    """Where a name is taken, by whom: only their change makes one more try worth while."""
+    if outcome.kind != "taken":
+        return outcome
+    return replace(outcome, in_the_way=write.holders(lane.session, lane.name, entry.outgoing))
+
+
+def waits_for(write: Write, outcome: Outcome) -> list[str] | None:
+    """What must change before a refused payload is worth one more try: streams of the target, or single records of one
+    (`contacts:<id>`).
+    """
+    own = (write.stream,) if outcome.kind == "conflict" and write.stream else ()
+    streams = outcome.depends_on or own
+    if not outcome.in_the_way or write.stream is None:
+        return list(streams) or None
+    others = [stream for stream in streams if stream != write.stream]
+    return others + [f"{write.stream}:{target_id}" for target_id in outcome.in_the_way]
 
 
 def must_agree(value: Any) -> bool:

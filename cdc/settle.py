@@ -22,7 +22,7 @@ from cdc import outbox
 from cdc.calls import finish_call
 from cdc.lane import Entry, Lane
 from cdc.links import with_path
-from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile
+from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile, waits_for, with_holders
 from cdc.outbox import Closed
 from cdc.plan_bound import completion
 from cdc.wanted import fingerprint
@@ -93,7 +93,10 @@ def settle(
             },
         ).fetchall()
         alive = {row["entry"] for row in known}
-        verdicts = _unclaimed(lane, write, verdicts)
+        verdicts = [
+            replace(each, outcome=with_holders(lane, write, each.entry, each.outcome))
+            for each in _unclaimed(lane, write, verdicts)
+        ]
         asked = number if number is not None else next_version(lane.session)
         for verdict in verdicts:
             if verdict.entry.entry in alive:
@@ -288,13 +291,12 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
 def _refused(write: Write, verdict: Verdict, steps: _Steps) -> None:
     entry, outcome = verdict.entry, verdict.outcome
     is_conflict = outcome.kind == "conflict"
-    streams = outcome.depends_on or ((write.stream,) if is_conflict and write.stream else ())
     steps.links.append(
         {
             "key": entry.key,
             "is_read": False,
             "rejected_hash": entry.row["payload_hash"],
-            "rejected_on": list(streams) or None,
+            "rejected_on": waits_for(write, outcome),
         }
     )
     words = "; ".join(outcome.messages)

@@ -94,6 +94,8 @@ class Outcome:
     who: Who | None = None
     depends_on: tuple[str, ...] = ()
     """Streams of the target whose change makes one more try worth while."""
+    in_the_way: tuple[str, ...] = ()
+    """Records of the target that have the number or name; only their change makes one more try worth while."""
     seconds: float | None = None
     alone: bool = False
     """With `later`: the call was refused as a whole and any element may be the cause; send this one in its
@@ -222,6 +224,11 @@ class Write(Protocol):
         outgoing: Sequence[Outgoing],
     ) -> list[list[Found]]:
         """The same from the staging table."""
+
+    def holders(
+        self, connection: psycopg.Connection[dict[str, Any]], connection_name: str, one: Outgoing
+    ) -> tuple[str, ...]:
+        """Which mirrored records have the name that the target says is taken; empty: not known."""
 
     def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
         """Creates just before they are sent: what others may have entered in their place since the last load.

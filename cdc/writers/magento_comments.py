@@ -106,6 +106,15 @@ class OrderComments:
         """Nothing: comments are not mirrored. `check` reads the order before each of them."""
         return [[] for _ in outgoing]
 
+    def holders(
+        self,
+        connection: psycopg.Connection[dict[str, Any]],  # noqa: ARG002
+        connection_name: str,  # noqa: ARG002
+        one: Outgoing,  # noqa: ARG002
+    ) -> tuple[str, ...]:
+        """Nothing: comments have no names."""
+        return ()
+
     def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:  # noqa: ARG002
         """Nothing: what people write into an order is not ours."""
         return [[] for _ in outgoing]

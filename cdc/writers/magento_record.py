@@ -153,6 +153,15 @@ class MagentoWrite:
             for one in outgoing
         ]
 
+    def holders(
+        self,
+        connection: psycopg.Connection[Record],  # noqa: ARG002
+        connection_name: str,  # noqa: ARG002
+        one: Outgoing,  # noqa: ARG002
+    ) -> tuple[str, ...]:
+        """Not known: what a shop refuses it names by its key."""
+        return ()
+
     def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:  # noqa: ARG002
         """Nothing: a shop refuses what it has, or the call sets absolute values."""
         return [[] for _ in outgoing]

@@ -26,7 +26,7 @@ WRITES: tuple[Write, ...] = (
     # https://developer.xero.com/documentation/api/accounting/contacts
     XeroWrite(
         entity="contacts", stream="contacts", plural="Contacts", id_field="ContactID", adopts=True, merges=True,
-        identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, finding=contacts.CONTACT_FOUND, call=contacts.call_contacts,
+        identity=contacts.contact_mark, is_ours=contacts.contact_is_ours, finding=contacts.CONTACT_FOUND, named=contacts.contacts_named, call=contacts.call_contacts,
         candidates=contacts.ask_contacts, mirrored=contacts.mirrored_contacts, read=contacts.read_contacts,
         before=unless_gone, reads_before=frozenset({"remove"}),
         batches={"create": 50, "update": 50, "remove": 50},

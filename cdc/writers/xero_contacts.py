@@ -84,6 +84,15 @@ def mirrored_contacts(
     return [_contacts_for(one, found) for one in outgoing]
 
 
+def contacts_named(connection: psycopg.Connection[Record], name: str, one: Outgoing) -> tuple[str, ...]:
+    """Active contacts of the mirror that have this name: Xero lets only one have it."""
+    wanted = _folded(one.payload.get("Name"))
+    found = in_mirror(connection, name, "contacts", "name_key", [wanted]) if wanted else []
+    return tuple(
+        str(record["ContactID"]) for record in found if record.get("ContactStatus", "ACTIVE") == "ACTIVE"
+    )
+
+
 def read_contacts(client: TargetClient, outgoing: Sequence[Outgoing]) -> list[Record | None]:
     """Contacts by id, archived ones too."""
     found: list[Record] = []

@@ -48,6 +48,11 @@ def never_stands_in(_one: Outgoing, _record: Mapping[str, Any]) -> bool:
     return False
 
 
+def nobody(_connection: psycopg.Connection[Record], _connection_name: str, _one: Outgoing) -> tuple[str, ...]:
+    """Names need not be unique, or are our numbers."""
+    return ()
+
+
 def no_serial(_one: Outgoing) -> str | None:
     """Calls of this entity do not get in each other's way."""
     return None
@@ -85,6 +90,8 @@ class XeroWrite:
     """Adds to an answered record what Xero leaves out because it was in the address."""
     satisfied_by: Callable[[Outgoing, Record], bool] = never_stands_in
     """Does a record that is not ours do what ours would?"""
+    named: Callable[[psycopg.Connection[Record], str, Outgoing], tuple[str, ...]] = nobody
+    """Mirrored records that have the name of this one."""
     may_be: Callable[[Outgoing, Record], bool] = never_stands_in
     """May a record that `candidates` gave be ours, under another number?"""
     looks: Callable[[TargetClient, Sequence[Outgoing]], Candidates] | None = None
@@ -163,6 +170,12 @@ class XeroWrite:
         """The same for creates, from the staging table."""
         candidates = self.mirrored(connection, connection_name, outgoing)
         return [self._found(one, some) for one, some in zip(outgoing, candidates, strict=True)]
+
+    def holders(
+        self, connection: psycopg.Connection[Record], connection_name: str, one: Outgoing
+    ) -> tuple[str, ...]:
+        """Which mirrored records have the name that is taken."""
+        return self.named(connection, connection_name, one)
 
     def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
         """What people may have entered in place of these creates."""

@@ -158,17 +158,37 @@ where
     and links.model <> 'corrections';
 
 -- name: cure
--- A rejection that this stream may have cured is worth one more try.
-with cured as (
+-- A rejection that this stream, or the record of it that was in the way, may have cured is worth one more try.
+with worth as (
+    select distinct
+        links.connection,
+        links.entity,
+        links.key
+    from cdc.links
+    cross join lateral jsonb_array_elements_text(links.rejected_on) as needed (name)
+    left join fan_out_changes as changed
+        on
+            changed.connection = links.connection
+            and changed.stream = %(stream)s
+            and %(stream)s || ':' || changed.id = needed.name
+    where
+        links.connection = %(connection)s
+        and links.rejected_on is not null
+        and (needed.name = %(stream)s or changed.id is not null)
+),
+
+cured as (
     update cdc.links
     set
         rejected_hash = null,
         rejected_on = null,
         updated_at = now()
+    from worth
     where
-        connection = %(connection)s
-        and rejected_on ? %(stream)s
-    returning connection, entity, key, model, source_connection, source_id
+        links.connection = worth.connection
+        and links.entity = worth.entity
+        and links.key = worth.key
+    returning links.connection, links.entity, links.key, links.model, links.source_connection, links.source_id
 ),
 
 again as (

@@ -368,6 +368,15 @@ class FakeWrite:
     def look(self, client: TargetClient, outgoing: Sequence[Outgoing]) -> list[list[Found]]:
         return self.find(client, outgoing) if self.stands_in else [[] for _ in outgoing]
 
+    def holders(
+        self, connection: psycopg.Connection[Record], connection_name: str, one: Outgoing
+    ) -> tuple[str, ...]:
+        rows = connection.execute(
+            f"select id from staging.xero__{self.entity} where connection = %s and payload ->> 'Name' = %s",
+            (connection_name, one.payload.get("Name")),
+        )
+        return tuple(row["id"] for row in rows)
+
     def find_in_mirror(
         self, connection: psycopg.Connection[Record], connection_name: str, outgoing: Sequence[Outgoing]
     ) -> list[list[Found]]:

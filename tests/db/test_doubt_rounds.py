@@ -239,3 +239,22 @@ def test_two_keys_that_find_one_record_are_told_and_stop_nothing(engine: Engine)
     assert set(engine.states().values()) <= {"conflict"}
     assert len(engine.target.records["contacts"]) == 1
     assert engine.row("select count(target_id) as linked from cdc.links") == {"linked": 1}
+
+
+def test_a_taken_name_is_tried_again_only_when_who_has_it_changed(engine: Engine) -> None:
+    holder = engine.target.add("contacts", Name="Jane 7", EmailAddress="another@example.com")
+    other = engine.target.add("contacts", Name="Somebody", EmailAddress="else@example.com")
+    engine.customer()
+    engine.sync()
+    before = len(engine.target.writes)
+
+    engine.target.records["contacts"][other] |= {"Phone": "1"}
+    engine.sync()
+    engine.sync()
+    unmoved = len(engine.target.writes)
+    engine.target.records["contacts"][holder] |= {"Name": "Jane the elder"}
+    engine.sync()
+
+    assert (before, unmoved) == (1, 1)
+    assert engine.states() == {}
+    assert engine.link(CONTACT)["target_id"] not in (holder, other)
