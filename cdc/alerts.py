@@ -26,6 +26,8 @@ from tieout.queries import query
 Session = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
 LOCK = "tieout.alerts"
+ALL = "all channels"
+"""Stands for every channel when alerts could not be sent at all."""
 FLOOR_SECONDS = 6 * 3600
 """An event that was told when it was younger has worsened by age at twice this."""
 KINDS: Mapping[str, Kind] = {"new": "failure", "worse": "failure", "over": "success"}
@@ -123,6 +125,12 @@ def failing_channels(session: Session) -> list[Row]:
     """Channels that did not take their last message: channel, failing_since, failures, last_error."""
     rows = session.execute(query("alerts", "channels")).fetchall()
     return [row for row in rows if row["failing_since"] is not None]
+
+
+def note_failure(database: Database, error: str) -> None:
+    """Alerts could not be sent at all: `status` shows it until a run sends them again."""
+    with database.connect() as session:
+        session.execute(query("alerts", "failed"), {"channel": ALL, "error": f"failed: {error}"})
 
 
 def events(session: Session, *, days: int = 0) -> list[Row]:

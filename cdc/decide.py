@@ -8,14 +8,14 @@ deciding again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from cdc.decision import IN_FLIGHT, Decision, Desired, Drift, Held, Link, Mirror, Open, Rules, Wanted
 from cdc.links import after, merged, references
 from cdc.problems import held_by
-from cdc.taken_back import frozen_after_them, of_reversal, taken_back, waits_for_settlements
+from cdc.taken_back import as_reversal, frozen_after_them, taken_back, waits_for_settlements
 from cdc.target_change import Judged, judge
 from cdc.wanted import (
     NUMBER_USED_AGAIN,
@@ -46,7 +46,8 @@ def decide(
         return _followed(link, mirror, mirror.survivor)
     payload = effective(desired, link) if desired is not None else {}
     if (back := taken_back(desired, payload, link)) is not None:
-        return of_reversal(_gone(back[0], link, opened, mirror, rules), link, back[1])
+        taken = _gone(back[0], link, opened, mirror, rules, lambda wanted: as_reversal(wanted, link))
+        return replace(taken, patch={**taken.patch, **back[1]})
     if desired is None:
         return _vanished(link, opened, rules)
     if desired.skip is not None:
@@ -111,7 +112,14 @@ def _drifting(
     return Decision(verb="drop", why=f"frozen: {frozen}", patch=patch or {}, drift=drift)
 
 
-def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | None, rules: Rules) -> Decision:
+def _gone(
+    desired: Desired,
+    link: Link,
+    opened: Open | None,
+    mirror: Mirror | None,
+    rules: Rules,
+    finish: Callable[[Wanted], Wanted] = lambda wanted: wanted,
+) -> Decision:
     if not link.is_live:
         return Decision(verb="drop", why=desired.gone or "")
     wanted = _removal(link, desired, None)
@@ -119,7 +127,7 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
     if mirror is not None and not mirror.is_deleted:
         because, is_settled = frozen_after_them(mirror, link, rules)
     if because is not None and is_settled:
-        return settle_on(waits_for_settlements(wanted, desired, because), link, opened)
+        return settle_on(finish(waits_for_settlements(wanted, desired, because)), link, opened)
     if because is not None and link.approved_hash != wanted.payload_hash:
         held = Held(
             held_for="frozen",
@@ -132,7 +140,7 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
         reversal = None if link.is_adopted else rules.reverse(desired)
         if reversal is not None and link.declined_hash != wanted.payload_hash:
             version = mirror.version if mirror is not None else None
-            return settle_on(reversal_for(reversal, wanted, held, version), link, opened)
+            return settle_on(finish(reversal_for(reversal, wanted, held, version)), link, opened)
         wanted = replace(wanted, held=held)
     elif link.is_adopted and link.approved_hash != wanted.payload_hash:
         held = Held(
@@ -144,7 +152,7 @@ def _gone(desired: Desired, link: Link, opened: Open | None, mirror: Mirror | No
         )
         wanted = replace(wanted, held=held)
     wanted = replace(wanted, held=wanted.held or asks_a_person(desired, link))
-    return settle_on(approved(wanted, link), link, opened)
+    return settle_on(finish(approved(wanted, link)), link, opened)
 
 
 def _removal(link: Link, desired: Desired | None, held: Held | None) -> Wanted:

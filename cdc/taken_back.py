@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cdc.decision import Decision, Desired, Held, Link, Mirror, Rules, Wanted
+from cdc.decision import Desired, Held, Link, Mirror, Rules, Wanted
 from cdc.links import Reference, merged
 from cdc.wanted import fingerprint
 
 Record = Mapping[str, Any]
+FIRST = "settlements are removed first"
 
 
 def cause_of(run: str) -> str:
@@ -59,7 +60,7 @@ def waits_for_settlements(wanted: Wanted, desired: Desired, why: str) -> Wanted:
     """Frozen for another reason too: it is credited, but only when its settlements are gone, with what is open then."""
     held = Held(
         held_for="hold",
-        cause="settlements are removed first",
+        cause=FIRST,
         reason=f"{desired.gone}. The document is {why}; first what settles it is removed.",
         cure="Approve the removal of its payments and drain; the next diff proposes the credit note.",
         who="accountant",
@@ -67,17 +68,15 @@ def waits_for_settlements(wanted: Wanted, desired: Desired, why: str) -> Wanted:
     return replace(wanted, held=held)
 
 
-def of_reversal(decision: Decision, link: Link, patch: Mapping[str, Any]) -> Decision:
-    """The decision of a removal with the reversal's own cause, so that all of it is approved as one, and its mark."""
-    entry = decision.entry
-    if entry is not None:
-        entry = replace(entry, waits_for=merged(entry.waits_for, settlements_first(link)))
-        if entry.held is not None and (entry.held.held_for == "hold" or "correction" in entry.control):
-            is_staged = entry.held.cause == "settlements are removed first"
-            cause = entry.held.cause if is_staged else cause_of(str((link.reversal or {})["run"]))
-            reason = entry.held.reason if entry.held.reason != cause else str(entry.control.get("gone"))
-            entry = replace(entry, held=replace(entry.held, cause=cause, reason=_sentence(reason)))
-    return replace(decision, entry=entry, patch={**decision.patch, **patch})
+def as_reversal(wanted: Wanted, link: Link) -> Wanted:
+    """The removal with the reversal's own cause, so that all of it is approved as one, after what settles it."""
+    entry = replace(wanted, waits_for=merged(wanted.waits_for, settlements_first(link)))
+    held = entry.held
+    if held is None or (held.held_for != "hold" and "correction" not in entry.control):
+        return entry
+    cause = held.cause if held.cause == FIRST else cause_of(str((link.reversal or {})["run"]))
+    reason = str(entry.control["gone"]) if held.reason == cause else held.reason
+    return replace(entry, held=replace(held, cause=cause, reason=_sentence(reason)))
 
 
 def _sentence(reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import Any
 
@@ -128,13 +129,16 @@ def tell(app: App) -> alerts.Told:
 
 
 def tell_quietly(app: App) -> dict[str, Any]:
-    """The same at the end of `sync`, which no alert may fail: what went wrong is an event, and `status` shows the channel."""
+    """The same at the end of `sync`, which no alert may fail: what went wrong is an event, and `status` shows it."""
     try:
         return _data(tell(app))
     except LockHeld:
         return {}
-    except (TieoutError, psycopg.OperationalError) as error:
-        emit(Event.ALERT_FAILED, channel="all", error=str(error))
+    except (TieoutError, psycopg.Error) as error:
+        emit(Event.ALERT_FAILED, channel=alerts.ALL, error=str(error))
+        with contextlib.suppress(TieoutError, psycopg.Error):
+            # Where the database is the trouble it cannot be kept there either; the event has told it.
+            alerts.note_failure(app.database, str(error))
         return {"error": str(error)}
 
 

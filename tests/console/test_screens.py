@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import pytest
 
+from console.alerting import tell_quietly
+from console.frame import App
 from tests.console.fix_console import Place
 from tieout.errors import ExitCode
 
@@ -92,6 +94,23 @@ def test_a_channel_that_fails_is_told_by_status_and_fails_no_other_command(trade
     told = f"{listed}{sent.output}{tested.output}{status}"
     assert "hunter2" not in told
     assert "@example" not in str(listed), "no address of a customer either"
+
+
+def test_what_is_wrong_with_the_settings_of_alerts_fails_no_sync_and_is_told_by_status(
+    traded: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App(settings_file=traded.settings_file)
+    monkeypatch.setenv("TIEOUT_ALERTS__URLS", "carrierpigeon://secret@roof")
+
+    told = tell_quietly(app)
+    status = _plain(traded.run("status").stdout)
+    monkeypatch.setenv("TIEOUT_ALERTS__URLS", "")
+    traded.answer("alerts send")
+
+    assert "none that alerts can be sent to" in told["error"]
+    assert "Alerts do not arrive: all channels failed: Address 1 of [alerts] urls" in " ".join(status.split())
+    assert "secret@roof" not in f"{told}{status}"
+    assert "Alerts do not arrive" not in traded.run("status").stdout
 
 
 def test_dead_letters_name_cause_money_who_and_cure(traded: Place) -> None:

@@ -317,6 +317,42 @@ def test_the_approval_of_a_record_s_making_never_writes_over_what_others_changed
     assert again.entry.held == made.entry.held
 
 
+TAKEN_BACK = {
+    "run": "0f81c91c-e04a-42f4-af7c-43e7218efd26",
+    "by": "ann",
+    "reason": "wrong prices",
+    "after": [],
+}
+
+
+@given(desired=st.none() | desired_rows, link=linked, mirror=mirrors, rule=rules(), can=st.booleans())
+def test_what_a_person_takes_back_is_proposed_once_and_never_sent_unseen(
+    desired: Desired | None, link: Link, mirror: Mirror | None, rule: Rules, can: bool
+) -> None:
+    asked = replace(link, is_gone=False, reversal=TAKEN_BACK)
+    reversing = replace(rule, reverse=lambda _desired: CORRECTION if can else None)
+
+    made = decide(desired, asked, None, mirror, reversing)
+    after, opened = _applied(asked, None, made)
+
+    assert made.entry is None or (made.entry.operation == "remove" and made.entry.held is not None)
+    assert decide(desired, after, opened, mirror, reversing).entry is None
+
+
+@given(desired=desired_rows, link=linked, mirror=mirrors, rule=rules())
+def test_what_was_taken_back_is_not_made_again_unless_the_model_says_something_else_and_a_person_agrees(
+    desired: Desired, link: Link, mirror: Mirror | None, rule: Rules
+) -> None:
+    live = replace(link, is_gone=False, yielded={}, overrides={}, reversal=TAKEN_BACK)
+    after, _ = _applied(live, None, decide(desired, live, None, mirror, rule))
+    gone = replace(after, is_gone=True, said=None)
+    other = replace(desired, payload={**desired.payload, "Total": "corrected"}, skip=None, gone=None)
+
+    assert decide(desired, gone, None, mirror, rule).entry is None
+    again = decide(other, gone, None, mirror, rule).entry
+    assert again is None or (again.operation == "create" and again.held is not None)
+
+
 @given(payload=payloads)
 def test_decimals_of_equal_value_have_one_fingerprint(payload: dict[str, Any]) -> None:
     spelled = {name: Decimal("1.000") if value == 1 else value for name, value in payload.items()}
