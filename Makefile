@@ -1,6 +1,7 @@
 # Everything from a fresh clone, with only Python 3.11 or newer, git and make:
 #   make demo     set up and run the main job on a sample trade
 #   make test     set up and run the whole suite
+#   make chaos    kill, stop and cut it at every point for MINUTES=10, and print a table
 #   make check    what the gate runs
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +13,7 @@ PIP_QUIET := --quiet --disable-pip-version-check
 PACKAGES := $(wildcard tieout loaders cdc console sandbox tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test trades lint format types check lock clean
+.PHONY: help setup demo test trades chaos lint format types check lock clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +41,11 @@ TRADES ?= 1000
 
 trades: setup ## Play TRADES random orders (SEED another) and compare the books with a separate ledger
 	@TIEOUT_TEST_TRADES=$(TRADES) TIEOUT_TEST_SEED=$(SEED) $(BIN)/python -m pytest -q tests/acceptance/test_random_trades.py
+
+MINUTES ?= 10
+
+chaos: setup ## Kill, stop and cut processes at every point for MINUTES (SEED another order), and print what came of it
+	@$(BIN)/python -m tests.faults.chaos --minutes $(MINUTES) --seed $(SEED)
 
 lint: setup ## Format, lint, import contract, SQL
 	$(BIN)/ruff format --check $(PACKAGES)

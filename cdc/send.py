@@ -16,7 +16,7 @@ from typing import Any
 from cdc.asking import Asking, verdict_of
 from cdc.calls import START_SECONDS, Claimed, claim, exchange
 from cdc.doubt import Wait, lose
-from cdc.keeping import kept
+from cdc.keeping import kept, show_made_twice
 from cdc.lane import Entry, Lane
 from cdc.matching import another_key_of_ours, found_as_ours, owners_of, stand_in, taken_by_another
 from cdc.settle import Verdict, settle
@@ -170,9 +170,9 @@ class Sender:
                 "questions": asking.questions,
                 "found": found,
             }
-        kinds = kept(
-            self._lane,
-            lambda lane: settle(
+
+        def store(lane: Lane) -> Counter[str]:
+            kinds = settle(
                 lane,
                 write,
                 verdicts,
@@ -180,9 +180,13 @@ class Sender:
                 number=claimed.number,
                 call=claimed.call,
                 ending=ending,
-            ),
-        )
-        return kinds, "answered"
+            )
+            show_made_twice(
+                lane, write, verdicts, sum(kinds[kind] for kind in {one.kind for one in outcomes})
+            )
+            return kinds
+
+        return kept(self._lane, store), "answered"
 
     def _without_effect(self, write: Write, claimed: Claimed, error: TieoutError) -> tuple[Counter[str], str]:
         """It never left, or was refused as a whole. A short wait is stayed for; else the error stops the target."""

@@ -702,3 +702,47 @@ analyze cdc.outbox (connection, entity, key, model, operation, state, held_for, 
 -- name: analyze_links
 -- The same for the links.
 analyze cdc.links (connection, entity, key, model, source_connection, source_id, target_id, is_gone);
+
+-- name: show_made_twice
+-- Finished entries whose key is linked to another record than the one that a late answer tells of: held, so that what
+-- follows is not posted on one of two documents unseen. An open entry of the key stays as it is.
+insert into cdc.outbox (
+    connection, entity, key, model, source_connection, source_id, operation, state, held_for, payload, payload_hash, fields,
+    link_version, amount, currency, cause, reason, cure, who, run
+)
+select
+    done.connection,
+    done.entity,
+    done.key,
+    done.model,
+    done.source_connection,
+    done.source_id,
+    'update',
+    'held',
+    'answer differs',
+    done.payload,
+    done.payload_hash,
+    array[]::text[],
+    links.version,
+    done.amount,
+    done.currency,
+    'made twice',
+    format(
+        'A run that had slept sent it once more, after another had sent it: the target has it twice: %%s.',
+        coalesce(given.twice, links.target_id || ', ' || given.target_id)
+    ),
+    'Void the one that is not linked in the target, then accept the other as it is.',
+    'accountant',
+    done.run
+from jsonb_to_recordset(%(rows)s) as given (entry bigint, target_id text, twice text)
+inner join cdc.outbox_done as done
+    on done.entry = given.entry
+inner join cdc.links
+    on
+        links.connection = done.connection
+        and links.entity = done.entity
+        and links.key = done.key
+where
+    given.twice is not null
+    or links.target_id <> given.target_id
+on conflict (connection, entity, key) do nothing;

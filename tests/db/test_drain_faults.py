@@ -751,6 +751,43 @@ def test_a_create_that_landed_late_and_was_sent_again_is_shown(engine: Engine) -
     assert len(engine.target.records["payments"]) == 3
 
 
+def test_a_request_that_leaves_after_others_sent_it_again_is_shown(engine: Engine) -> None:
+    """The gap between the look at the deadline and the socket: a sender sleeps there while others settle its call."""
+    engine.order("1", paid=Decimal("12.00"))
+    engine.customer()
+    engine.sync()
+    engine.order("2", paid=Decimal("7.00"))
+    engine.load()
+    engine.diff()
+    key = "shop/order/2/payment/1"
+    writes = 0
+
+    def sleep_in_the_payment() -> None:
+        nonlocal writes
+        writes += 1
+        if writes != 2:
+            return
+        engine.connection.execute(
+            "update cdc.calls set deadline = clock_timestamp() where settled_at is null"
+        )
+        engine.drain()
+        engine.load()
+        engine.drain()
+        engine.connection.execute("update cdc.outbox set not_before = now()")
+        engine.drain()
+        assert engine.states() == {}, "others sent it, and it is linked"
+
+    engine.target.on_write = sleep_in_the_payment
+    engine.drain()
+
+    entry = engine.entry(key)
+    assert entry is not None
+    assert (entry["held_for"], entry["cause"]) == ("answer differs", "made twice")
+    linked = engine.link(key)["target_id"]
+    assert linked in entry["reason"]
+    assert len(engine.target.records["payments"]) == 3
+
+
 def test_a_poorer_answer_is_asked_for_again_and_judged_by_the_read(engine: Engine) -> None:
     write = engine.writes["contacts"]
     outcomes: Callable[..., list[Outcome]] = write.outcomes
