@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import psycopg
 
-from tieout.db import Database
+from tieout.db import SESSION_LOST, Database
 from tieout.errors import BudgetDenied, DatabaseDown
 from tieout.queries import query
 
@@ -287,7 +287,7 @@ class Budget:
             if not self._is_registered:
                 self._register(self._session)
             yield self._session
-        except psycopg.OperationalError as error:
+        except SESSION_LOST as error:
             raise DatabaseDown(f"The database went away: {error}") from error
 
     def _register(self, session: Session) -> None:
