@@ -379,7 +379,7 @@ def with_exit_code(app: App, made: Report, fail_on: FailOn, run: UUID, *, is_loa
         found = report.newly_bad if is_load else report.newly_dead
         newly = found(database, run=run) if is_done else 0
         total = report.dead_total(database)
-        plans = [] if made.data.get("plan") else unfinished(database)
+        plans = [] if is_load or made.data.get("plan") else unfinished(database)
     needs = is_done and {"new": newly > 0, "any": total > 0, "none": False}[fail_on]
     app.outcome = ExitCode.NEWLY_DEAD if needs else made.exit_code
     shown = [*made.shown, *plans]
