@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cdc.plan_batch import BatchEntry, Place, Row
+from cdc.plan_batch import WITH_HOLDS, BatchEntry, Place, Row
 from tieout.errors import NotAsPlanned
 
 SHOWN = 10
@@ -88,9 +88,8 @@ def _what(planned: Row, found: tuple[Row, BatchEntry] | None) -> str | None:
         return _difference(planned, entry)
     if row["link_version"] != row["link_now"]:
         return "its link moved"
-    if row["state"] == "held":
-        why = row["cause"] or row["reason"] or row["held_for"]
-        return f"{WAITS_FOR_YES} ({why})"
+    if row["state"] == "held" and row["held_for"] in WITH_HOLDS:
+        return f"{WAITS_FOR_YES} ({row['cause'] or row['reason'] or row['held_for']})"
     if row["state"] not in ("ready", "waiting"):
         return f"it is {row['state']}: {row['reason'] or row['cause']}"
     return None

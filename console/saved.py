@@ -234,8 +234,7 @@ def _report(session: plan_store.Session, found: SavedPlan, keys: Sequence[str] |
     entries = plan_store.entries(session, found.plan, keys=keys, limit=limit)
     decided = plan_store.decided(session, found.plan)
     became = plan_report.report(session, found.plan) if found.what != "saved" else None
-    yes = [row for row in decided.values() if row["verb"] == "approve"]
-    waits = found.summary["waiting_for_a_yes"]
+    waits = found.summary["waiting_for_a_yes"] - len(decided)
     shown: list[RenderableType] = [
         f"Plan {found.plan[:SHORT]}: {found.entries} entries, {_STANDING[found.what]} "
         f"({minute(found.happened_at)}, {found.by_whom}). Its whole hash is {found.plan}.",
@@ -249,9 +248,9 @@ def _report(session: plan_store.Session, found: SavedPlan, keys: Sequence[str] |
         )
     if became is not None:
         shown += outcome(became)
-    elif waits and len(decided) < waits:
+    elif waits > 0:
         shown.append(
-            f"{waits - len(yes)} wait for a yes: `tieout holds approve --plan {found.plan[:SHORT]}`, then"
+            f"{waits} wait for a yes: `tieout holds approve --plan {found.plan[:SHORT]}`, then"
             f" `tieout drain --plan {found.plan[:SHORT]}`."
         )
     else:

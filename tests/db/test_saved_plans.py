@@ -173,9 +173,10 @@ def test_a_plan_does_not_start_when_what_it_refers_to_went(engine: Engine) -> No
     plan = saved(engine)
     desk.discard(engine.connection, Chosen(keys=(JANE,)), by="Ann", reason="no", writers=engine.writers)
 
-    with pytest.raises(NotAsPlanned, match="shop/order/1/1: "):
+    with pytest.raises(NotAsPlanned, match="shop/order/1/1: it is held: it refers to contacts") as told:
         engine.drain(plan=plan)
 
+    assert "tieout plan --save" in told.value.cure
     assert engine.target.writes == []
 
 
