@@ -28,6 +28,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from tieout.db import Database, json_dumps, json_loads, lock_key
 from tieout.errors import ConfigurationError, CredentialsError, DatabaseDown
 from tieout.events import Event, emit
+from tieout.http import boottime
 from tieout.hush import know
 from tieout.queries import query
 from tieout.settings import Settings
@@ -47,6 +48,19 @@ class Vault:
         self._database = database
         self._settings = settings
         self._cipher: MultiFernet | None = None
+        self._epoch: float | None = None
+
+    def now(self) -> int:
+        """Seconds since 1970 by the clock of the database: the ages of tokens are told by the one clock that all hosts share.
+
+        Asked once; from then on a clock counts along that nobody sets.
+        """
+        if self._epoch is None:
+            with self._database.connect() as session:
+                row = session.execute(query("vault", "now")).fetchone()
+            assert row is not None, "a select without from gives a row"  # noqa: S101
+            self._epoch = float(row["now"]) - boottime()
+        return int(self._epoch + boottime())
 
     def get(self, name: str) -> Secret | None:
         """The secret of that name, or None. CredentialsError when it was encrypted with another key."""

@@ -340,8 +340,10 @@ _ENDED = frozenset({"VOIDED", "DELETED"})
 def edited(call: Call, old: Record, new: Record, kind: Kind) -> Record:
     """A document changed by a person past the API's rules: sums, what is due and the ledger follow."""
     new = {**new, **lines.totals(new["LineItems"], new["LineAmountTypes"])}
+    # A person approves a draft in the user interface.
+    new["_approved"] = old["_approved"] or new["Status"] == "AUTHORISED"
     posted = old["_approved"] and old["Status"] not in _ENDED
-    counts = old["_approved"] and new["Status"] not in _ENDED
+    counts = new["_approved"] and new["Status"] not in _ENDED
     if posted and (not counts or _posting(old) != _posting(new)):
         ledger.reverse(call.tenant, new[kind.id])
     if counts and (not posted or _posting(old) != _posting(new)):

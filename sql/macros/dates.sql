@@ -1,13 +1,28 @@
 {#-
 The date on which a document is posted. One that is dated in a locked period goes to the first open day when its route says
-`re_date: next_open_day`. `said` is the date under which the target has it already, null when it has it not: a document that
+`re_date: next_open_day`, or `draft`, which also leaves its approval to an accountant. `said` is the date under which the target has it already, null when it has it not: a document that
 is posted never moves because a lock date moved later.
 -#}
 {% macro posting_date(day, re_date, locked_until, said) -%}
     case
         when {{ said }} is not null then {{ said }}
-        when {{ re_date }} = 'next_open_day' and {{ day }} <= {{ locked_until }} then {{ locked_until }} + 1
+        when {{ re_date }} in ('next_open_day', 'draft') and {{ day }} <= {{ locked_until }} then {{ locked_until }} + 1
         else {{ day }}
+    end
+{%- endmacro %}
+
+{#-
+The status of a document: a draft where its route leaves the approval of late documents to an accountant, until one approved it.
+`row` has re_date, posting_date and document_date; `held_as` is its status in the target.
+-#}
+{% macro posting_status(row, held_as) -%}
+    case
+        when
+            {{ row }}.re_date = 'draft'
+            and {{ row }}.posting_date <> {{ row }}.document_date
+            and coalesce({{ held_as }}, 'DRAFT') not in ('AUTHORISED', 'PAID')
+            then 'DRAFT'
+        else 'AUTHORISED'
     end
 {%- endmacro %}
 

@@ -4,6 +4,10 @@ select ciphertext
 from cdc.vault
 where name = %(name)s;
 
+-- name: now
+-- Seconds since 1970, as the database sees them.
+select extract(epoch from clock_timestamp()) as now;
+
 -- name: put
 -- Store the encrypted secret of a name. ciphertext: bytea.
 insert into cdc.vault (name, ciphertext)

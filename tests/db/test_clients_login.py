@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
@@ -187,6 +188,30 @@ def test_a_lost_answer_to_a_refresh_costs_nothing(
     assert client.identity().name
 
 
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_host_whose_clock_is_off_shares_tokens_as_if_it_were_right(
+    xero_server: Running, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Ages are told by the database's clock: no needless renewal, no token used beyond its time, and the half hour of the
+    spent refresh token counts alike on every host."""
+    right = books(xero_server, database, Vault(database, settings))
+    right.finish_login(consent(right))
+    first = right.tokens.access_token()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+    skewed = Vault(database, settings)
+
+    shared = books(xero_server, database, skewed).tokens.access_token()
+    control(xero_server, "clock", advance_seconds=1900)
+    control(xero_server, "faults", kind="reset_after", path="/connect/token", times=1000)
+    with pytest.raises(RetryLater):
+        books(xero_server, database, skewed).identity()
+    LOCAL.delete(f"{xero_server.address}/_sandbox/faults", timeout=30)
+
+    assert shared == first
+    assert books(xero_server, database, skewed).identity().name
+
+
 def test_a_process_that_died_with_the_new_pair_is_followed_by_one_that_logs_in_with_the_old(
     xero_server: Running, database: Database, vault: Vault
 ) -> None:
@@ -290,3 +315,20 @@ def test_a_wrong_password_is_tried_once(magento_server: Running, database: Datab
     assert "half an hour" in refused.value.cure
     logs = LOCAL.get(f"{magento_server.address}/_sandbox/requests", timeout=30).json()["requests"]
     assert len(logs) == 1
+
+
+def test_an_access_that_a_person_took_away_stops_the_connection_and_a_new_login_finds_the_same_books(
+    xero_server: Running, database: Database, vault: Vault
+) -> None:
+    client = books(xero_server, database, vault)
+    client.finish_login(consent(client))
+    before = client.identity()
+    control(xero_server, "disconnect")
+
+    with pytest.raises(ConnectionRefused, match="AuthenticationUnsuccessful") as refused:
+        client.identity()
+    client.finish_login(consent(client))
+
+    assert "tieout connect" in refused.value.cure
+    assert "tieout resume" in refused.value.cure
+    assert client.identity() == before

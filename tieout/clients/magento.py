@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -171,7 +170,7 @@ class AdminToken:
         with self._mutex:
             if self._stored is None:
                 self._stored = self._vault.get(self._secret_name)
-            if not _is_good(self._stored):
+            if not self._is_good(self._stored):
                 self._renew(spent=None)
             assert self._stored is not None, "renewing stores or raises"  # noqa: S101
             return str(self._stored["token"])
@@ -185,12 +184,15 @@ class AdminToken:
 
     def _renew(self, *, spent: str | None) -> None:
         def refreshed(stored: Secret | None) -> Secret:
-            if stored is not None and _is_good(stored) and stored["token"] != spent:
+            if stored is not None and self._is_good(stored) and stored["token"] != spent:
                 return stored
-            return {"token": self._log_in(), "expires_at": int(time.time()) + TOKEN_SECONDS}
+            return {"token": self._log_in(), "expires_at": self._vault.now() + TOKEN_SECONDS}
 
         self._stored = self._vault.renew(self._secret_name, refreshed)
         self.is_fresh = False
+
+    def _is_good(self, stored: Secret | None) -> bool:
+        return stored is not None and int(stored["expires_at"]) - EARLY_SECONDS > self._vault.now()
 
     def _log_in(self) -> str:
         """One login, never repeated: six wrong ones lock the user for half an hour."""
@@ -353,10 +355,6 @@ def _token(answer: Answer) -> object:
         return json_loads(answer.content)
     except ValueError:
         return None
-
-
-def _is_good(stored: Mapping[str, Any] | None) -> bool:
-    return stored is not None and int(stored["expires_at"]) - EARLY_SECONDS > time.time()
 
 
 def _body(answer: Answer) -> Mapping[str, Any] | None:

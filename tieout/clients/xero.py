@@ -294,7 +294,7 @@ def _unauthorised(answer: Answer) -> TieoutError:
     if answer.status == 403:
         return ConnectionRefused(
             f"Xero does not let us into the organisation: {words}.",
-            cure="The organisation was disconnected, or the user lost access: `tieout connect` it again.",
+            cure="The organisation was disconnected, or the user lost access: `tieout connect` it again, then `tieout resume` it.",
         )
     if words.startswith("TokenExpired"):
         return CredentialsError(f"Xero: {words}.", expired=True)
@@ -303,7 +303,7 @@ def _unauthorised(answer: Answer) -> TieoutError:
     if "AuthorizationUnsuccessful" in words or "insuffici" in header or "insufficent" in header:
         return ConnectionRefused(
             f"Xero: the login does not include what this needs ({words}).",
-            cure="Add the scope to `scopes` of the connection and to the app, then `tieout connect` again.",
+            cure="Add the scope to `scopes` of the connection and to the app, then `tieout connect` and `tieout resume` it.",
         )
     return CredentialsError(f"Xero does not accept our token: {words}.")
 

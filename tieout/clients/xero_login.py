@@ -13,7 +13,6 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -70,7 +69,7 @@ class Tokens:
         with self._mutex:
             if self._stored is None:
                 self._stored = self._vault.get(self._secret_name)
-            if not _is_good(self._stored):
+            if not self._is_good(self._stored):
                 self._renew(spent=None)
             assert self._stored is not None, "renewing stores or raises"  # noqa: S101
             return str(self._stored["access_token"])
@@ -156,7 +155,7 @@ class Tokens:
 
     def _refreshed(self, stored: Secret | None, spent: str | None) -> Secret:
         """Runs under the vault's lock: what another process just stored is used, else Xero is asked."""
-        if _is_good(stored) and stored is not None and stored["access_token"] != spent:
+        if self._is_good(stored) and stored is not None and stored["access_token"] != spent:
             return stored
         if self._login.flow == "custom":
             client = BackendApplicationClient(self._login.client_id)
@@ -172,7 +171,7 @@ class Tokens:
             return self._refresh(stored, str(stored["refresh_token"]))
         except CredentialsError:
             previous = stored.get("previous_refresh_token")
-            if previous is None or time.time() - int(stored.get("renewed_at", 0)) > GRACE_SECONDS:
+            if previous is None or self._vault.now() - int(stored.get("renewed_at", 0)) > GRACE_SECONDS:
                 raise
             # The answer that replaced our pair was lost, or its token never took effect: the one before still
             # counts.
@@ -227,12 +226,15 @@ class Tokens:
             return {
                 "access_token": str(body["access_token"]),
                 "refresh_token": str(body.get("refresh_token") or ""),
-                "expires_at": int(time.time()) + int(body["expires_in"]),
-                "renewed_at": int(time.time()),
+                "expires_at": self._vault.now() + int(body["expires_in"]),
+                "renewed_at": self._vault.now(),
                 "scope": str(body.get("scope", "")),
             }
         except (KeyError, TypeError, ValueError) as error:
             raise RetryLater("Xero's token service answered without a token.") from error
+
+    def _is_good(self, stored: Mapping[str, Any] | None) -> bool:
+        return stored is not None and int(stored["expires_at"]) - EARLY_SECONDS > self._vault.now()
 
     def _only_organisation(self) -> str:
         response = self._connections()
@@ -282,10 +284,6 @@ def _code(answer: str, state: str) -> str:
             "The browser came back with another login's answer.", cure="Run `tieout connect` once more."
         )
     return given["code"]
-
-
-def _is_good(stored: Mapping[str, Any] | None) -> bool:
-    return stored is not None and int(stored["expires_at"]) - EARLY_SECONDS > time.time()
 
 
 def _json(response: httpx.Response) -> Any:

@@ -29,6 +29,7 @@ select
     explained.document_at,
     explained.document_date,
     explained.posting_date,
+    explained.re_date,
     -- What an accountant looks for: the order, the order that it replaced, and the true date of what was dated later.
     explained.order_number
     || coalesce(' (replaces ' || explained.replaces_order_number || ')', '')

@@ -39,7 +39,7 @@ select
     'Exclusive'::text as "LineAmountTypes",
     credit_notes.currency_code as "CurrencyCode",
     credit_notes.currency_rate as "CurrencyRate",
-    'AUTHORISED'::text as "Status"
+    {{ posting_status('credit_notes', 'approved.status') }} as "Status"
 from {{ ref('stg_magento__order_keys') }} as driver
 cross join lateral (
     select
@@ -85,3 +85,17 @@ left join lateral (
         and payments.skip is null
         and payments.gone is null
 ) as payments on true
+left join {{ source('engine', 'links') }} as note_link
+    on
+        credit_notes.to_connection = note_link.connection
+        and note_link.entity = 'credit_notes'
+        and credit_notes.key = note_link.key
+left join lateral (
+    select notes.status
+    from {{ ref('stg_xero__credit_notes') }} as notes
+    where
+        credit_notes.re_date = 'draft'
+        and notes.connection = note_link.connection
+        and notes.credit_note_id = note_link.target_id
+    limit 1
+) as approved on true

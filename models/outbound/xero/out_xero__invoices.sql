@@ -36,7 +36,7 @@ select
     'Exclusive'::text as "LineAmountTypes",
     documents.currency_code as "CurrencyCode",
     documents.currency_rate as "CurrencyRate",
-    case when documents.is_draft then 'DRAFT' else 'AUTHORISED' end as "Status"
+    case when documents.is_draft then 'DRAFT' else {{ posting_status('documents', 'approved.status') }} end as "Status"
 from {{ ref('int_documents_checked') }} as documents
 left join {{ source('engine', 'links') }} as contact_link
     on
@@ -57,4 +57,13 @@ left join {{ source('engine', 'links') }} as invoice_link
         documents.to_connection = invoice_link.connection
         and invoice_link.entity = 'invoices'
         and documents.key = invoice_link.key
+left join lateral (
+    select invoices.status
+    from {{ ref('stg_xero__invoices') }} as invoices
+    where
+        documents.re_date = 'draft'
+        and invoices.connection = invoice_link.connection
+        and invoices.invoice_id = invoice_link.target_id
+    limit 1
+) as approved on true
 where documents.document = 'invoice'
