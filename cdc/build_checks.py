@@ -161,7 +161,7 @@ def _check_fields(checked: Checked, model: OutboundModel) -> None:
     paths += [(child.model, (child.field, field)) for child in model.lines for field in child.fields]
     paths += [
         (model.name, (field,))
-        for field in model.on_target_change
+        for field in (*model.on_target_change, *model.both_ways)
         if field != "default" and not any(field in child.fields for child in model.lines)
     ]
     for name, path in paths:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from cdc.decision import IN_FLIGHT, Decision, Desired, Drift, Held, Link, Mirror, Open, Rules, Wanted
-from cdc.links import after, merged, references
+from cdc.links import after, merged, references, with_path
+from cdc.met import meet, stop_fights
 from cdc.problems import held_by
 from cdc.taken_back import as_reversal, frozen_after_them, taken_back, waits_for_settlements
 from cdc.target_change import Judged, judge
@@ -27,7 +28,9 @@ from cdc.wanted import (
     fingerprint,
     reversal_for,
     settle_on,
+    with_expectation,
     with_missing_lines,
+    with_overrides,
 )
 
 REMOVED = ("voided", "deleted")
@@ -221,23 +224,7 @@ def _update(
     mirror: Mirror | None,
     rules: Rules,
 ) -> Decision:
-    judged = judge(
-        payload,
-        link.said,
-        link.returned,
-        _news(link, mirror),
-        rules.same,
-        rules.returned,
-        rules.on_target_change,
-        rules.points_to,
-    )
-    patch = dict(judged.patch) if mirror is not None else {}
-    if patch and mirror is not None:
-        patch["mirror_version"] = mirror.version
-    if "yielded" in patch:
-        link = replace(link, yielded={**link.yielded, **patch["yielded"]}, said=patch["said"])
-        patch["yielded"] = dict(link.yielded)
-        payload = effective(desired, link)
+    payload, link, patch, judged = _compared(desired, payload, link, mirror, rules)
     patch |= {"identity": desired.identity} if desired.identity and link.identity is None else {}
     said = link.said or {}
     fields = tuple(
@@ -255,7 +242,7 @@ def _update(
         # Fields that the model no longer names are released: ours no more, and left as they are.
         released = {"said": payload} if said.keys() - payload.keys() else {}
         return Decision(verb="drop", why="nothing differs", patch={**patch, **released})
-    wanted = entry_for("update", desired, payload, fields)
+    wanted = with_expectation(entry_for("update", desired, payload, fields), desired, link)
     frozen = _frozen(judged, mirror, rules)
     held = held_by(desired.problems) or _disputed(judged, frozen) or asks_a_person(desired, link)
     if frozen is not None and _may_drift(held):
@@ -274,6 +261,38 @@ def _update(
     if held is not None and held.held_for == "target changed":
         wanted.control.update(_seen(judged, mirror))
     return settle_on(approved(replace(wanted, held=held), link), link, opened, patch)
+
+
+def _compared(
+    desired: Desired, payload: dict[str, Any], link: Link, mirror: Mirror | None, rules: Rules
+) -> tuple[dict[str, Any], Link, dict[str, Any], Judged]:
+    """What others changed in the target: the payload and the link after it, what is to be stored, what is disputed."""
+    met = meet(desired, payload, link, mirror, rules)
+    payload, link, patch = met.payload, met.link, dict(met.patch)
+    judged = judge(
+        payload,
+        link.said,
+        link.returned,
+        _news(link, mirror),
+        rules.same,
+        rules.returned,
+        rules.on_target_change,
+        rules.points_to,
+    )
+    if judged.patch and mirror is not None:
+        patch |= {**judged.patch, "mirror_version": mirror.version}
+    if judged.overwrite:
+        met, judged = stop_fights(payload, link, judged, rules)
+        payload, link = met.payload, met.link
+        patch |= met.patch
+    if "yielded" in judged.patch:
+        yielded = judged.patch["yielded"]
+        link = replace(link, yielded={**link.yielded, **yielded}, said=patch["said"])
+        patch["yielded"] = dict(link.yielded)
+        for path, value in yielded.items():
+            payload = with_path(payload, path, value)
+        payload = with_overrides(payload, link)
+    return payload, link, patch, judged
 
 
 def _may_drift(held: Held | None) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from cdc.both_ways import Side, Take
 from cdc.corrections import Correction
 from cdc.links import Reference
 from cdc.outbound import Amend, OnMissing, OnTargetChange
@@ -36,6 +37,8 @@ class Desired:
     expect: dict[str, Any] | None = None
     identity: dict[str, Any] | None = None
     """What must not change under one key, else the source used a number twice."""
+    both_ways: tuple[str, ...] = ()
+    """Fields that the other side sends as well: agreed, source and target are compared three ways."""
     moved_from: str | None = None
     """Another target connection to which this key is linked already."""
 
@@ -58,6 +61,8 @@ class Link:
     if_taken: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     yielded: Mapping[str, Any] = field(default_factory=dict)
+    two_way: Mapping[str, Any] = field(default_factory=dict)
+    """By field what `both_ways` must remember: source, value, conflict, turns."""
     identity: dict[str, Any] | None = None
     approved_hash: str | None = None
     declined_hash: str | None = None
@@ -122,6 +127,12 @@ class Rules:
     same: Callable[[str, object, object], bool]
     returned: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     frozen: Callable[[Mapping[str, Any]], str | None]
+    on_both_changed: Callable[[str], Take] = lambda _field: "hold"
+    """Of a field that both sides send: whose value stays when both changed it."""
+    newer: Callable[[str], Side | None] = lambda _field: None
+    is_echo: Callable[[str], bool] = lambda _field: False
+    taken_back: Callable[[str], int] = lambda _field: 0
+    agreed_there: Callable[[str], Any] = lambda _field: None
     still_differs: Callable[[Mapping[str, Any], Mapping[str, Any]], bool] = lambda _payload, _record: True
     correct: Callable[[Desired, Mapping[str, Any]], Correction | None] = lambda _desired, _payload: None
     """How the target's document is corrected to this payload; None: it cannot be."""
@@ -184,5 +195,5 @@ class Decision:
     why: str = ""
     entry: Wanted | None = None
     patch: Mapping[str, Any] = field(default_factory=dict)
-    """Columns of the link to set: said, returned, yielded, identity, mirror_version, followed_id."""
+    """Columns of the link to set: said, returned, yielded, two_way, identity, mirror_version, followed_id."""
     drift: Drift | None = None

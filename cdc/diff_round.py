@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
+from cdc.conflicts import tell_new
 from cdc.corrections import Ask, Correction, correct_of, unsettled_of
 from cdc.decide import decide
 from cdc.decision import COUNTING, Decision, Desired, Drift, Rules
@@ -33,8 +34,10 @@ from cdc.diff_rows import (
     patch_of,
     record_of,
 )
+from cdc.field_rules import KeptRules, kept_rules
 from cdc.followed import add_survivors, points_to
 from cdc.links import after, merged, references
+from cdc.other_way import OtherWay, other_ways
 from cdc.outbound import OutboundModel
 from cdc.outbox import Closed
 from cdc.plan_bound import kept_to_plan
@@ -80,6 +83,7 @@ class Round:
         self._candidates: sql.Composed = candidates(model, self._mirror)
         self._state: sql.Composed = compose("links", "state", mirror=self._mirror)
         self._organisations: dict[str, Row] = organisations(connection, model.system)
+        self._kept: KeptRules = kept_rules(connection, model)
 
     def run(self, drivers: Sequence[tuple[str, str]]) -> Counts:
         """Look at these driving records. Raises BuildError for a key that the model gives twice or an empty view."""
@@ -103,11 +107,12 @@ class Round:
         elsewhere = self._elsewhere(rows, states)
         add_survivors(self._connection, self._mirror, self._write, [*states.values()])
         is_it = points_to(self._connection, self._write, rows, states)
+        others = other_ways(self._connection, self._model, self._write, rows, states)
         decided = [
             (
                 row,
                 state,
-                self._decide(row, state, elsewhere.get(row["key"]), partial(is_it, row["connection"])),
+                self._decide(row, state, elsewhere, partial(is_it, row["connection"]), others),
             )
             for row in rows
             for state in [states[name_of(row)]]
@@ -205,10 +210,16 @@ class Round:
         return {row["key"]: row["connection"] for row in found if (row["connection"], row["key"]) not in here}
 
     def _decide(
-        self, row: Row, state: Row, elsewhere: str | None, is_it: Callable[[str, Any, Any], bool]
+        self,
+        row: Row,
+        state: Row,
+        elsewhere: Mapping[str, str],
+        is_it: Callable[[str, Any, Any], bool],
+        others: Mapping[tuple[str, str], OtherWay],
     ) -> Decision:
+        other = others.get(name_of(row), OtherWay())
         link = link_of(state)
-        desired = None if row["is_vanished"] else desired_of(row, elsewhere)
+        desired = None if row["is_vanished"] else desired_of(row, elsewhere.get(row["key"]))
         organisation = self._organisations.get(row["connection"])
         model, write = self._model, self._write
 
@@ -225,7 +236,12 @@ class Round:
             line_fields=tuple(lines.field for lines in model.lines),
             amend=model.amend,
             on_missing=model.on_missing,
-            on_target_change=model.rule_for_target_change,
+            on_target_change=partial(self._kept.owner, row["connection"]),
+            on_both_changed=partial(self._kept.winner, row["connection"]),
+            newer=other.newer,
+            is_echo=other.is_echo,
+            taken_back=other.taken_back,
+            agreed_there=other.agreed_there,
             same=write.same,
             returned=write.returned,
             frozen=lambda record: write.frozen(record, organisation),
@@ -271,6 +287,7 @@ class Round:
             names, keys = zip(*merged_now, strict=True)
             values = {"connections": list(names), "keys": list(keys)}
             self._connection.execute(query("links", "put_back_disputes"), values)
+        tell_new(self._model.name, decided)
         self._store_drift(decided)
         made = [decision.entry.operation for _, _, decision in decided if decision.entry is not None]
         return Counts(

@@ -84,6 +84,7 @@ def desired_of(row: Row, elsewhere: str | None) -> Desired:
         after=row["after"],
         expect=row["expect"],
         identity=row["identity"],
+        both_ways=tuple(row["both_ways"] or ()),
         moved_from=elsewhere,
     )
 
@@ -105,6 +106,7 @@ def link_of(state: Row) -> Link:
         if_taken=state["if_taken"],
         overrides=state["overrides"],
         yielded=state["yielded"],
+        two_way=state["two_way"],
         identity=state["identity"],
         approved_hash=state["approved_hash"],
         declined_hash=state["declined_hash"],

@@ -231,7 +231,9 @@ def _outbound(
             for field, child in sorted(meta.lines.items())
         ),
         amend=meta.amend,
-        on_target_change=meta.on_target_change,
+        on_target_change=meta.owners,
+        both_ways=meta.both_ways,
+        on_both_changed=meta.on_both_changed,
         marker=meta.marker,
         on_missing=meta.on_missing,
         dirty=meta.rules,

@@ -6,7 +6,9 @@
       driver: magento__orders      # what _source_id identifies
       lines: {LineItems: out_xero__invoice_lines}
       amend: open_only             # open_only, always, correct, once
-      on_target_change: {default: hold, Reference: yield}    # hold, overwrite, yield
+      on_target_change: {default: hold, Reference: target}   # hold, source (or overwrite), target (or yield)
+      both_ways: {EmailAddress: [email]}                     # fields that the other direction may send, and their common names
+      on_both_changed: {default: hold, EmailAddress: newest} # source, target, newest, hold
       marker: InvoiceNumber
       on_missing: hold             # hold, keep
       dirty:                       # one line for each staging table that the model or its lines read
@@ -27,8 +29,17 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cdc.both_ways import Take
 from cdc.outbound import Amend, DirtyRule, OnMissing, OnTargetChange
 from tieout.errors import BuildError
+
+_SPELLED: Mapping[OnTargetChange | Literal["source", "target"], OnTargetChange] = {
+    "source": "overwrite",
+    "target": "yield",
+    "overwrite": "overwrite",
+    "yield": "yield",
+    "hold": "hold",
+}
 
 
 class Rule(BaseModel):
@@ -70,9 +81,27 @@ class OutboundMeta(_Meta):
     entity: str
     lines: dict[str, str] = Field(default_factory=dict)
     amend: Amend = "open_only"
-    on_target_change: dict[str, OnTargetChange] = Field(default_factory=dict)
+    on_target_change: dict[str, OnTargetChange | Literal["source", "target"]] = Field(default_factory=dict)
+    both_ways: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    on_both_changed: dict[str, Take] = Field(default_factory=dict)
     marker: str | None = None
     on_missing: OnMissing = "hold"
+
+    @property
+    def owners(self) -> dict[str, OnTargetChange]:
+        """`on_target_change` in one spelling."""
+        return {field: _SPELLED[rule] for field, rule in self.on_target_change.items()}
+
+    @model_validator(mode="after")
+    def _shares_no_money(self) -> Self:
+        if self.both_ways and (self.lines or self.amend != "always"):
+            raise ValueError(
+                "both_ways is for master data (amend: always, no lines): amounts are never merged"
+            )
+        unknown = self.on_both_changed.keys() - self.both_ways.keys() - {"default"}
+        if unknown:
+            raise ValueError(f"on_both_changed names {min(unknown)}, which both_ways does not")
+        return self
 
 
 class RefreshBy(BaseModel):

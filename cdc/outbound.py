@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 import psycopg
 from psycopg import sql
 
+from cdc.both_ways import Take
 from tieout.db import lock_key
 from tieout.queries import query
 
@@ -25,6 +26,7 @@ SET_LOCK = "tieout.set"
 DirtyKind = Literal["self", "column", "link", "sql", "sweep", "ignored"]
 Amend = Literal["open_only", "always", "correct", "once"]
 OnTargetChange = Literal["hold", "overwrite", "yield"]
+"""Of a field that is ours alone. Models may say `source` for overwrite and `target` for yield."""
 OnMissing = Literal["hold", "keep"]
 
 CONTROL_COLUMNS: Mapping[str, str] = {
@@ -45,8 +47,9 @@ CONTROL_COLUMNS: Mapping[str, str] = {
 }
 """What each outbound model must have, and the type in Postgres's words."""
 
-OPTIONAL_COLUMNS: Mapping[str, str] = {"_identity": "jsonb"}
-"""What it may have: values that never change under one key, else the source used a number again."""
+OPTIONAL_COLUMNS: Mapping[str, str] = {"_identity": "jsonb", "_both_ways": "jsonb"}
+"""What it may have: values that never change under one key, else the source used a number again; the list of fields that the
+other side sends as well."""
 
 LINE_COLUMNS: Mapping[str, str] = {
     "_source_connection": "text",
@@ -131,6 +134,10 @@ class OutboundModel:
     amend: Amend
     on_target_change: Mapping[str, OnTargetChange]
     """By field; `default` for all others."""
+    both_ways: Mapping[str, tuple[str, ...]]
+    """Fields that the other direction may send too, each with what both directions call it."""
+    on_both_changed: Mapping[str, Take]
+    """Of those fields, when both sides changed one; `default` for all others."""
     marker: str | None
     on_missing: OnMissing
     dirty: tuple[DirtyRule, ...]
@@ -165,6 +172,10 @@ class OutboundModel:
         """What happens when somebody else changed this field in the target."""
         return self.on_target_change.get(field, self.on_target_change.get("default", "hold"))
 
+    def rule_when_both_changed(self, field: str) -> Take:
+        """Whose value stays when both sides changed this field."""
+        return self.on_both_changed.get(field, self.on_both_changed.get("default", "hold"))
+
     def to_config(self) -> dict[str, Any]:
         """The part that `cdc.models.config` keeps."""
         return {
@@ -182,6 +193,8 @@ class OutboundModel:
             ],
             "amend": self.amend,
             "on_target_change": dict(self.on_target_change),
+            "both_ways": {field: list(names) for field, names in self.both_ways.items()},
+            "on_both_changed": dict(self.on_both_changed),
             "marker": self.marker,
             "on_missing": self.on_missing,
             "dirty": _dirty_to_config(self.dirty),
@@ -213,6 +226,9 @@ class OutboundModel:
             ),
             amend=config["amend"],
             on_target_change=config["on_target_change"],
+            # A set that was built before there were such fields has none.
+            both_ways={field: tuple(names) for field, names in config.get("both_ways", {}).items()},
+            on_both_changed=config.get("on_both_changed", {}),
             marker=config["marker"],
             on_missing=config["on_missing"],
             dirty=_dirty_from_config(config["dirty"]),

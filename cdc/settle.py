@@ -25,6 +25,7 @@ from cdc.links import with_path
 from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile, waits_for, with_holders
 from cdc.outbox import Closed
 from cdc.plan_bound import completion
+from cdc.target_change import left_unseen
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
 from loaders.stage import RawRecord, merge
@@ -32,8 +33,7 @@ from tieout.db import json_dumps, next_version
 from tieout.events import Event, emit
 from tieout.queries import query
 
-LATER_SECONDS = 60
-"""When a writer does not say how long."""
+LATER_SECONDS = 60  # When a writer does not say how long.
 Row = dict[str, Any]
 
 
@@ -166,19 +166,21 @@ def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
 def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
     entry, outcome = verdict.entry, verdict.outcome
     record, payload = outcome.record, entry.outgoing.payload
-    # Some targets name no id for what they made (Magento answers a comment with `true`): our mark in it names it.
+    # Some targets name no id for what they made (Magento: `true` for a comment): our mark in it names it.
     target_id = outcome.target_id or entry.outgoing.target_id or entry.key
     is_removal = entry.outgoing.operation == "remove"
     differing = write.differs(entry.outgoing, record) if record is not None and not is_removal else ()
+    returned = write.returned(payload, record) if record is not None and outcome.full else None
+    unseen = left_unseen(entry.outgoing, returned or {}, write.same)
     link: Row = {
         "key": entry.key,
         "target_id": target_id,
         "line_ids": dict(outcome.line_ids) if outcome.line_ids is not None else None,
-        "mirror_version": number,
+        "mirror_version": None if unseen else number,
         "generation": entry.outgoing.generation,
         "is_gone": is_removal,
         "is_read": not is_removal,
-        "returned": write.returned(payload, record) if record is not None and outcome.full else None,
+        "returned": {**returned, **unseen} if returned is not None else None,
         "said": None if is_removal else entry.row["payload"],
     }
     steps.links.append(link)

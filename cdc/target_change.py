@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from cdc.links import LINE, LINKED, get_path, with_path
 from cdc.outbound import OnTargetChange
+from cdc.writing import Outgoing
 
 Same = Callable[[str, object, object], bool]
 
@@ -86,6 +87,24 @@ def judge(
             agreed = with_path(agreed, path, after)
         patch |= {"said": agreed, "yielded": {path: after for path, _, after in by_rule["yield"]}}
     return Judged(now=now, patch=patch)
+
+
+def left_unseen(outgoing: Outgoing, returned: Mapping[str, Any], same: Same) -> dict[str, Any]:
+    """Fields that an update did not send and that its answer shows otherwise than we knew, as we knew them.
+
+    Somebody changed them between the last look and our write: taken as our own they would never be judged. Documents of money
+    are read before they are sent, so theirs are not looked at.
+    """
+    if outgoing.operation != "update" or outgoing.total is not None or outgoing.fields is None:
+        return {}
+    return {
+        name: known
+        for name, known in (outgoing.returned or {}).items()
+        if name in returned
+        and name not in outgoing.fields
+        and not outgoing.line_ids
+        and not same(name, known, returned[name])
+    }
 
 
 def _changed(

@@ -34,6 +34,11 @@ def effective(desired: Desired, link: Link) -> dict[str, Any]:
         payload |= desired.if_taken
     for path, value in link.yielded.items():
         payload = with_path(payload, path, value)
+    return with_overrides(payload, link)
+
+
+def with_overrides(payload: dict[str, Any], link: Link) -> dict[str, Any]:
+    """The payload as people edited it."""
     for path, override in link.overrides.items():
         payload = with_path(payload, path, override["value"])
     return payload
@@ -71,6 +76,17 @@ def entry_for(
         control=control,
         waits_for=merged(references(payload), after(desired.after)),
     )
+
+
+def with_expectation(wanted: Wanted, desired: Desired, link: Link) -> Wanted:
+    """What both sides may change is written only while the target still shows what it was compared with."""
+    returned, fields = link.returned or {}, set(wanted.fields or ()) & set(desired.both_ways)
+    seen = {
+        name: returned[name] for name in sorted(fields) if isinstance(returned.get(name), str | int | Decimal)
+    }
+    if not seen:
+        return wanted
+    return replace(wanted, control={**wanted.control, "expect": {**(desired.expect or {}), **seen}})
 
 
 def with_missing_lines(desired: Desired, payload: Mapping[str, Any], rules: Rules) -> Desired:

@@ -9,6 +9,7 @@ import click
 from console import (
     alerting,
     auditing,
+    conflicts,
     decide,
     demo,
     drift,
@@ -61,6 +62,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         saved.plans,
         decide.dead_letters,
         decide.holds,
+        conflicts.conflicts,
         drift.correct,
         reversing.reverse,
         linking.link,

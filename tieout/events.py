@@ -53,6 +53,7 @@ class Event(StrEnum):
     BUILD_SWITCHED = "build.switched"
     DIFF_MODEL_FINISHED = "diff.model.finished"
     DIFF_HELD = "diff.held"
+    DIFF_CONFLICT = "diff.conflict"
     DRAIN_CALL_FINISHED = "drain.call.finished"
     DRAIN_ENTRY_REJECTED = "drain.entry.rejected"
     DRAIN_DOUBT_SETTLED = "drain.doubt.settled"
@@ -177,6 +178,13 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "connection": "target",
         "held_for": "rule",
         "entries": "count",
+        "reason": "text",
+    },
+    Event.DIFF_CONFLICT: {
+        "model": "name",
+        "connection": "target",
+        "key": "the record",
+        "field": "that waits for a person",
         "reason": "text",
     },
     Event.DRAIN_CALL_FINISHED: {

@@ -37,7 +37,7 @@ of int_owned_fields: what the ledger owns is not sent.
     {{ unless_of_ledger('email', owned, row ~ '.email') }} as "EmailAddress",
     {{ unless_of_ledger('vat_number', owned, 'left(' ~ row ~ '.vat_number, 50)') }} as "TaxNumber",
     case
-        when {{ row }}.country_code is not null{{ '' if owned is none else ' and not ' ~ of_ledger('address', owned) }}
+        when {{ row }}.country_code is not null{{ '' if owned is none else ' and not ' ~ of_ledger_alone('address', owned) }}
             then
                 jsonb_build_array(
                     jsonb_strip_nulls(
@@ -55,7 +55,7 @@ of int_owned_fields: what the ledger owns is not sent.
                 )
     end as "Addresses",
     case
-        when nullif(trim({{ row }}.telephone), '') is not null{{ '' if owned is none else ' and not ' ~ of_ledger('phone', owned) }}
+        when nullif(trim({{ row }}.telephone), '') is not null{{ '' if owned is none else ' and not ' ~ of_ledger_alone('phone', owned) }}
             then
                 jsonb_build_array(
                     jsonb_build_object('PhoneType', 'DEFAULT', 'PhoneNumber', left(trim({{ row }}.telephone), 50))

@@ -250,6 +250,7 @@ differing as (
                         or links.if_taken
                         or links.overrides <> '{{}}'::jsonb
                         or links.yielded <> '{{}}'::jsonb
+                        or links.two_way <> '{{}}'::jsonb
                         or links.followed_id is not null
                         or mirror.version > coalesce(links.mirror_version, 0)
                         or (
@@ -315,6 +316,7 @@ select
     content -> '_after' as after,
     content -> '_expect' as expect,
     content -> '_identity' as identity,
+    content -> '_both_ways' as both_ways,
     payload,
     pg_current_snapshot()::text as snapshot,
     (select version.last_value from cdc.version) as read_at
@@ -333,6 +335,7 @@ select
     null,
     '[]'::jsonb,
     '[]'::jsonb,
+    null,
     null,
     null,
     null,

@@ -276,7 +276,7 @@ unmet as (
                 links.target_id is null
                 or links.is_gone
                 or head.held_for = 'answer differs'
-                or (coalesce(needed.settled, false) and head.entry is not null)
+                or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
         end
 )
 
@@ -332,7 +332,7 @@ unmet as (
                 links.target_id is null
                 or links.is_gone
                 or head.held_for = 'answer differs'
-                or (coalesce(needed.settled, false) and head.entry is not null)
+                or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
         end
 )
 
@@ -389,7 +389,7 @@ unmet as (
                 links.target_id is null
                 or links.is_gone
                 or head.held_for = 'answer differs'
-                or (coalesce(needed.settled, false) and head.entry is not null)
+                or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
         end
 )
 

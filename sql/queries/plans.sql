@@ -119,7 +119,7 @@ where
             links.target_id is null
             or links.is_gone
             or head.held_for = 'answer differs'
-            or (coalesce(needed.settled, false) and head.entry is not null)
+            or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
     end
 order by candidate.entry, needed.entity, needed.key;
 

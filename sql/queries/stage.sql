@@ -55,7 +55,7 @@ with added as (
     )
     order by incoming.id
     on conflict do nothing
-    returning known.id, known.version, {keys} as keys_after
+    returning known.id, known.version, known.modified_at, {keys} as keys_after
 ),
 
 taken as (
@@ -71,8 +71,8 @@ told as (
 ),
 
 remembered as (
-    insert into cdc.history (version, connection, stream, id, told_by, run, before, after)
-    select added.version, %(connection)s, %(stream)s, added.id, %(told_by)s, %(run)s::uuid, null, null
+    insert into cdc.history (version, connection, stream, id, told_by, run, before, after, modified_at)
+    select added.version, %(connection)s, %(stream)s, added.id, %(told_by)s, %(run)s::uuid, null, null, added.modified_at
     from added
 ),
 
@@ -154,6 +154,7 @@ taken as (
     returning
         known.id,
         known.version,
+        known.modified_at,
         known.payload as payload_after,
         {keys} as keys_after,
         compared.payload_before,
@@ -168,7 +169,7 @@ told as (
 ),
 
 remembered as (
-    insert into cdc.history (version, connection, stream, id, told_by, run, before, after)
+    insert into cdc.history (version, connection, stream, id, told_by, run, before, after, modified_at)
     select
         taken.version,
         %(connection)s,
@@ -181,7 +182,8 @@ remembered as (
             when taken.deleted_before is null then '{{}}'::jsonb
             else jsonb_build_object('_deleted_at', taken.deleted_before)
         end,
-        coalesce(differences.after, '{{}}'::jsonb)
+        coalesce(differences.after, '{{}}'::jsonb),
+        taken.modified_at
     from taken
     cross join lateral (
         select

@@ -30,6 +30,9 @@ def connected(world: World) -> None:
             statement = "update lookups.field_owners set owner = 'books' where entity = %s and field = %s"
             session.execute(statement, (entity, field))
         session.execute(
+            "update lookups.field_owners set owner = 'both' where (entity, field) = ('items', 'name')"
+        )
+        session.execute(
             "insert into lookups.back_routes (connection, to_connection, entity, creates, website, attribute_set, tax_class,"
             " source_code, price_tax) select 'books', 'shop', entity, 'yes', 'base', '4', '2', 'default', 'net'"
             " from unnest(array['customers', 'products', 'base_prices', 'source_items']) as entity"
@@ -215,6 +218,59 @@ def test_a_sale_is_taken_off_once(world: World) -> None:
     assert (shipped, in_books(world)["item MUG-01"]["QuantityOnHand"]) == (39, 37)
     assert in_shop(world)["stock MUG-01"]["quantity"] == 39
     assert not [call for call in calls if "source-items" in call]
+
+
+def names(world: World) -> tuple[object, object]:
+    """The lamp, as the shop and as the ledger name it."""
+    return in_shop(world)["product LAMP-01"]["name"], in_books(world)["item LAMP-01"]["Name"]
+
+
+def rename(world: World, *, shop: str | None = None, books: str | None = None) -> None:
+    if shop is not None:
+        edit_product(world, "LAMP-01", name=shop)
+    if books is not None:
+        edit_item(world, "LAMP-01", Name=books)
+
+
+def test_a_field_of_both_travels_from_whoever_changed_it_and_its_echo_dies(world: World) -> None:
+    rename(world, shop="Lamp one")
+    with world.watched() as there:
+        world.sync()
+    rename(world, books="Lamp two")
+    with world.watched() as back:
+        world.sync()
+    with world.watched() as quiet:
+        world.sync()
+
+    assert names(world) == ("Lamp two", "Lamp two")
+    assert (len(there), len(back), quiet) == (1, 1, [])
+    assert world.run("conflicts").data == {"conflicts": []}
+
+
+def test_only_what_both_changed_differently_waits_and_one_decision_settles_it_on_both_sides(
+    world: World,
+) -> None:
+    sales = in_books(world)["item LAMP-01"]["SalesDetails"] | {"UnitPrice": Decimal("36.00")}
+    rename(world, shop="Lamp three", books="Lamp four")
+    edit_item(world, "LAMP-01", SalesDetails=sales)
+    world.sync()
+
+    (one,) = world.run("conflicts").data["conflicts"]
+    assert names(world) == ("Lamp three", "Lamp four")
+    assert in_shop(world)["product LAMP-01"]["price"] == 36, "others travel"
+    assert one["agreed"] == "Lamp two"
+    assert {one["source"], one["target"]} == {"Lamp three", "Lamp four"}
+    assert one["source_moved"]["at"] is not None
+    assert one["target_moved"]["at"] is not None
+
+    world.run(
+        "conflicts", "settle", one["key"], "--field", one["field"], "--take", "books", "--keep-rule",
+        "--reason", "the accountant asked",
+    )  # fmt: skip
+    settle(world)
+
+    assert names(world) == ("Lamp four", "Lamp four")
+    assert world.run("conflicts").data == {"conflicts": []}
 
 
 def test_then_nothing_is_left_to_say(world: World) -> None:

@@ -44,7 +44,8 @@ select
     payload ->> 'skip' as _skip, payload ->> 'hold' as _hold, payload ->> 'gone' as _gone, payload -> 'problems' as _problems,
     null::numeric as _total, null::text as _currency, null::date as _date, payload -> 'if_taken' as _if_taken,
     null::jsonb as _after, null::jsonb as _expect, payload -> 'identity' as _identity,
-    payload ->> 'name' as "Name", payload ->> 'email' as "EmailAddress", payload -> 'phone' as "Phone"
+    payload ->> 'name' as "Name", payload ->> 'email' as "EmailAddress", payload -> 'phone' as "Phone",
+    payload -> 'both_ways' as _both_ways
 from staging.magento__customers where deleted_at is null;
 
 create view outbound.out_invoices as
@@ -101,6 +102,8 @@ def model(
             "AccountCode": "yield",
             "Phone": "overwrite",
         },
+        both_ways={},
+        on_both_changed={},
         marker=None,
         on_missing="hold",
         dirty=tuple(DirtyRule(table=table, kind=kind, value=value) for table, (kind, value) in dirty.items()),

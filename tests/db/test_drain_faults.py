@@ -15,7 +15,14 @@ from cdc import desk, standing
 from cdc.desk import Chosen
 from cdc.writing import Operation, Outcome, Outgoing
 from tests.db.fix_engine import Engine, FakeIdentity, FakeTarget, engine
-from tieout.errors import ConnectionRefused, NotSent, RetryLater
+from tieout.errors import (
+    ConfigurationError,
+    ConnectionRefused,
+    CredentialsError,
+    NotSent,
+    RetryLater,
+    TieoutError,
+)
 from tieout.settings import Connection
 
 __all__ = ["engine"]
@@ -271,6 +278,32 @@ def test_a_refusal_of_the_whole_connection_stops_it_once(engine: Engine) -> None
     assert len(engine.target.writes) == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        CredentialsError("the refresh token was revoked", cure="Log in again."),
+        ConfigurationError("another organisation answers"),
+    ],
+)
+def test_a_login_that_ends_between_two_calls_leaves_nothing_half_written(
+    engine: Engine, error: TieoutError
+) -> None:
+    engine.customer()
+    engine.customer("8")
+    engine.writes["contacts"].size = 1
+    engine.diff()
+    engine.target.on_write = lambda: engine.target.errors.append(error) if not engine.target.errors else None
+
+    first = engine.drain()
+    engine.target.on_write, engine.target.errors = None, []
+    second = engine.drain()
+
+    assert first.errors == (error,)
+    assert engine.rows("select call from cdc.calls where settled_at is null") == []
+    assert (first.applied, second.applied) == (1, 1)
+    assert len(engine.target.records["contacts"]) == 2
+
+
 def test_one_bad_element_does_not_harm_the_others_of_its_batch(engine: Engine) -> None:
     engine.customer()
     engine.order("1")
@@ -346,6 +379,21 @@ def test_a_payment_waits_for_its_invoice_and_for_nothing_being_open_on_it(engine
     engine.sync()
 
     assert (first.applied, first.waiting) == (1, 1)
+    assert engine.states() == {}
+    assert len(engine.target.records["payments"]) == 1
+
+
+def test_money_waits_for_a_document_that_somebody_approves_first(engine: Engine) -> None:
+    engine.customer()
+    engine.order(paid=Decimal("12.00"), status="DRAFT")
+    first = engine.sync()
+    waits = engine.states()
+
+    engine.order(paid=Decimal("12.00"))
+    engine.sync()
+    engine.sync()
+
+    assert (first.applied, waits) == (2, {"shop/order/1/payment/1": "waiting"})
     assert engine.states() == {}
     assert len(engine.target.records["payments"]) == 1
 

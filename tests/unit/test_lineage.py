@@ -52,6 +52,8 @@ def _model(name: str, entity: str, *refers_to: str) -> OutboundModel:
         lines=(),
         amend="open_only",
         on_target_change={},
+        both_ways={},
+        on_both_changed={},
         marker=None,
         on_missing="hold",
         dirty=(),

@@ -21,6 +21,7 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ both_ways([('price', 'price')], 'owned') }} as _both_ways,
     known.sku,
     prices.price,
     -- The global price: an override of one website stays.

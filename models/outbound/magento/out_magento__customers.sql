@@ -62,6 +62,13 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ both_ways(
+        [
+            ('firstname', 'name'), ('lastname', 'name'), ('email', 'email'),
+            ('taxvat', 'vat_number'), ('addresses', 'address'), ('addresses', 'phone')
+        ],
+        'owned'
+    ) }} as _both_ways,
     -- What names the customer, until it is linked.
     case when not state.is_linked or {{ of_ledger('email', 'owned') }} then routed.email end as email,
     case when not state.is_linked then {{ whole_number('websites.website_id') }} end as website_id,

@@ -47,6 +47,7 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ both_ways([('name', 'name')], 'owned') }} as _both_ways,
     -- A linked product keeps its sku, however the ledger writes the code.
     coalesce(linked.sku, known.sku, routed.code) as sku,
     case when state.is_new or {{ of_ledger('name', 'owned') }} then coalesce(routed.name, routed.code) end as name,

@@ -56,6 +56,13 @@ select
     end as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ both_ways(
+        [
+            ('FirstName', 'name'), ('LastName', 'name'), ('EmailAddress', 'email'),
+            ('TaxNumber', 'vat_number'), ('Addresses', 'address'), ('Phones', 'phone')
+        ],
+        'owned'
+    ) }} as _both_ways,
     {{ contact_fields('contacts', owned='owned') }}
 from contacts
 left join lateral (

@@ -34,6 +34,7 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ both_ways([('Name', 'name'), ('SalesDetails', 'price')], 'owned') }} as _both_ways,
     products.code as "Code",
     {{ unless_of_ledger('name', 'owned', "left(coalesce(nullif(trim(products.name), ''), products.code), 50)") }} as "Name",
     {{ unless_of_ledger('description', 'owned', "left(coalesce(nullif(trim(products.name), ''), products.code), 4000)") }}
