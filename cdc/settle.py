@@ -1,9 +1,8 @@
 """What became of entries: one transaction that moves links, entries, the target's mirror and whoever waited.
 
-The links are locked first, then the entries are read again: what another process settled meanwhile is left alone. The
-target's answer is merged into its staging table in the same transaction, so that our own write is no news. Every key
-that was settled is put back, because the diff reads what changed here; it finds nothing to do, unless the model moved
-while the entry was on its way.
+The links are locked first, then the entries are read again: what another process settled meanwhile is left alone. The target's
+answer is merged into its staging table in the same transaction, so that our own write is no news. Every key that was settled is
+put back, because the diff reads what changed here; it finds nothing to do, unless the model moved meanwhile.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from cdc.links import with_path
 from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile, waits_for, with_holders
 from cdc.outbox import Closed
 from cdc.plan_bound import completion
-from cdc.target_change import left_unseen
+from cdc.target_change import as_agreed
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
 from loaders.stage import RawRecord, merge
@@ -164,23 +163,22 @@ def _judge(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
 
 
 def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
-    entry, outcome = verdict.entry, verdict.outcome
-    record, payload = outcome.record, entry.outgoing.payload
+    entry, outcome, record = verdict.entry, verdict.outcome, verdict.outcome.record
     # Some targets name no id for what they made (Magento: `true` for a comment): our mark in it names it.
     target_id = outcome.target_id or entry.outgoing.target_id or entry.key
     is_removal = entry.outgoing.operation == "remove"
-    differing = write.differs(entry.outgoing, record) if record is not None and not is_removal else ()
-    returned = write.returned(payload, record) if record is not None and outcome.full else None
-    unseen = left_unseen(entry.outgoing, returned or {}, write.same)
+    differing = () if record is None or is_removal else write.differs(entry.outgoing, record)
+    shown = write.returned(entry.outgoing.payload, record) if record is not None and outcome.full else None
+    returned, is_seen = as_agreed(entry.outgoing, shown, write.same)
     link: Row = {
         "key": entry.key,
         "target_id": target_id,
         "line_ids": dict(outcome.line_ids) if outcome.line_ids is not None else None,
-        "mirror_version": None if unseen else number,
+        "mirror_version": number if is_seen else None,
         "generation": entry.outgoing.generation,
         "is_gone": is_removal,
         "is_read": not is_removal,
-        "returned": {**returned, **unseen} if returned is not None else None,
+        "returned": returned,
         "said": None if is_removal else entry.row["payload"],
     }
     steps.links.append(link)

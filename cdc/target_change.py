@@ -89,22 +89,31 @@ def judge(
     return Judged(now=now, patch=patch)
 
 
-def left_unseen(outgoing: Outgoing, returned: Mapping[str, Any], same: Same) -> dict[str, Any]:
-    """Fields that an update did not send and that its answer shows otherwise than we knew, as we knew them.
+def as_agreed(
+    outgoing: Outgoing, shown: dict[str, Any] | None, same: Same
+) -> tuple[dict[str, Any] | None, bool]:
+    """The target's values to remember after a write, and whether all of them are ours or were looked at.
 
-    Somebody changed them between the last look and our write: taken as our own they would never be judged. Documents of money
-    are read before they are sent, so theirs are not looked at.
+    Fields that an update did not send and that its answer shows otherwise were changed by somebody between the last look and our
+    write: they stay as we knew them, so that the next diff judges them. Documents of money are read before they are sent, so
+    theirs are not looked at.
     """
-    if outgoing.operation != "update" or outgoing.total is not None or outgoing.fields is None:
-        return {}
-    return {
+    if (
+        shown is None
+        or outgoing.operation != "update"
+        or outgoing.total is not None
+        or outgoing.fields is None
+    ):
+        return shown, True
+    unseen = {
         name: known
         for name, known in (outgoing.returned or {}).items()
-        if name in returned
+        if name in shown
         and name not in outgoing.fields
         and not outgoing.line_ids
-        and not same(name, known, returned[name])
+        and not same(name, known, shown[name])
     }
+    return {**shown, **unseen}, not unseen
 
 
 def _changed(
