@@ -273,6 +273,27 @@ def test_only_what_both_changed_differently_waits_and_one_decision_settles_it_on
     assert world.run("conflicts").data == {"conflicts": []}
 
 
+def test_a_kept_rule_settles_the_next_one_until_it_is_withdrawn(world: World) -> None:
+    rules = world.run("conflicts", "rules").data["rules"]
+    rename(world, shop="Lamp five", books="Lamp six")
+    settle(world)
+    by_rule = names(world)
+    world.run("conflicts", "withdraw", str(rules[0]["rule"]), "--reason", "asked too much")
+    rename(world, shop="Lamp seven", books="Lamp eight")
+    world.sync()
+    (one,) = world.run("conflicts").data["conflicts"]
+    world.run("conflicts", "settle", one["key"], "--take", "Lamp nine", "--reason", "both were wrong")
+    settle(world)
+
+    assert {(each["field"], each["take"]) for each in rules} == {("Name", "target"), ("name", "source")}
+    assert by_rule == ("Lamp six", "Lamp six")
+    assert names(world) == ("Lamp nine", "Lamp nine")
+    verbs = world.rows(
+        "select distinct verb from cdc.decisions where verb like '%%rule%%' or verb = 'settle'"
+    )
+    assert {row["verb"] for row in verbs} == {"keep rule", "settle", "withdraw rule"}
+
+
 def test_then_nothing_is_left_to_say(world: World) -> None:
     with world.watched() as calls:
         world.sync()

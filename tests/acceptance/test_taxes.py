@@ -174,5 +174,39 @@ def test_what_is_posted_stays_where_it_is_when_the_lock_date_moves(
     )
 
 
+def test_a_late_document_that_its_route_drafts_waits_for_an_accountant_and_so_does_its_money(
+    world: World, told: dict[str, Json]
+) -> None:
+    """Before the approval nothing; then all on 1 November: Dr 610 21.00, Cr 201 12.50, Cr 202 5.00, Cr 820 3.50; Dr 611, Cr 610."""
+    with world.database.connect() as session:
+        session.execute("update lookups.routes set re_date = 'draft' where store_code = 'default'")
+    lock(world, "2026-10-31")
+    order = place(
+        world.stand,
+        shopper(random.Random(77)),
+        datetime(2026, 10, 25, 10, tzinfo=UTC),
+        [item("MUG-01")],
+    )
+    world.sync(codes=(0, 5))
+    drafted = booked(world, order)
+    world.stand.ledger(
+        "edit",
+        entity="Invoices",
+        id=drafted.invoice["InvoiceID"],
+        fields={"Status": "AUTHORISED"},
+    )
+    with world.watched() as calls:
+        world.sync(codes=(0, 5))
+        world.sync(codes=(0, 5))
+    seen = booked(world, order)
+    lock(world, None)
+
+    assert (drafted.invoice["Status"], drafted.payments, drafted.all) == ("DRAFT", [], {})
+    assert drafted.invoice["DateString"][:10] == "2026-11-01"
+    assert drafted.invoice["Reference"] == f"{order['increment_id']} (2026-10-25)"
+    assert [call for call in calls if call.endswith(("Invoices", "Payments"))] == ["PUT Payments"]
+    assert seen.all == pounds(a611="21.00", a201="-12.50", a202="-5.00", a820="-3.50")
+
+
 def test_both_sides_agree_by_the_dates_of_the_books(world: World, told: dict[str, Json]) -> None:
     assert world.proof(codes=(0, 5))["totals"]
