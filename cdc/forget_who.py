@@ -95,7 +95,8 @@ def find_person(session: Session, text: str) -> Person:
             break
     look.links()
     look.targets()
-    look.learn()
+    # The e-mail of a contact that others entered may be a company's: it is no sign of the person.
+    look.learn(mails=False)
     if not person.records and not person.links:
         raise UsageError(
             f"Nothing is kept of {text!r}.",
@@ -205,7 +206,7 @@ class _Look:
                     for row in self._session.execute(statement, values).fetchall():
                         self._add(table, row, is_own=True)
 
-    def learn(self) -> None:
+    def learn(self, *, mails: bool = True) -> None:
         """E-mails of the customer, and the names by which their records call them."""
         person = self._person
         customers = {table.partition("__")[2] for table in self._customers}
@@ -214,7 +215,7 @@ class _Look:
             sides = [*([known.payload] if known is not None else []), *self._history([named])]
             for side in sides:
                 person.names |= set(_names(side))
-                if named[1] in customers:
+                if mails and named[1] in customers:
                     person.texts |= set(_mails(side))
 
     def links(self) -> None:

@@ -89,6 +89,9 @@ class Scrub:
         return self.text(value, names=names) if isinstance(value, str) else value
 
     def _field(self, name: str, item: Any, record: Mapping[str, Any], names: bool, fields: bool) -> Any:
+        if isinstance(item, str) and item.strip().lower() in self.texts:
+            # One text for one e-mail wherever it stands, so that what belonged together still does.
+            return self.texts[item.strip().lower()]
         if (
             fields
             and item not in (None, "", [], {})

@@ -131,6 +131,9 @@ def _judged(row: Row, computed: Row | None, notes: tuple[str, ...]) -> Recompute
             return Recomputed(**named, sentence=sentence, is_equal=True, notes=notes)
         sentence = "The model did not say then that it is gone: a person approved the removal."
         return Recomputed(**named, sentence=sentence, is_equal=None, notes=notes)
+    if computed is None and is_forgotten([row["key"], row["payload"]]):
+        sentence = "A person was forgotten, whose records it was made from: it cannot be computed any more."
+        return Recomputed(**named, sentence=sentence, is_equal=None, notes=notes)
     if computed is None:
         sentence = "The models of then give no row for it from what is kept of the records of then."
         fields = tuple(sorted(row["payload"]))
@@ -247,6 +250,8 @@ def _staging(session: Session, part: Part, origin: Row) -> None:
     session.execute(compose("recompute", "moved", moved=moved), values)
     session.execute(compose("recompute", "then_table", then_table=then, table=table))
     session.execute(compose("recompute", "fill_then", then_table=then, table=table, moved=moved), values)
+    session.execute(compose("recompute", "find_moved", moved=moved))
+    session.execute(compose("recompute", "count_moved", moved=moved, then_table=then))
     columns = _columns(session, f"staging.{part.name}")
     statement = compose(
         "recompute",

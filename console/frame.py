@@ -141,7 +141,11 @@ class App:
             # Nothing is lost: the facts stay in the inbox, and the next command that may write seals them.
             return
         if head.sealed:
-            witness.note_audit_head(self.settings, head.position, head.digest)
+            try:
+                witness.note_audit_head(self.settings, head.position, head.digest)
+            except OSError as error:
+                # The chain is sealed all the same, and the next command notes a later head.
+                click.echo(f"The head of the audit could not be noted: {error}", err=True)
 
 
 def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Report]], click.Command]:  # noqa: A002 (click's word)

@@ -71,7 +71,15 @@ where
 
 -- name: then_table
 -- Room for those records as they were.
-create temporary table {then_table} (like {table} including defaults including generated) on commit drop;
+create temporary table {then_table} (like {table} including defaults including generated including indexes) on commit drop;
+
+-- name: find_moved
+-- Each record of the staging table asks whether it is among those that changed.
+create index on {moved} (connection, id);
+
+-- name: count_moved
+-- The planner must know how few they are.
+analyze {moved}, {then_table};
 
 -- name: fill_then
 -- The records as they were. Of each field the first change that the reading did not see tells what stood there before.

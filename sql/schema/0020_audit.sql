@@ -108,9 +108,12 @@ as $$
 $$;
 comment on function cdc.digest (uuid, jsonb) is 'Digest of an audited row; a column that it does not have yet counts as null';
 
--- Times in JSON are written in the zone of the session: everything here says UTC.
+-- Times in JSON are written in the zone of the session: everything here says UTC. Triggers note with the rights of their owner,
+-- so that no role needs the right to write facts by itself.
 create function cdc.note_decisions() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -129,6 +132,8 @@ $$;
 
 create function cdc.note_entries() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -168,6 +173,8 @@ comment on function cdc.call_as_ended (jsonb) is 'What became of a call';
 
 create function cdc.note_calls() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -187,6 +194,8 @@ $$;
 
 create function cdc.note_call_endings() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -245,6 +254,8 @@ comment on function cdc.link_read (jsonb) is 'What models read of a link';
 
 create function cdc.note_links() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -270,6 +281,8 @@ $$;
 -- By row and only for news: most updates of links change neither, and cost no more than looking.
 create function cdc.note_link_change() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -289,6 +302,8 @@ $$;
 
 create function cdc.remember_link() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 as $$
 begin
     -- What a forgotten person's link said is not to be remembered.
@@ -302,6 +317,8 @@ $$;
 
 create function cdc.note_builds() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -318,6 +335,8 @@ $$;
 
 create function cdc.note_forgettings() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -397,6 +416,7 @@ $$;
 create trigger stands before update or delete on cdc.decisions for each row execute function cdc.refuse_change();
 create trigger stands before update or delete on cdc.outbox_done for each row execute function cdc.refuse_change();
 create trigger stands before update or delete on cdc.history for each row execute function cdc.refuse_change();
+create trigger stands before update or delete on cdc.proofs for each row execute function cdc.refuse_change();
 create trigger stands before delete on cdc.calls for each row execute function cdc.refuse_change();
 create trigger stands_as_sent before update on cdc.calls for each row
 when (
@@ -422,6 +442,7 @@ create trigger stands_whole before truncate on cdc.outbox_done for each statemen
 create trigger stands_whole before truncate on cdc.outbox_done_default for each statement execute function cdc.refuse_always();
 create trigger stands_whole before truncate on cdc.history for each statement execute function cdc.refuse_always();
 create trigger stands_whole before truncate on cdc.history_default for each statement execute function cdc.refuse_always();
+create trigger stands_whole before truncate on cdc.proofs for each statement execute function cdc.refuse_always();
 create trigger stands_whole before truncate on cdc.calls for each statement execute function cdc.refuse_always();
 create trigger stands_whole before truncate on cdc.audit for each statement execute function cdc.refuse_always();
 create trigger stands_whole before truncate on cdc.audit_inbox for each statement execute function cdc.refuse_always();
@@ -429,6 +450,8 @@ create trigger stands_whole before truncate on cdc.audit_inbox for each statemen
 -- Saved plans: what happened to them, and by whom.
 create function cdc.note_plan_events() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 set timezone = 'UTC'
 as $$
 begin
@@ -476,6 +499,8 @@ $$;
 
 create function cdc.keep_forgotten() returns trigger
 language plpgsql
+security definer
+set search_path = pg_catalog, cdc
 as $$
 declare
     personal text[];

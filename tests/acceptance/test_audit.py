@@ -140,6 +140,11 @@ def test_a_guest_is_forgotten_once_the_shop_shows_her_no_more(world: World, orde
     assert calls == []
     assert world.run("audit", "verify").data["ok"]
     tables = world.rows("select tablename as name from pg_tables where schemaname = 'cdc'")
+    again = world.rows(
+        "select entry from cdc.outbox_done where model = 'out_xero__guest_contacts' and outcome = 'applied'"
+    )
+    computed = world.run("audit", "recompute", "--entry", str(again[0]["entry"])).data
+    assert computed["fields"] == []
     left = [
         each["name"]
         for each in tables
