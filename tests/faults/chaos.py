@@ -28,6 +28,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tests.faults.fix_faults import Faults, Found, NotMet, new_faults_on_own_server
+from tests.faults.fix_victims import Victim
 
 COMMANDS = ("load", "diff", "drain", "marts", "sync")
 """Of a point that one of them passes often, the first, the middle and the last time are tried."""
@@ -151,8 +152,10 @@ def _kill(command: str, point: str, nth: int) -> Case:
 def _sleep(point: str) -> Case:
     def strike(faults: Faults) -> bool:
         sleeper = faults.sleeping("sync", point=point)
-        faults.settle_down()
-        sleeper.wake()
+        try:
+            faults.settle_down()
+        finally:
+            ended(sleeper)
         return True
 
     return Case(kind="asleep past every deadline", name=point, strike=_met(strike))
@@ -162,7 +165,7 @@ def _cut(point: str) -> Case:
     def strike(faults: Faults) -> bool:
         victim = faults.paused("sync", point=point)
         faults.cut()
-        victim.wake()
+        ended(victim)
         return True
 
     return Case(kind="sessions cut", name=point, strike=_met(strike))
@@ -172,7 +175,7 @@ def _server(point: str) -> Case:
     def strike(faults: Faults) -> bool:
         victim = faults.paused("sync", point=point)
         faults.kill_server()
-        victim.wake()
+        ended(victim)
         faults.world.run("status")
         return True
 
@@ -191,6 +194,13 @@ def _crowd(count: int) -> Case:
         return True
 
     return Case(kind="drains at once, one killed", name=str(count), strike=strike)
+
+
+def ended(victim: Victim) -> None:
+    """Wake it; however it was struck, it ends as commands promise to."""
+    code = victim.wake().get("exit")
+    if code not in (0, 4, 5):
+        raise AssertionError(f"It ended with {code}: {victim.said[-1000:]}")
 
 
 def _met(strike: Callable[[Faults], bool]) -> Callable[[Faults], bool]:
