@@ -374,7 +374,14 @@ def _copy(source: str, target: str, programs: Path) -> None:
         [str(programs / "pg_dump"), "--no-owner", "--format=custom", "--compress=0", source],
         stdout=subprocess.PIPE,
     ) as dump:
-        restore = [str(programs / "pg_restore"), "--no-owner", "--no-acl", "--exit-on-error", "--dbname", target]
+        restore = [
+            str(programs / "pg_restore"),
+            "--no-owner",
+            "--no-acl",
+            "--exit-on-error",
+            "--dbname",
+            target,
+        ]
         subprocess.run(restore, stdin=dump.stdout, check=True)
     assert dump.returncode == 0
 
