@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another order of the points")
     parser.add_argument("--only", default="", help="only cases whose kind or name has this text")
     options = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     found: dict[str, Kind] = {}
     complaints: list[str] = []
     with world(console) as faults:
