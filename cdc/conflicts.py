@@ -102,6 +102,12 @@ def conflicts(
     return found
 
 
+def count(session: Session) -> int:
+    """How many fields wait, each direction counted."""
+    row = session.execute(query("conflicts", "count")).fetchone()
+    return int(row["waiting"]) if row is not None else 0
+
+
 def settle(
     session: Session,
     key: str,

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from cdc import alerts, audit, glance, installation, report
+from cdc import alerts, audit, conflicts, glance, installation, report
 from cdc.glance import ConnectionStatus, Waiting
 from cdc.report import Group
 from console.frame import App, command
@@ -33,11 +33,17 @@ def status(app: App) -> Report:
         letters = report.dead_letters(database)
         holds = report.holds(database)
         failing = alerts.failing_channels(database)
+        clashing = conflicts.count(database)
     shown: list[RenderableType] = [verdict(found.is_good, found.verdict), _connections(found.connections)]
     if any(one.limit is not None or one.blocked_until is not None for one in budgets):
         shown.append(_budgets(budgets))
     if letters or holds:
         shown.append(_people([*letters, *holds]))
+    if clashing:
+        words = (
+            f"Fields that both sides changed wait for a decision: {clashing}. `tieout conflicts` shows them."
+        )
+        shown.append(Text(words, style="yellow"))
     if found.waiting:
         shown.append(_chains(found.waiting))
     shown += [
@@ -66,6 +72,7 @@ def status(app: App) -> Report:
         data={
             **_data(found),
             "failing_channels": failing,
+            "conflicts": clashing,
             "audit": _fields(head),
             "budgets": [_fields(one) for one in budgets],
         },

@@ -21,6 +21,13 @@ where
     and (%(key)s::text is null or links.key = %(key)s)
 order by links.connection, links.entity, links.key, waiting.field;
 
+-- name: count
+-- How many fields wait for a person.
+select count(*) as waiting
+from cdc.links
+cross join lateral jsonb_path_query(links.two_way, '$.*.conflict') as conflict
+where jsonb_path_exists(links.two_way, '$.*.conflict');
+
 -- name: links
 -- The links of these keys, now that they are locked.
 select

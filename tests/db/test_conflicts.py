@@ -66,6 +66,7 @@ def test_one_sided_changes_travel_equal_ones_agree_and_only_the_rest_waits(share
     assert (waits.why, waits.rule) == ("both sides changed", "hold")
     assert (contact(shared)["Name"], contact(shared)["EmailAddress"]) == ("Hanna", "third@example.com")
     assert shared.states() == {}, "nothing else of the record waits"
+    assert conflicts.count(shared.connection) == 1
 
 
 @pytest.mark.parametrize(
