@@ -56,6 +56,18 @@ class Compared:
     error: TieoutError | None = field(default=None, compare=False)
     """Why it was not compared; nothing is written to it."""
 
+    def __add__(self, later: Compared) -> Compared:
+        """Two rounds: what each found, and how the later one left it."""
+        return Compared(
+            connection=self.connection,
+            linked=self.linked + later.linked,
+            agreed=self.agreed + later.agreed,
+            twice=later.twice,
+            held=later.held,
+            missing=later.missing,
+            error=self.error or later.error,
+        )
+
 
 class Rebuild:
     """The links of one target after the other."""

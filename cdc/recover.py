@@ -38,6 +38,8 @@ from tieout.queries import query
 from tieout.settings import Connection, Settings
 
 LOCK = "tieout.recover"
+ROUNDS = 4
+"""Contacts and documents, what settles them, what is told back to the shop, and one that finds nothing."""
 
 Session = psycopg.Connection[dict[str, Any]]
 Progress = Callable[[str], None]
@@ -113,13 +115,9 @@ def recover(
             if not is_built:
                 tell("build")
                 build(settings, database)
-            tell("diff")
-            diff(database, settings, run=run, full=True, writers=writers)
             open_one = open_client or opener(database, settings)
             rebuild = Rebuild(database, settings, run, writers, open_one, tell)
-            done = [rebuild.target(settings.connection(name)) for name in names]
-            tell("diff")
-            diff(database, settings, run=run, writers=writers)
+            done = _compared(database, settings, names, run, writers, rebuild, tell)
             done = [each if each.error is not None else rebuild.release(each) for each in done]
         finally:
             if not session.closed and not session.broken:
@@ -223,6 +221,29 @@ def _load(
         except TieoutError as stopped:
             failed[connection.name] = stopped
     return failed
+
+
+def _compared(
+    database: Database,
+    settings: Settings,
+    names: Sequence[str],
+    run: UUID | None,
+    writers: Writers,
+    rebuild: Rebuild,
+    tell: Progress,
+) -> list[Compared]:
+    """Diff and rebuild until a round finds nothing: what was linked lets models say more (a comment on an order that is paid)."""
+    done = [Compared(connection=name) for name in names]
+    for _ in range(ROUNDS):
+        tell("diff")
+        diff(database, settings, run=run, full=True, writers=writers)
+        found = [rebuild.target(settings.connection(name)) for name in names]
+        done = [before + now for before, now in zip(done, found, strict=True)]
+        if not any(each.linked or each.agreed for each in found):
+            break
+    tell("diff")
+    diff(database, settings, run=run, writers=writers)
+    return done
 
 
 def _waiting(names: Sequence[str], failed: Mapping[str, TieoutError]) -> tuple[Compared, ...]:

@@ -13,6 +13,7 @@ from console.setup import person
 from tieout import backup as backups
 from tieout.errors import ExitCode, MigrationMismatch
 from tieout.migrate import check_migrated
+from tieout.roles import grant_roles
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -69,6 +70,8 @@ def restore(app: App, file: Path, replace: bool) -> Report:
     try:
         with app.unchecked_database.connect() as session:
             check_migrated(session)
+            # A backup knows no rights: roles belong to the server.
+            grant_roles(session)
     except MigrationMismatch:
         next_steps = "`tieout migrate`, then `tieout recover`"
     made = f"{manifest.made_at} (call {manifest.last_call})" if manifest else "nobody knows when: no .json"
@@ -96,7 +99,7 @@ def recover(app: App, join: bool, anyway: bool) -> Report:
     Example: tieout recover
 
     Reads the targets wholly, links what is ours, shows what stands there twice, and holds the rest for a yes. Writes to no
-    target. Killed or stopped by a login, it goes on when it is run again.
+    target. Killed or stopped by a login, it goes on when it is run again. What happened and what to type: docs/recovery.md.
     """
     with app.run("recover", {"join": join, "anyway": anyway}) as run, progress("recover") as tell:
         if join:

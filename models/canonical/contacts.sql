@@ -24,6 +24,7 @@ select
     address.country_id as country_code,
     address.telephone,
     true as is_customer,
+    customers.registered_at,
     case when customers.deleted_at is null then 'active' else 'deleted' end as status,
     customers._problems
 from customers
@@ -76,6 +77,7 @@ select
     address.country_code,
     phone.telephone,
     xero_contacts.is_customer,
+    null::timestamptz as registered_at,
     case
         when xero_contacts.deleted_at is not null then 'deleted'
         when xero_contacts.status = 'ARCHIVED' then 'archived'

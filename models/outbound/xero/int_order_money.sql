@@ -11,6 +11,7 @@ select
     driver.connection,
     driver.order_id,
     orders.order_number,
+    orders.ordered_at,
     orders.re_date,
     orders.locked_until,
     money.*

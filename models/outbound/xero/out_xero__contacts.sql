@@ -14,6 +14,7 @@ contacts as (
     select
         customers.connection,
         customers.contact_id,
+        customers.registered_at,
         targets.to_connection,
         customers.connection || '/customer/' || customers.contact_id as contact_key,
         customers.first_name,
@@ -63,6 +64,9 @@ select
         ],
         'owned'
     ) }} as _both_ways,
+    case
+        when contacts.registered_at is not null then jsonb_build_object('registered_at', contacts.registered_at)
+    end as _identity,
     {{ contact_fields('contacts', owned='owned') }}
 from contacts
 left join lateral (

@@ -16,6 +16,7 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ order_identity('deposits') }} as _identity,
     'RECEIVE-PREPAYMENT'::text as "Type",
     jsonb_build_object('ContactID', {{ linked('contacts', 'deposits.contact_key') }}) as "Contact",
     jsonb_build_object('Code', deposits.settlement_account_code) as "BankAccount",

@@ -16,6 +16,7 @@ select
     -- The contact's invoice first: what it leaves open decides what is too much.
     jsonb_build_array({{ after('invoices', 'overpayments.parent_key') }}) as _after,
     null::jsonb as _expect,
+    {{ order_identity('overpayments') }} as _identity,
     'RECEIVE-OVERPAYMENT'::text as "Type",
     jsonb_build_object('ContactID', {{ linked('contacts', 'overpayments.contact_key') }}) as "Contact",
     jsonb_build_object('Code', overpayments.settlement_account_code) as "BankAccount",

@@ -17,6 +17,7 @@ select
     null::jsonb as _if_taken,
     null::jsonb as _after,
     null::jsonb as _expect,
+    {{ order_identity('payments') }} as _identity,
     jsonb_build_object('InvoiceID', {{ linked('invoices', 'payments.parent_key', settled=true) }}) as "Invoice",
     jsonb_build_object('Code', payments.settlement_account_code) as "Account",
     dated.posting_date as "Date",
