@@ -74,6 +74,7 @@ def conditions(
     found += _proofs(session)
     found += _connections(connections, settings, now)
     found += _letters(session)
+    found += _conflicts(session)
     found += _chains(session, settings)
     found += _settlements(session, settings)
     found += _budgets(session, settings, now)
@@ -167,6 +168,20 @@ def _letters(session: Session) -> Iterator[Condition]:
             money=group.money,
             who=group.who or "operator",
             command=f"tieout dead-letters show {chosen}",
+        )
+
+
+def _conflicts(session: Session) -> Iterator[Condition]:
+    for row in session.execute(query("conflicts", "since")):
+        fields = "1 field waits" if row["waiting"] == 1 else f"{row['waiting']} fields wait"
+        yield Condition(
+            event=f"conflicts {row['connection']}",
+            kind="conflicts",
+            what=f"{fields} for {row['connection']}: both sides changed it, and a person must choose",
+            since=row["since"],
+            count=row["waiting"],
+            who="accountant",
+            command="tieout conflicts",
         )
 
 

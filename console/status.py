@@ -14,6 +14,7 @@ from cdc.glance import ConnectionStatus, Waiting
 from cdc.report import Group
 from console.frame import App, command
 from console.report import Report, facts, minute, moneys, short, table, verdict
+from console.saved import unfinished
 from tieout.budget import Forecast, forecast
 
 STATES = ("ready", "waiting", "held", "rejected", "sending", "in_doubt")
@@ -34,6 +35,7 @@ def status(app: App) -> Report:
         holds = report.holds(database)
         failing = alerts.failing_channels(database)
         clashing = conflicts.count(database)
+        plans = unfinished(database)
     shown: list[RenderableType] = [verdict(found.is_good, found.verdict), _connections(found.connections)]
     if any(one.limit is not None or one.blocked_until is not None for one in budgets):
         shown.append(_budgets(budgets))
@@ -44,6 +46,7 @@ def status(app: App) -> Report:
             f"Fields that both sides changed wait for a decision: {clashing}. `tieout conflicts` shows them."
         )
         shown.append(Text(words, style="yellow"))
+    shown += [Text(words, style="yellow") for words in plans]
     if found.waiting:
         shown.append(_chains(found.waiting))
     shown += [
@@ -73,6 +76,7 @@ def status(app: App) -> Report:
             **_data(found),
             "failing_channels": failing,
             "conflicts": clashing,
+            "unfinished_plans": plans,
             "audit": _fields(head),
             "budgets": [_fields(one) for one in budgets],
         },
@@ -107,7 +111,7 @@ def _people(groups: Sequence[Group]) -> RenderableType:
     rows = [
         (
             group.who or "operator",
-            group.cause or group.held_for,
+            f"{group.cause or group.held_for} ({group.entity.replace('_', ' ')})",
             "approve" if group.held_for else "cure",
             group.count,
             moneys(group.money),

@@ -28,6 +28,18 @@ from cdc.links
 cross join lateral jsonb_path_query(links.two_way, '$.*.conflict') as conflict
 where jsonb_path_exists(links.two_way, '$.*.conflict');
 
+-- name: since
+-- By target, fields that wait for a person, and since when at the latest.
+select
+    links.connection,
+    count(*) as waiting,
+    min(links.updated_at) as since
+from cdc.links
+cross join lateral jsonb_path_query(links.two_way, '$.*.conflict') as conflict
+where jsonb_path_exists(links.two_way, '$.*.conflict')
+group by links.connection
+order by links.connection;
+
 -- name: links
 -- The links of these keys, now that they are locked.
 select

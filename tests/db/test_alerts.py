@@ -267,6 +267,25 @@ def test_a_failed_proof_a_refused_connection_and_a_load_that_stands_are_told(eng
     assert set(found) == {"failed proof", "connection stopped", "stale load"}
 
 
+def test_fields_that_both_sides_changed_are_told_without_their_values(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    engine.connection.execute(
+        """
+        update cdc.links
+        set two_way = '{"EmailAddress": {"conflict": {"source": "jane@example.com", "target": "joan@example.com"}}}'
+        where entity = 'contacts'
+        """
+    )
+
+    found = watched(engine)
+
+    assert (
+        found["conflicts"].what == "1 field waits for books: both sides changed it, and a person must choose"
+    )
+    assert found["conflicts"].command == "tieout conflicts"
+
+
 def test_the_day_budget_and_the_login_are_told_before_they_end(engine: Engine) -> None:
     engine.connection.execute(
         """
