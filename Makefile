@@ -34,7 +34,7 @@ demo: setup ## Load, build, diff, drain, prove a sample trade of 200 orders
 	@$(BIN)/tieout demo
 
 test: setup ## Run the whole suite
-	@$(BIN)/python -m pytest -n auto --dist loadfile -q
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
 SEED ?= 1
 TRADES ?= 1000

@@ -61,6 +61,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     _alive.pop().close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take long come first: else a worker ends on one of them while the others have nothing to do."""
+    long = ("tests/acceptance/", "tests/faults/")
+    items.sort(key=lambda item: not item.nodeid.startswith(long))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_waiting() -> Iterator[None]:
     """Retries happen, but without the waits between them."""

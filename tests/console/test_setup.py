@@ -257,7 +257,8 @@ def test_check_names_what_is_wrong_and_what_is_well(
         "shop": False,
         "books": True,
     }
-    assert "tieout connect books" in data["checks"][3]["found"]
+    found = {each["what"]: each["found"] for each in data["checks"]}
+    assert "tieout connect books" in found["books"]
 
 
 def test_check_changes_nothing(migrated: Place) -> None:

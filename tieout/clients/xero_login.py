@@ -287,18 +287,17 @@ def _code(answer: str, state: str) -> str:
 
 
 def _json(response: httpx.Response) -> Any:
+    """The body; RetryLater for a 200 that is not JSON. Such a body may hold a token, so no word of it is told."""
     answer = Answer(
         status=response.status_code, headers=response.headers, content=response.content, seconds=0.0
     )
-    return answer.json() if response.status_code == 200 else _json_or_empty(answer)
-
-
-def _json_or_empty(answer: Answer) -> Any:
     try:
         body = answer.json()
     except RetryLater:
+        if response.status_code == 200:
+            raise RetryLater("Xero's token service answered something that is not JSON.") from None
         return {}
-    return body if isinstance(body, dict) else {}
+    return body if response.status_code == 200 or isinstance(body, dict) else {}
 
 
 def _refusal(name: str, error: str) -> CredentialsError:
