@@ -94,12 +94,13 @@ def build(
             raise LockHeld("Another build is running.")
         project = assemble(settings, work_folder / "project")
         fingerprint = _fingerprint(session, project)
-        if not force and not unit:
-            unchanged = _unchanged(session, fingerprint, started)
-            if unchanged is not None:
-                return unchanged
-        drop_schemas(session, f"{PREFIX}__")
+        unchanged = None if force or unit else _unchanged(session, fingerprint, started)
+        # Before anything else: a build that died may have left schemas though there is nothing to build any more.
+        drop_schemas(session, f"{PREFIX}__", patient=unchanged is None)
         drop_schemas(session, OLD, patient=False)
+        if unchanged is not None:
+            return unchanged
+
         ran, models = make(
             project, database, session, prefix=PREFIX, work_folder=work_folder, unit=unit, progress=progress
         )

@@ -29,7 +29,8 @@ _LOOK_SECONDS = 0.002
 def serve() -> None:
     """Carry out orders until standard input ends."""
     if "--with-dbt" in sys.argv:
-        pass
+        import dbt.adapters.postgres
+        import dbt.cli.main  # noqa: F401 (for the forks: what is not imported here is not wrapped there)
     print(json.dumps({"ready": os.getpid()}), flush=True)
     for line in sys.stdin:
         order = json.loads(line)
