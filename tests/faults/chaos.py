@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -71,7 +72,7 @@ def main() -> int:
     complaints: list[str] = []
     with world(console) as faults:
         chosen = [each for each in cases(faults) if options.only in f"{each.kind} {each.name}"]
-        random.Random(options.seed).shuffle(chosen)
+        chosen = in_turn(chosen, options.seed)
         pace = [measured(faults)]
         until = time.monotonic() + options.minutes * 60
         tried = 0
@@ -94,6 +95,17 @@ def main() -> int:
         pace.append(measured(faults))
     show(console, found, complaints, pace, tried, len(chosen))
     return 1 if any(each.duplicates or each.losses or each.stuck for each in found.values()) else 0
+
+
+def in_turn(chosen: list[Case], seed: int) -> list[Case]:
+    """In an order of chance, one of each kind before the second of any: a short run has met all kinds."""
+    random.Random(seed).shuffle(chosen)
+    met = Counter[str]()
+    turns: list[tuple[int, Case]] = []
+    for each in chosen:
+        turns.append((met[each.kind], each))
+        met[each.kind] += 1
+    return [each for _, each in sorted(turns, key=lambda turn: turn[0])]
 
 
 def attempt(faults: Faults, case: Case, kind: Kind) -> list[str]:
@@ -193,7 +205,7 @@ def _crowd(count: int) -> Case:
             each.wait()
         return True
 
-    return Case(kind="drains at once, one killed", name=str(count), strike=strike)
+    return Case(kind=f"{count} drains at once, one killed", name="from outside", strike=strike)
 
 
 def ended(victim: Victim) -> None:
@@ -231,12 +243,28 @@ def documents(faults: Faults) -> int:
 
 
 def measured(faults: Faults) -> float:
-    """Entries a second: ten orders, from the shop to the end."""
-    for _ in range(10):
-        faults.order()
-    before, started = documents(faults), time.monotonic()
+    """Documents a second, the median of three times: ten orders, from the shop to the end.
+
+    Three, because the first after a fault or a start finds caches cold.
+    """
+    paces: list[float] = []
+    for _ in range(3):
+        for _ in range(10):
+            faults.order()
+        before, started = documents(faults), time.monotonic()
+        faults.settle_down()
+        paces.append((documents(faults) - before) / (time.monotonic() - started))
+    return statistics.median(paces)
+
+
+def first_refund(faults: Faults) -> None:
+    """What the first day did not have, so that no first run of a model holds it later: a person says yes to it here."""
+    number = faults.order()
     faults.settle_down()
-    return (documents(faults) - before) / (time.monotonic() - started)
+    faults.refund(number)
+    faults.world.sync(codes=(0, 4, 5))
+    faults.world.run("holds", "approve", "--reason", "first refund")
+    faults.check()
 
 
 def show(
@@ -287,6 +315,7 @@ def world(console: Console) -> Iterator[Faults]:
         with ExitStack() as stack:
             with console.status("Building the models, then a trade and the first day"):
                 faults = stack.enter_context(new_faults_on_own_server(folder, None))
+                first_refund(faults)
             yield faults
     finally:
         shutil.rmtree(folder, ignore_errors=True)
