@@ -113,7 +113,7 @@ def attempt(faults: Faults, case: Case, kind: Kind) -> list[str]:
     before = documents(faults)
     number = faults.order()
     if len(faults.orders) % 5 == 0:
-        faults.world.sync(codes=(0, 4, 5))
+        faults.settle_down()  # an order that the shop closed before it was told is not told any more
         faults.refund(number)
         faults.order()
     kind.injected += 1
