@@ -1,7 +1,4 @@
-"""`tieout build`, killed at its statements: a whole set is in force afterwards, the old one or the new one.
-
-`make chaos` kills builds of all our models at many more of their statements.
-"""
+"""`tieout build`, killed at its statements: a whole set is in force afterwards, the old one or the new one."""
 
 from __future__ import annotations
 
