@@ -142,6 +142,22 @@ insert into cdc.links (connection, entity, key, model, source_connection, source
 select 'books', 'invoices', 'shop/order/' || id || '/1', 'out_xero__invoices', 'shop', id, 'x' || id from made
 """
 
+# Left alone, the server's own analyze comes to the larger of two databases alone once a minute has passed, and the two
+# are then compared under different plans.
+UNSEEN = """
+do $$
+declare
+    seen regclass;
+begin
+    for seen in
+        select oid from pg_class where relkind = 'r' and relnamespace in ('staging'::regnamespace, 'cdc'::regnamespace)
+    loop
+        execute format('alter table %s set (autovacuum_enabled = false)', seen);
+    end loop;
+end
+$$
+"""
+
 
 @pytest.fixture(scope="module")
 def template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -182,6 +198,8 @@ def _traded(server_url: str, template: str, orders: int, *, is_known: bool = Fal
             "insert into staging.magento__store_configs (connection, id, payload, content_hash, version)"
             """ values ('shop', '1', '{"code": "default", "timezone": "Europe/London"}', '', 1)"""
         )
+        if not is_known:
+            session.execute(UNSEEN)
         session.execute(TRADE, {"orders": orders})
         if is_known:
             session.execute("analyze")
