@@ -2,6 +2,7 @@
 #   make demo     set up and run the main job on a sample trade
 #   make test     set up and run the whole suite
 #   make chaos    kill, stop and cut it at every point for MINUTES=10, and print a table
+#   make bench    measure it beside its peers and the limit (SCALE=10 for more)
 #   make check    what the gate runs
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ PIP_QUIET := --quiet --disable-pip-version-check
 PACKAGES := $(wildcard tieout loaders cdc console sandbox tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test trades chaos lint format types check lock clean
+.PHONY: help setup demo test trades chaos bench lint format types check lock clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +47,19 @@ MINUTES ?= 10
 
 chaos: setup ## Kill, stop and cut processes at every point for MINUTES (SEED another order), and print what came of it
 	@$(BIN)/python -m tests.faults.chaos --minutes $(MINUTES) --seed $(SEED)
+
+SCALE ?= 1
+NAMES ?=
+PEERS := .venv-bench
+
+# Other people's programs, to compare with: environments of their own (one of them pins what another refuses).
+$(PEERS)%/.installed: requirements-bench%.lock
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install $(PIP_QUIET) --require-hashes -r $<
+	@touch $@
+
+bench: setup $(PEERS)-peers/.installed $(PEERS)-singer/.installed ## Measure load, diff, drain and marts beside peers and the limit (SCALE=10, NAMES="load diff")
+	@$(BIN)/python -m bench $(NAMES) --scale $(SCALE)
 
 lint: setup ## Format, lint, import contract, SQL
 	$(BIN)/ruff format --check $(PACKAGES)
@@ -80,6 +94,11 @@ lock: ## Write the lock files anew from pyproject.toml
 	  echo 'mypy>=2.4,<3' | uv pip compile - --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet; } > requirements-types.lock.new
 	@mv requirements-types.lock.new requirements-types.lock
+	@for peers in peers singer; do \
+	  { echo "# What the benchmarks compare with, in an environment of its own. Made by make lock."; \
+	    uv pip compile bench/peers/$$peers.in --universal --python-version 3.11 \
+	      --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet; } > requirements-bench.new \
+	  && mv requirements-bench.new requirements-bench-$$peers.lock || exit 1; done
 
 clean: ## Remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TYPES) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache target logs
+	rm -rf $(VENV) $(TYPES) $(PEERS)-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache target logs

@@ -1,0 +1,85 @@
+"""Run the benchmarks one after the other, each in a process of its own, and keep what they print.
+
+python -m bench                     all of them, at the sizes that fit into ten minutes
+python -m bench load diff           some
+python -m bench diff --scale 10     larger
+python -m bench --write             also into bench/RESULTS.md, each in its section
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.report import Measure, as_markdown, machine, show
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+BENCHMARKS: dict[str, str] = {
+    # name: what it measures
+}
+"""Name and what it measures, in the order of the pipeline. `budget` runs for minutes by the clock: by name only."""
+
+
+def main() -> int:
+    """Exit code 1 when a benchmark failed; a target that is missed is a line, not a failure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--write", action="store_true", help="keep the results in bench/RESULTS.md")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
+    failed = []
+    for name in options.names or BENCHMARKS:
+        began, on = time.monotonic(), machine()
+        print(f"\n{name}: {BENCHMARKS[name]}", flush=True)
+        measures = _measured(name, options.scale)
+        if measures is None:
+            failed.append(name)
+            continue
+        show(measures)
+        print(f"({time.monotonic() - began:.0f} s)", flush=True)
+        if options.write:
+            _keep(name, options.scale, on, measures)
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _measured(name: str, scale: float) -> list[Measure] | None:
+    command = [sys.executable, "-m", f"bench.{name}", "--json", "--scale", str(scale)]
+    ran = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        print(ran.stderr[-4000:], file=sys.stderr)
+        return None
+    return [Measure(**json.loads(line)) for line in ran.stdout.splitlines() if line.startswith("{")]
+
+
+def _keep(name: str, scale: float, on: str, measures: Sequence[Measure]) -> None:
+    """Put the section of this benchmark and scale in the place of the one before."""
+    title = f"## {name}" + (f", scale {scale:g}" if scale != 1 else "")
+    section = f"{title}\n\n{BENCHMARKS[name][0].upper()}{BENCHMARKS[name][1:]}. {on}.\n\n{as_markdown(measures)}\n\n"
+    text = RESULTS.read_text() if RESULTS.exists() else _HEAD
+    pattern = re.compile(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    text = pattern.sub(lambda _: section, text) if pattern.search(text) else text.rstrip() + "\n\n" + section
+    RESULTS.write_text(text.rstrip() + "\n")
+
+
+_HEAD = """# Results
+
+Written by `python -m bench --write`; each section names its machine. The ratios are what travels: ours, the peer and the limit
+ran in one run on the same data.
+"""
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""A Postgres of its own for a benchmark, thrown away afterwards; the same settings for ours and for every peer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tieout import embedded
+from tieout.db import Database
+from tieout.migrate import migrate
+from tieout.settings import Settings
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that the server's user may pass through; TIEOUT_BENCH_DIR moves it to a larger disk."""
+    made = Path(tempfile.mkdtemp(prefix="tieout-bench-", dir=os.environ.get("TIEOUT_BENCH_DIR")))
+    made.chmod(0o711)  # as root the server runs as another user
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def server() -> Iterator[tuple[Settings, Database]]:
+    """Settings in a folder of their own and a migrated database on an embedded server as every user has it."""
+    with folder() as made:
+        settings = Settings(data_dir=made / "data", project_dir=made, lookups_dir=made / "lookups")
+        try:
+            database = Database(embedded.ensure_running(settings.data_dir))
+            migrate(database)
+            yield settings, database
+        finally:
+            embedded.stop(settings.data_dir)
