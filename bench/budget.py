@@ -100,7 +100,7 @@ def _call(job: dict[str, object]) -> None:
     events.configure(json=True)
     database = Database(str(job["url"]))
     options = job["options"]
-    assert isinstance(options, dict), "as it was written"  # noqa: S101
+    assert isinstance(options, dict), "as it was written"
     connection = Connection(name="books", system="xero", options=options)
     folder = Path(str(job["folder"]))
     settings = Settings(data_dir=folder, project_dir=folder, lookups_dir=folder)

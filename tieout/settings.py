@@ -31,7 +31,8 @@ either.
     …                                   # the options of that system
 
 `TIEOUT_CONNECTIONS__BOOKS__CLIENT_SECRET` sets one option of a connection, `TIEOUT_DATABASE__URL` the
-database; the environment wins over the file. Names do not depend on case.
+database; the environment wins over the file. Names do not depend on case. With `_FILE` at its end a variable
+names a file that holds the value: what systemd's credentials and Kubernetes' mounted secrets are.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ from tieout.systems import find_system
 
 DEFAULT_FILE = "tieout.toml"
 _PREFIX = "TIEOUT_"
+_IN_FILE = "_FILE"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -251,15 +253,39 @@ class _Environment(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for variable, value in os.environ.items():
-            path = variable.upper().removeprefix(_PREFIX).lower().split("__")
-            if not variable.upper().startswith(_PREFIX) or not _is_setting(path):
+        given = _given()
+        for variable in sorted({name.removesuffix(_IN_FILE) for name in given}):
+            path = variable.removeprefix(_PREFIX).lower().split("__")
+            if not _is_setting(path) or (value := _from_environment(variable)) is None:
                 continue
             node = found
             for part in path[:-1]:
                 node = node.setdefault(part, {})
             node[path[-1]] = value
         return found
+
+
+def _given() -> dict[str, str]:
+    """Our variables, in capitals: on some systems their names do not depend on case."""
+    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(_PREFIX)}
+
+
+def _from_environment(variable: str) -> str | None:
+    """The value of a variable, or what is in the file that the one with `_FILE` at its end names; None: neither is set."""
+    given = _given()
+    value, file = given.get(variable), given.get(variable + _IN_FILE)
+    if not file:
+        return value
+    if value:
+        raise ConfigurationError(
+            f"{variable} and {variable}{_IN_FILE} are both set.",
+            cure="Unset one: which is meant is not clear.",
+        )
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        unread = f"The file that {variable}{_IN_FILE} names cannot be read: {error}."
+        raise ConfigurationError(unread, cure="It is UTF-8 text that this user may read.") from error
 
 
 def _is_setting(path: list[str]) -> bool:
@@ -364,8 +390,8 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
             )
             for name, options in parsed.connections.items()
         },
-        vault_key=os.environ.get("TIEOUT_VAULT_KEY") or None,
-        vault_old_key=os.environ.get("TIEOUT_VAULT_OLD_KEY") or None,
+        vault_key=_from_environment("TIEOUT_VAULT_KEY") or None,
+        vault_old_key=_from_environment("TIEOUT_VAULT_OLD_KEY") or None,
         source=source.resolve() if source else None,
     )
 

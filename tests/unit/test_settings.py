@@ -98,6 +98,35 @@ def test_the_environment_wins_and_stays_text(tmp_path, monkeypatch):
     assert settings.limits.creates == 3
 
 
+def test_a_secret_may_stand_in_a_file_that_its_variable_names(tmp_path, monkeypatch):
+    held = {
+        "TIEOUT_VAULT_KEY": "key",
+        "TIEOUT_CONNECTIONS__SHOP__ACCESS_TOKEN": "0123",
+        "TIEOUT_DATABASE__URL": "postgresql://db/books",
+    }
+    for variable, value in held.items():
+        (tmp_path / variable).write_text(f"{value}\n")
+        monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / variable))
+
+    settings = load(tmp_path, GOOD)
+
+    assert settings.vault_key == "key"
+    assert settings.connections["shop"].options["access_token"] == "0123"
+    assert settings.database_url == "postgresql://db/books"
+
+
+def test_a_secret_in_a_file_and_in_the_environment_or_in_no_file_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIEOUT_DATABASE__URL_FILE", str(tmp_path / "nowhere"))
+
+    with pytest.raises(ConfigurationError, match="TIEOUT_DATABASE__URL_FILE names cannot be read"):
+        load(tmp_path, GOOD)
+
+    monkeypatch.setenv("TIEOUT_DATABASE__URL", "postgresql://me:tell-nobody@db.example/books")
+    with pytest.raises(ConfigurationError, match="URL and TIEOUT_DATABASE__URL_FILE are both set") as refused:
+        load(tmp_path, GOOD)
+    assert "tell-nobody" not in f"{refused.value}"
+
+
 def test_variables_of_command_options_are_not_settings(monkeypatch):
     monkeypatch.setenv("TIEOUT_DRAIN_LIMIT", "5")
 
