@@ -103,6 +103,8 @@ def merge(
     merged += Merged(bad=sum(target.keep_bad(record) for record in [*bad, *target.refused]))
     if merged.changed and told_by in _TOUCHING:
         target.touch([record.id for record in good], asked_version)
+    if merged.changed:
+        target.tell()
     if cursor is not None or merged.inserted:
         connection.execute(
             query("stage", "save_cursor"),
@@ -133,7 +135,10 @@ def mark_deleted(
     """
     target = _Target.of(connection, stream, connection_name, told_by=told_by, form="full", run=run)
     row = target.execute("mark_deleted", ids=list(ids), before_version=before_version).fetchone()
-    return int(row["deleted"]) if row is not None else 0
+    deleted = int(row["deleted"]) if row is not None else 0
+    if deleted:
+        target.tell()
+    return deleted
 
 
 def staging_table(stream: Stream) -> sql.Identifier:
@@ -241,6 +246,13 @@ class _Target:
             reason=record.reason,
         )
         return 1
+
+    def tell(self) -> None:
+        """Wake `tieout run`, when this commits. Our own write is no news, and its commits need not queue for the server's
+        one list of notifications.
+        """
+        if self._values["told_by"] != "write answer":
+            self.connection.execute(query("stage", "tell"), {"stream": self.stream.name})
 
     def touch(self, ids: Sequence[str], asked_version: int) -> None:
         for touch in self.stream.touches:

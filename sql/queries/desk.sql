@@ -96,25 +96,31 @@ where
     and links.key = given.key;
 
 -- name: let_go
--- Entries that a person let pass.
-update cdc.outbox
-set
-    state = case when cdc.waits(outbox.connection, outbox.waits_for) then 'waiting' else 'ready' end,
-    held_for = null,
-    cause = null,
-    reason = null,
-    cure = null,
-    who = null,
-    not_before = now(),
-    control = outbox.control - array['target_now', 'paths', 'target_version'],
-    link_version = links.version,
-    changed_at = now()
-from cdc.links
-where
-    outbox.entry = any(%(entries)s)
-    and links.connection = outbox.connection
-    and links.entity = outbox.entity
-    and links.key = outbox.key;
+-- Entries that a person let pass; whoever waits for entries is woken once this has committed.
+with released as (
+    update cdc.outbox
+    set
+        state = case when cdc.waits(outbox.connection, outbox.waits_for) then 'waiting' else 'ready' end,
+        held_for = null,
+        cause = null,
+        reason = null,
+        cure = null,
+        who = null,
+        not_before = now(),
+        control = outbox.control - array['target_now', 'paths', 'target_version'],
+        link_version = links.version,
+        changed_at = now()
+    from cdc.links
+    where
+        outbox.entry = any(%(entries)s)
+        and links.connection = outbox.connection
+        and links.entity = outbox.entity
+        and links.key = outbox.key
+    returning outbox.connection, outbox.state
+)
+
+select pg_notify('tieout_ready', told.connection)
+from (select distinct released.connection from released where released.state = 'ready') as told;
 
 -- name: record
 -- Who decided what, of which payload, and why.

@@ -278,23 +278,30 @@ unmet as (
                 or head.held_for = 'answer differs'
                 or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
         end
+),
+
+released as (
+    update cdc.outbox
+    set
+        state = case when unmet.entry is not null then 'waiting' else 'ready' end,
+        held_for = null,
+        cause = null,
+        reason = null,
+        cure = null,
+        who = null,
+        changed_at = now()
+    from candidate
+    left join unmet
+        on candidate.entry = unmet.entry
+    where
+        outbox.entry = candidate.entry
+        and outbox.state = 'held'
+    returning outbox.connection, outbox.state
 )
 
-update cdc.outbox
-set
-    state = case when unmet.entry is not null then 'waiting' else 'ready' end,
-    held_for = null,
-    cause = null,
-    reason = null,
-    cure = null,
-    who = null,
-    changed_at = now()
-from candidate
-left join unmet
-    on candidate.entry = unmet.entry
-where
-    outbox.entry = candidate.entry
-    and outbox.state = 'held';
+-- Wakes whoever waits for entries, once this has committed.
+select pg_notify('tieout_ready', told.connection)
+from (select distinct released.connection from released where released.state = 'ready') as told;
 
 -- name: release_waiting
 -- Waiting entries of a target whose references all exist; judged as cdc.waits does, for all at once.

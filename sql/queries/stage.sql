@@ -297,3 +297,7 @@ on conflict (connection, stream) do update
     where
         known.cursor is distinct from coalesce(excluded.cursor, known.cursor)
         or excluded.rows_total <> 0;
+
+-- name: tell
+-- Wake whoever waits for changes, once the page has committed. A hint: who misses it looks by the clock.
+select pg_notify('tieout_changes', %(stream)s);
