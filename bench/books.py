@@ -1,0 +1,353 @@
+"""Books of any size: a shop's orders and the ledger that they led to, with nothing left to do.
+
+Twenty orders (`bench.books_seed`) are merged as a loader merges them and taken through the real diff; a ledger that
+accepts everything answers. That block is then copied, set-based, under other ids, numbers, names and days, with its links
+and the ledger's records: what a diff would compute for a copy is what its link says.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from bench.books_seed import DAY, MARK, ORDERS, fixed, id_of, records, target_id
+from cdc import outbox
+from cdc.build import build
+from cdc.diff import diff
+from cdc.links import Target, Unlinked, resolved
+from cdc.outbox import Closed
+from cdc.writing import Write, open_writers
+from loaders.records import RawRecord
+from loaders.stage import merge
+from tieout.db import Database, json_dumps, next_version
+from tieout.limits import Limits
+from tieout.queries import parse, query
+from tieout.settings import Settings
+
+_SQL = parse((Path(__file__).parent / "books.sql").read_text(encoding="utf-8"))
+Session = psycopg.Connection[dict[str, Any]]
+
+SHOP, LEDGER = "shop", "books"
+SESSIONS = 2
+"""That copy at the same time."""
+BLOCKS = 500
+"""Copied in one transaction."""
+FIRST_DAY, DAYS = "2026-01-02", 300
+"""The days over which the orders are spread: all after the cut-over."""
+INSTANT = "1769904000000"
+"""DAY in the ledger's milliseconds."""
+TABLES = (
+    (SHOP, "magento__orders"),
+    (SHOP, "magento__invoices"),
+    (SHOP, "magento__credit_memos"),
+    (SHOP, "magento__customers"),
+    (LEDGER, "xero__contacts"),
+    (LEDGER, "xero__invoices"),
+    (LEDGER, "xero__payments"),
+    (LEDGER, "xero__credit_notes"),
+)
+ROUNDS = 12
+"""Diffs after which the block must have nothing left to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What was filled."""
+
+    orders: int
+    seconds: float
+    """Of the copying alone."""
+
+
+def prepare(settings: Settings, database: Database) -> None:
+    """Build the models of a migrated database, make its connections, and take the first twenty orders through."""
+    with database.connect() as connection:
+        connection.execute(_SQL["connections"])
+    build(settings, database)
+    with database.connect() as connection:
+        connection.execute(_SQL["limits"])
+        for (system, stream), pairs in fixed().items():
+            _merge(connection, system, stream, pairs)
+        for (system, stream), found in records().items():
+            _merge(connection, system, stream, [(id_of(record), record) for record in found])
+    _trade(settings, database)
+
+
+def fill(database: Database, orders: int) -> Books:
+    """Copy the block until there are so many orders (a multiple of twenty, at least). Call it again for more."""
+    began = time.monotonic()
+    with database.connect() as connection:
+        row = connection.execute("select count(*) as orders from staging.magento__orders").fetchone()
+        there = (row or {})["orders"] // ORDERS - 1
+        version = next_version(connection)
+    until = -(-orders // ORDERS) - 1
+    steps = [(after, min(after + BLOCKS, until)) for after in range(there, until, BLOCKS)]
+    jobs = [(place, step) for step in steps for place in (*TABLES, None)]
+    with ThreadPoolExecutor(SESSIONS) as pool:
+        list(pool.map(lambda job: _copy(database, job[0], job[1], version), jobs))
+    with database.connect() as connection:
+        connection.execute(_SQL["analyze"])
+    return Books(orders=(until + 1) * ORDERS, seconds=time.monotonic() - began)
+
+
+def change(
+    connection: Session, count: int, *, stream: str = "orders", edit: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Change so many records of a stream of the shop, spread over all, as a load that found them changed would.
+
+    `edit` replaces fields; without it an order gets a comment and a new stamp, which no outbound model reads, as most changes
+    of orders do. The ids.
+    """
+    table = sql.Identifier("staging", f"magento__{stream}")
+    found = connection.execute(sql.SQL(_SQL["sample"]).format(table=table), {"records": count}).fetchall()
+    number = next_version(connection)
+    raws = []
+    for row in found:
+        record = json.loads(row["raw"], parse_float=Decimal)
+        record.update(edit or _commented(number))
+        raws.append(RawRecord(id=row["id"], raw=json_dumps(record).encode()))
+    with connection.transaction():
+        for after in range(0, len(raws), 1000):
+            merge(
+                connection, system="magento", stream=stream, connection_name=SHOP, records=raws[after : after + 1000],
+                asked_version=number, told_by="poll",
+            )  # fmt: skip
+    return [raw.id for raw in raws]
+
+
+@contextmanager
+def filled(settings: Settings, database: Database, orders: int) -> Iterator[Books]:
+    """`prepare` and `fill` in one go."""
+    prepare(settings, database)
+    yield fill(database, orders)
+
+
+def _commented(number: int) -> dict[str, Any]:
+    comment = {"comment": f"Looked at {number}", "status": "complete", "created_at": f"{DAY} 12:00:00"}
+    return {"status_histories": [comment]}
+
+
+def _merge(
+    connection: Session, system: str, stream: str, pairs: Sequence[tuple[str, Mapping[str, Any]]]
+) -> None:
+    raws = [RawRecord(id=id_, raw=json_dumps(record).encode()) for id_, record in pairs]
+    with connection.transaction():
+        merge(
+            connection, system=system, stream=stream, connection_name=SHOP if system == "magento" else LEDGER,
+            records=raws, asked_version=next_version(connection), told_by="poll",
+        )  # fmt: skip
+
+
+def _copy(database: Database, place: tuple[str, str] | None, step: tuple[int, int], version: int) -> None:
+    values: dict[str, Any] = {
+        "mark": MARK, "base": int(MARK), "day": DAY, "instant": INSTANT, "first_day": FIRST_DAY, "days": DAYS,
+        "after": step[0], "until": step[1], "version": version,
+    }  # fmt: skip
+    with database.connect() as connection, connection.transaction():
+        if place is None:
+            connection.execute(sql.SQL(_SQL["seed_links"]), values)
+            connection.execute(sql.SQL(_SQL["copy_links"]), values)
+            return
+        name, table = place
+        relation = sql.Identifier("staging", table)
+        connection.execute(sql.SQL(_SQL["seed"]).format(table=relation), values)
+        connection.execute(sql.SQL(_SQL["copy"]).format(table=relation), {**values, "connection": name})
+
+
+def _trade(settings: Settings, database: Database) -> None:
+    """Diff and accept until there is nothing to do."""
+    plenty = _with_limits(settings)
+    ledger = _Ledger({**open_writers("magento"), **open_writers("xero")})
+    for _ in range(ROUNDS):
+        diff(database, plenty)
+        with database.connect() as connection:
+            entries = connection.execute(_SQL["entries"]).fetchall()
+            if not entries:
+                row = connection.execute(_SQL["unseen"]).fetchone()
+                if row is not None and not row["records"]:
+                    return
+                continue
+            _refuse(entries)
+            ledger.accept(connection, entries)
+    raise AssertionError("the first orders never come to rest")
+
+
+def _with_limits(settings: Settings) -> Settings:
+    return replace(settings, limits=Limits(creates=10**9, updates=10**9))
+
+
+def _refuse(entries: Sequence[Mapping[str, Any]]) -> None:
+    stuck = [
+        f"{entry['entity']} {entry['key']}: {entry['reason'] or entry['cause']}"
+        for entry in entries
+        if entry["state"] == "held" and entry["held_for"] != "guard"
+    ]
+    if stuck:
+        raise AssertionError("the first orders are held: " + "; ".join(stuck[:5]))
+
+
+class _Ledger:
+    """Accepts every entry whose references exist, and mirrors what it made."""
+
+    def __init__(self, writes: Mapping[str, Write]) -> None:
+        self._writes: Mapping[str, Write] = writes
+        self._records: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def accept(self, connection: Session, entries: Sequence[Mapping[str, Any]]) -> None:
+        for entry in entries:
+            rows = connection.execute(_SQL["targets"]).fetchall()
+            targets = {
+                (row["entity"], row["key"]): Target(target_id=row["target_id"], returned=row["returned"])
+                for row in rows
+            }
+            try:
+                payload = resolved(entry["payload"], targets)
+            except Unlinked:
+                continue
+            with connection.transaction():
+                self._make(connection, entry, payload, targets.get((entry["entity"], entry["key"])))
+
+    def _make(
+        self, connection: Session, entry: Mapping[str, Any], payload: dict[str, Any], known: Target | None
+    ) -> None:
+        entity, key = entry["entity"], entry["key"]
+        write = self._writes[entity]
+        id_ = known.target_id if known else self._id_of(entity, key)
+        record, line_ids = _record(entity, payload, id_)
+        self._records[entity, id_] = record
+        self._tell_others(connection, entity, record)
+        version = next_version(connection)
+        if write.stream is not None:
+            self._mirror(connection, write.stream, entity, id_)
+        returned = write.returned(payload, record) if write.stream is not None else {}
+        row = {
+            "key": key, "target_id": id_, "said": entry["payload"], "is_read": True, "returned": returned,
+            "line_ids": line_ids, "mirror_version": version, "is_adopted": False, "is_gone": False,
+        }  # fmt: skip
+        connection.execute(
+            query("links", "settle"),
+            {"connection": entry["connection"], "entity": entity, "rows": Jsonb([row], json_dumps)},
+        )
+        outbox.close(connection, [Closed(entry=entry["entry"], outcome="applied", target_id=id_)])
+
+    def _mirror(self, connection: Session, stream: str, entity: str, id_: str) -> None:
+        raw = json_dumps(self._records[entity, id_]).encode()
+        merge(
+            connection, system="xero", stream=stream, connection_name=LEDGER, records=[RawRecord(id=id_, raw=raw)],
+            asked_version=next_version(connection), told_by="write answer",
+        )  # fmt: skip
+
+    def _id_of(self, entity: str, key: str) -> str:
+        """A GUID that holds the mark, so that a copy's differs."""
+        place = key.find(MARK)
+        digits = key[place : place + 9] if place >= 0 else str(len(self._records))
+        kinds = ("contacts", "items", "invoices", "payments", "credit_notes", "allocations", "order_comments")
+        kind = kinds.index(entity) + 1
+        # A guest and a customer may have the same number, and so may a payment and a refund.
+        variant = {"guest": "1", "customer": "2", "credit": "3"}
+        second = next((value for word, value in variant.items() if f"/{word}/" in key), "0")
+        return target_id(f"{kind}{second}", digits)
+
+    def _tell_others(self, connection: Session, entity: str, record: Mapping[str, Any]) -> None:
+        """Money that arrives shows on the document that it pays."""
+        amount = Decimal(str(record.get("Amount", 0)))
+        for owner, field, id_field in (
+            ("invoices", "Invoice", "InvoiceID"),
+            ("credit_notes", "CreditNote", "CreditNoteID"),
+        ):
+            named = record.get(field)
+            if entity not in ("payments", "allocations") or named is None:
+                continue
+            document = self._records[owner, named[id_field]]
+            paid = {"PaymentID": record.get("PaymentID"), "Amount": record["Amount"], "Date": record["Date"]}
+            if owner == "invoices":
+                _owes_less(document, amount, "AmountPaid" if entity == "payments" else "AmountCredited")
+                if entity == "payments":
+                    document["Payments"] = [*document["Payments"], paid]
+            else:
+                document["RemainingCredit"] = str(Decimal(str(document["RemainingCredit"])) - amount)
+                if entity == "payments":
+                    document["Payments"] = [*document["Payments"], paid]
+                else:
+                    document["Allocations"] = [
+                        *document["Allocations"],
+                        {"Amount": str(amount), "Invoice": record["Invoice"]},
+                    ]
+                if Decimal(document["RemainingCredit"]) == 0:
+                    document["Status"] = "PAID"
+            self._mirror(connection, owner, owner, named[id_field])
+
+
+def _owes_less(invoice: dict[str, Any], amount: Decimal, field: str) -> None:
+    invoice[field] = str(Decimal(invoice[field]) + amount)
+    invoice["AmountDue"] = str(Decimal(invoice["AmountDue"]) - amount)
+    if Decimal(invoice["AmountDue"]) == 0:
+        invoice["Status"] = "PAID"
+        invoice["FullyPaidOnDate"] = f"/Date({INSTANT}+0000)/"
+
+
+def _record(entity: str, payload: dict[str, Any], id_: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The record as the ledger shows it, and our lines' ids in it."""
+    stamp = {"UpdatedDateUTC": f"/Date({INSTANT}+0000)/", "HasValidationErrors": False}
+    record = {**payload, **stamp}
+    for name in ("Date", "DueDate"):
+        if name in payload:
+            record[name] = f"/Date({INSTANT}+0000)/"
+            record[f"{name}String"] = f"{payload[name]}T00:00:00"
+    line_ids: dict[str, str] = {}
+    match entity:
+        case "contacts":
+            record |= {
+                "ContactID": id_, "ContactStatus": "ACTIVE", "IsCustomer": True, "IsSupplier": False, "ContactGroups": [],
+                "ContactPersons": [], "HasAttachments": False, "BankAccountDetails": "",
+            }  # fmt: skip
+        case "items":
+            record |= {"ItemID": id_, "IsTrackedAsInventory": False, "IsPurchased": False}
+        case "payments":
+            record |= {
+                "PaymentID": id_,
+                "Status": "AUTHORISED",
+                "PaymentType": "ACCRECPAYMENT",
+                "IsReconciled": False,
+            }
+        case "invoices" | "credit_notes":
+            lines = [dict(line) for line in payload["LineItems"]]
+            for number, line in enumerate(lines):
+                name = str(line.pop("_line"))
+                line_ids[name] = target_id(f"{entity[0]}{number}".encode().hex(), id_[-9:])
+                amount = Decimal(str(line["UnitAmount"])) * Decimal(str(line["Quantity"]))
+                line |= {"LineItemID": line_ids[name], "LineAmount": f"{amount:.2f}", "ValidationErrors": []}
+            net = sum(Decimal(line["LineAmount"]) for line in lines)
+            tax = sum(Decimal(str(line["TaxAmount"])) for line in lines)
+            money = {"SubTotal": f"{net:.2f}", "TotalTax": f"{tax:.2f}", "Total": f"{net + tax:.2f}"}
+            record |= {
+                "LineItems": lines,
+                **money,
+                "Payments": [],
+                "HasErrors": False,
+                "SentToContact": False,
+            }
+            if entity == "invoices":
+                record |= {
+                    "InvoiceID": id_, "AmountDue": money["Total"], "AmountPaid": "0.00", "AmountCredited": "0.00",
+                    "CreditNotes": [], "Prepayments": [], "Overpayments": [], "IsDiscounted": False,
+                }  # fmt: skip
+            else:
+                record |= {
+                    "CreditNoteID": id_,
+                    "ID": id_,
+                    "RemainingCredit": money["Total"],
+                    "Allocations": [],
+                }
+    return record, line_ids

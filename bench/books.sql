@@ -1,0 +1,155 @@
+-- Statements of bench/books.py: a block of twenty orders and what it led to, copied under other marks.
+
+-- name: connections
+-- Shop and ledger, as `tieout connect` leaves them.
+insert into cdc.connections (connection, system, target_identity, target_name, is_demo, base_currency)
+values
+('shop', 'magento', 'shop.example', 'a shop', true, 'GBP'),
+('books', 'xero', 'books.example', 'a ledger', true, 'GBP')
+on conflict do nothing;
+
+-- name: limits
+-- No model is new: entries of the first diff of these books are no first run.
+update cdc.models
+set is_new = false, is_changed = false, sweep_due = false
+where kind = 'outbound';
+
+-- name: entries
+-- What the block still has to say.
+select
+    entry,
+    connection,
+    entity,
+    key,
+    model,
+    operation,
+    state,
+    held_for,
+    cause,
+    reason,
+    payload
+from cdc.outbox
+order by entry;
+
+-- name: targets
+-- What references are replaced by.
+select
+    entity,
+    key,
+    target_id,
+    coalesce(said, '{}'::jsonb) || coalesce(returned, '{}'::jsonb) as returned
+from cdc.links
+where target_id is not null;
+
+-- name: unseen
+-- What a diff would look at.
+select
+    (
+        select count(*)
+        from cdc.changed_keys
+        inner join cdc.models on changed_keys.model = models.model
+        where models.kind = 'outbound'
+    ) + (select count(*) from cdc.changes) as records;
+
+-- name: seed
+-- The rows of the block, as text.
+create temporary table seed_rows on commit drop as
+select
+    id,
+    payload::text as payload,
+    modified_at
+from {table}
+where id like '%%' || %(mark)s || '%%';
+
+-- name: copy
+-- The block, copied for each mark; ids and numbers by the mark, dates by the day.
+insert into {table} (connection, id, payload, content_hash, form, modified_at, version)
+select
+    %(connection)s,
+    replace(seed_rows.id, %(mark)s, copies.mark),
+    replace(
+        replace(replace(seed_rows.payload, %(mark)s, copies.mark), %(day)s, copies.day), %(instant)s, copies.instant
+    )::jsonb,
+    -- Of the length and variety of a hash, and the hash of nothing: a real record never looks unchanged beside it.
+    md5(seed_rows.id || copies.mark) || md5(copies.mark),
+    'full',
+    case when seed_rows.modified_at is not null then copies.day::timestamp at time zone 'UTC' end,
+    %(version)s
+from (
+    select
+        number,
+        (%(base)s::bigint + number)::text as mark,
+        (%(first_day)s::date + (number * 7 %% %(days)s)::integer)::text as day,
+        (extract(epoch from %(first_day)s::date + (number * 7 %% %(days)s)::integer)::bigint * 1000)::text as instant
+    from generate_series(%(after)s::bigint + 1, %(until)s::bigint) as number
+) as copies
+cross join seed_rows;
+
+-- name: seed_links
+-- The links of the block, as text.
+create temporary table seed_rows on commit drop as
+select
+    connection,
+    entity,
+    key,
+    model,
+    source_connection,
+    source_id,
+    target_id,
+    said::text as said,
+    returned::text as returned,
+    line_ids::text as line_ids,
+    identity::text as identity
+from cdc.links
+where key like '%%' || %(mark)s || '%%';
+
+-- name: copy_links
+-- The links of the block for each mark.
+insert into cdc.links (
+    connection, entity, key, model, source_connection, source_id, version, target_id, said, returned, line_ids, identity,
+    mirror_version, linked_at
+)
+select
+    seed_rows.connection,
+    seed_rows.entity,
+    replace(seed_rows.key, %(mark)s, copies.mark),
+    seed_rows.model,
+    seed_rows.source_connection,
+    replace(seed_rows.source_id, %(mark)s, copies.mark),
+    2,
+    replace(seed_rows.target_id, %(mark)s, copies.mark),
+    replace(replace(seed_rows.said, %(mark)s, copies.mark), %(day)s, copies.day)::jsonb,
+    replace(
+        replace(replace(seed_rows.returned, %(mark)s, copies.mark), %(day)s, copies.day), %(instant)s, copies.instant
+    )::jsonb,
+    replace(seed_rows.line_ids, %(mark)s, copies.mark)::jsonb,
+    replace(replace(seed_rows.identity, %(mark)s, copies.mark), %(day)s, copies.day)::jsonb,
+    %(version)s,
+    now()
+from (
+    select
+        (%(base)s::bigint + number)::text as mark,
+        (%(first_day)s::date + (number * 7 %% %(days)s)::integer)::text as day,
+        (extract(epoch from %(first_day)s::date + (number * 7 %% %(days)s)::integer)::bigint * 1000)::text as instant
+    from generate_series(%(after)s::bigint + 1, %(until)s::bigint) as number
+) as copies
+cross join seed_rows;
+
+-- name: sample
+-- Records of a stream, spread evenly over all of them, as the API would send them again.
+select
+    id,
+    payload::text as raw
+from (
+    select
+        id,
+        payload,
+        row_number() over (order by id) as place,
+        count(*) over () as places
+    from {table}
+) as numbered
+where place * %(records)s / places <> (place - 1) * %(records)s / places;
+
+-- name: analyze
+-- As the server does by itself a minute after so many rows came in.
+analyze;
