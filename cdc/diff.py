@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from cdc.guard import (
     refuse_unknown,
     stops,
 )
+from cdc.lately import Lately
 from cdc.outbound import OutboundModel, models_in_force, pin_set
 from cdc.postings import posts_of
 from cdc.writing import Write, open_writers
@@ -93,13 +94,17 @@ def diff(
     writers: Writers = open_writers,
     progress: Progress | None = None,
     raises: bool = True,
+    session: Session | None = None,
+    lately: Lately | None = None,
 ) -> Diffed:
     """Bring the outbox up to what the models say.
 
-    `full` looks at every driving record. A model that fails does not stop the others; the first failure is raised at the
+    `session`: an open, direct one to be used (and left open). `lately`: what counts along for the limits. `full` looks at
+    every driving record. A model that fails does not stop the others; the first failure is raised at the
     end (unless `raises` is False: then all come back), and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
     """
-    with database.connect(direct=True) as connection, unit_of_work(connection):
+    opened = nullcontext(session) if session is not None else database.connect(direct=True)
+    with opened as connection, unit_of_work(connection):
         changes = fan_out(connection)
         in_force = models_in_force(connection)
         refuse_unknown(settings.limits, [model.name for model in in_force])
@@ -108,7 +113,7 @@ def diff(
         for name in locked:
             lock(connection, f"diff:{name}")
         try:
-            done, failures = _in_one_set(connection, settings, locked, run, full, writers, progress)
+            done, failures = _in_one_set(connection, settings, locked, run, full, writers, progress, lately)
         finally:
             if not connection.closed and not connection.broken:
                 for name in locked:
@@ -130,12 +135,13 @@ def _in_one_set(
     full: bool,
     writers: Writers,
     progress: Progress | None,
+    lately: Lately | None,
 ) -> tuple[list[ModelDiff], list[TieoutError]]:
     """All models, read now that nobody else can be at them; from the start when `build` switches meanwhile."""
     while True:
         chosen = [model for model in models_in_force(connection) if model.name in names]
         try:
-            return _all(connection, settings, chosen, run, full, writers, progress)
+            return _all(connection, settings, chosen, run, full, writers, progress, lately)
         except _Switched:
             continue
 
@@ -153,6 +159,7 @@ def _all(
     full: bool,
     writers: Writers,
     progress: Progress | None,
+    lately: Lately | None,
 ) -> tuple[list[ModelDiff], list[TieoutError]]:
     through: list[tuple[OutboundModel, Counts, int, float]] = []
     failures: list[TieoutError] = []
@@ -176,7 +183,7 @@ def _all(
     with connection.transaction():
         connection.execute(query("outbox", "await_referrers"))
     for model, *_ in through:
-        _guard(connection, settings, model)
+        _guard(connection, settings, model, lately)
     for target in sorted({target for model, *_ in through for target in _targets(connection, model.name)}):
         outbox.check_references(connection, target)
     if is_many:
@@ -268,13 +275,17 @@ def _attempt(step: Callable[[], T]) -> T:
     raise AssertionError("the last attempt raises")
 
 
-def _guard(connection: Session, settings: Settings, model: OutboundModel) -> None:
+def _guard(connection: Session, settings: Settings, model: OutboundModel, lately: Lately | None) -> None:
     with connection.transaction():
         values = {"model": model.name}
         limits = settings.limits.of(model.name)
         _notice_shrinking(connection, model.name, limits)
         made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
-        for stop in stops(made, limits, _standing(connection, model)):
+        counted = lately.with_passed(model.name, made) if lately is not None else made
+        stopped = stops(counted, limits, _standing(connection, model))
+        if lately is not None:
+            lately.note(model.name, made, stopped)
+        for stop in stopped:
             held = {
                 "operations": list(stop.operations),
                 "currency": stop.currency,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, get_args
@@ -31,7 +32,7 @@ from cdc.gate import (
 )
 from cdc.installation import Trust
 from cdc.keeping import still_on_its_way
-from cdc.lane import Client, Entry, Lane, entries_of
+from cdc.lane import Client, Entry, Lane, Session, entries_of
 from cdc.plan_report import PlanReport
 from cdc.plan_run import Running, start
 from cdc.send import Sender
@@ -41,9 +42,7 @@ from cdc.writing import Operation, Outcome, Outgoing, Write, open_writers
 from tieout import witness
 from tieout.budget import Work, working_for
 from tieout.db import Database
-from tieout.errors import (
-    TieoutError,
-)
+from tieout.errors import TieoutError
 from tieout.events import Event, emit
 from tieout.migrate import unit_of_work
 from tieout.queries import query
@@ -91,9 +90,13 @@ def drain(
     wait: Wait = time.sleep,
     plan: str | None = None,
     by: str = "",
+    session: Session | None = None,
+    worker: Worker | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Drained:
     """Write what is ready to the targets. What stops one target does not stop the others: see `Drained.errors`.
 
+    `session`, `worker`: open ones to be used (and left open). `is_over`: whether to leave the rest to the next drain.
     `plan`: the hash of a saved plan. Only its entries are sent, and nothing at all when it cannot start as it was saved
     (NotAsPlanned). Without: what an unfinished plan binds is left alone. `by`: who starts it.
     """
@@ -101,7 +104,10 @@ def drain(
     totals: Counter[str] = Counter()
     errors: list[TieoutError] = []
     not_written: dict[str, str] = {}
-    with database.connect(direct=True) as session, unit_of_work(session), Worker(database) as worker:
+    with ExitStack() as opened:
+        session = session or opened.enter_context(database.connect(direct=True))
+        opened.enter_context(unit_of_work(session))
+        worker = worker or opened.enter_context(Worker(database))
         running = None
         if plan is not None:
             running = start(
@@ -141,7 +147,7 @@ def drain(
                         note_call=partial(witness.note_call, settings),
                     )
                     closed = going_live.closed(session, connection)
-                    sending = _Drain(lane, counts, progress, wait, closed, running)
+                    sending = _Drain(lane, counts, progress, wait, closed, running, is_over)
                     sending.all()
                     if sending.stopped_by is not None:
                         not_written[connection.name] = sending.stopped_by
@@ -202,7 +208,9 @@ class _Drain:
         wait: Wait,
         closed: Sequence[str] = (),
         running: Running | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_over = is_over
         self._lane: Lane = lane
         self._counts: Counter[str] = counts
         self._progress: Progress | None = progress
@@ -232,6 +240,8 @@ class _Drain:
 
     def _is_stopped(self) -> bool:
         """A pause holds from the next call on, not only from the next drain."""
+        if self._is_over():
+            return True
         self.stopped_by = reason_not_to(self._lane.session, self._lane.connection)
         return self.stopped_by is not None
 
