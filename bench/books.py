@@ -7,7 +7,12 @@ and the ledger's records: what a diff would compute for a copy is what its link 
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from bench import place
 from bench.books_seed import DAY, MARK, ORDERS, fixed, id_of, records, target_id
 from cdc import outbox
 from cdc.build import build
@@ -30,6 +36,7 @@ from cdc.outbox import Closed
 from cdc.writing import Write, open_writers
 from loaders.records import RawRecord
 from loaders.stage import merge
+from tieout import embedded
 from tieout.db import Database, json_dumps, next_version
 from tieout.limits import Limits
 from tieout.queries import parse, query
@@ -91,6 +98,7 @@ def fill(database: Database, orders: int) -> Books:
         row = connection.execute("select count(*) as orders from staging.magento__orders").fetchone()
         there = (row or {})["orders"] // ORDERS - 1
         version = next_version(connection)
+        _keep_seeds(connection)
     until = -(-orders // ORDERS) - 1
     steps = [(after, min(after + BLOCKS, until)) for after in range(there, until, BLOCKS)]
     jobs = [(place, step) for step in steps for place in (*TABLES, None)]
@@ -127,10 +135,51 @@ def change(
 
 
 @contextmanager
-def filled(settings: Settings, database: Database, orders: int) -> Iterator[Books]:
-    """`prepare` and `fill` in one go."""
-    prepare(settings, database)
-    yield fill(database, orders)
+def server() -> Iterator[tuple[Settings, Database]]:
+    """A server of its own, prepared: call `fill`. The first benchmark that asks builds it, the others copy its files."""
+    kept = Path(tempfile.gettempdir()) / f"tieout-bench-books-{_fingerprint()}"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with place.server() as (settings, database):
+                prepare(settings, database)
+                embedded.stop(settings.data_dir)
+                made = kept.with_suffix(".new")
+                shutil.rmtree(made, ignore_errors=True)
+                _copy_files(settings.data_dir, made)
+                made.rename(kept)
+    with place.folder() as made:
+        settings = Settings(data_dir=made / "data", project_dir=made, lookups_dir=made / "lookups")
+        _copy_files(kept, settings.data_dir)
+        try:
+            yield settings, Database(embedded.ensure_running(settings.data_dir))
+        finally:
+            embedded.stop(settings.data_dir)
+
+
+def _copy_files(there: Path, here: Path) -> None:
+    """With their owner, which as root is another user."""
+    subprocess.run(["cp", "-a", str(there), str(here)], check=True)
+
+
+def _fingerprint() -> str:
+    """Of everything that a prepared server depends on."""
+    root = Path(__file__).parents[1]
+    folders = ("models", "sql", "cdc", "loaders", "tieout", "bench")
+    files = sorted(
+        file
+        for name in folders
+        for file in (root / name).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    )
+    seen = hashlib.sha256()
+    for file in files:
+        if file.name in ("RESULTS.md", "README.md") or (
+            file.parent.name == "bench" and not file.name.startswith("books")
+        ):
+            continue
+        seen.update(str(file.relative_to(root)).encode() + file.read_bytes())
+    return seen.hexdigest()[:16]
 
 
 def _commented(number: int) -> dict[str, Any]:
@@ -149,20 +198,31 @@ def _merge(
         )  # fmt: skip
 
 
-def _copy(database: Database, place: tuple[str, str] | None, step: tuple[int, int], version: int) -> None:
+def _copy(database: Database, spot: tuple[str, str] | None, step: tuple[int, int], version: int) -> None:
     values: dict[str, Any] = {
         "mark": MARK, "base": int(MARK), "day": DAY, "instant": INSTANT, "first_day": FIRST_DAY, "days": DAYS,
         "after": step[0], "until": step[1], "version": version,
     }  # fmt: skip
     with database.connect() as connection, connection.transaction():
-        if place is None:
-            connection.execute(sql.SQL(_SQL["seed_links"]), values)
-            connection.execute(sql.SQL(_SQL["copy_links"]), values)
+        if spot is None:
+            connection.execute(_SQL["unwatched"])
+            connection.execute(sql.SQL(_SQL["copy_links"]).format(seed=_seed("links")), values)
             return
-        name, table = place
-        relation = sql.Identifier("staging", table)
-        connection.execute(sql.SQL(_SQL["seed"]).format(table=relation), values)
-        connection.execute(sql.SQL(_SQL["copy"]).format(table=relation), {**values, "connection": name})
+        name, table = spot
+        statement = sql.SQL(_SQL["copy"]).format(table=sql.Identifier("staging", table), seed=_seed(table))
+        connection.execute(statement, {**values, "connection": name})
+
+
+def _seed(table: str) -> sql.Identifier:
+    return sql.Identifier("bench", table)
+
+
+def _keep_seeds(connection: Session) -> None:
+    connection.execute(_SQL["seeds"])
+    connection.execute(sql.SQL(_SQL["seed_links"]).format(seed=_seed("links")), {"mark": MARK})
+    for _, table in TABLES:
+        statement = sql.SQL(_SQL["seed"]).format(table=sql.Identifier("staging", table), seed=_seed(table))
+        connection.execute(statement, {"mark": MARK})
 
 
 def _trade(settings: Settings, database: Database) -> None:

@@ -51,9 +51,17 @@ select
         where models.kind = 'outbound'
     ) + (select count(*) from cdc.changes) as records;
 
+-- name: unwatched
+-- Links that are copied were never decided or sent: nothing for the audit.
+set local session_replication_role = replica;
+
+-- name: seeds
+-- Where the block is kept as text: found once, while there is nothing else.
+create schema if not exists bench;
+
 -- name: seed
 -- The rows of the block, as text.
-create temporary table seed_rows on commit drop as
+create table if not exists {seed} as
 select
     id,
     payload::text as payload,
@@ -83,11 +91,11 @@ from (
         (extract(epoch from %(first_day)s::date + (number * 7 %% %(days)s)::integer)::bigint * 1000)::text as instant
     from generate_series(%(after)s::bigint + 1, %(until)s::bigint) as number
 ) as copies
-cross join seed_rows;
+cross join {seed} as seed_rows;
 
 -- name: seed_links
 -- The links of the block, as text.
-create temporary table seed_rows on commit drop as
+create table if not exists {seed} as
 select
     connection,
     entity,
@@ -133,7 +141,7 @@ from (
         (extract(epoch from %(first_day)s::date + (number * 7 %% %(days)s)::integer)::bigint * 1000)::text as instant
     from generate_series(%(after)s::bigint + 1, %(until)s::bigint) as number
 ) as copies
-cross join seed_rows;
+cross join {seed} as seed_rows;
 
 -- name: sample
 -- Records of a stream, spread evenly over all of them, as the API would send them again.
