@@ -83,7 +83,9 @@ class Asking:
         self, page: Page, told_by: stage.ToldBy, *, keep_cursor: bool = False
     ) -> tuple[stage.Merged, list[str]]:
         """Merge a page in the caller's transaction; also the ids that it contained, bad records included."""
-        records = [identify(self.stream, raw) for raw in page.records]
+        records = page.identified
+        if records is None:
+            records = [identify(self.stream, raw) for raw in page.records]
         merged = stage.merge(
             self.connection,
             system=self.stream.system,

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,8 @@ MAX_ID_CHARACTERS = 500
 
 _ENVELOPE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_KEY_NAMES = tuple(f"key_{number}" for number in range(8))
+"""How the fields of a key are called while they are decoded; no key has more."""
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
@@ -37,6 +39,8 @@ class RawRecord:
     raw: bytes
     modified_at: datetime | None = None
     """The source's own time of change, timezone-aware UTC."""
+    content_hash: str | None = field(default=None, compare=False)
+    """`content_hash(raw)`, when it is known already; None also says that the record was never identified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +102,20 @@ def identify(stream: Stream, raw: bytes) -> RawRecord | BadRecord:
         fields = _decoder(stream.key, stream.stamp).decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _without_id(stream, raw, problem or "It is not an object with the key fields of this stream.")
-    parts = [getattr(fields, f"key_{number}") for number in range(len(stream.key))]
+    parts = [getattr(fields, name) for name in _KEY_NAMES[: len(stream.key)]]
     if any(part is None or part == "" or isinstance(part, bool) for part in parts):
         return _without_id(stream, raw, problem or f"It has no {' and '.join(stream.key)}.")
-    record_id = "/".join(str(part) for part in parts)
+    record_id = "/".join(map(str, parts))
     if problem is None and len(record_id) > MAX_ID_CHARACTERS:
         problem = f"Its {' and '.join(stream.key)} is longer than {MAX_ID_CHARACTERS} characters."
     if problem is not None:
         return BadRecord(id=_clean(record_id), raw=raw, reason=problem, cure=_cure(stream))
     stamp = fields.stamp if stream.stamp is not None else None
     return RawRecord(
-        id=record_id, raw=raw, modified_at=stream.parse_time(stamp) if isinstance(stamp, str) else None
+        id=record_id,
+        raw=raw,
+        modified_at=stream.parse_time(stamp) if isinstance(stamp, str) else None,
+        content_hash=content_hash(raw),
     )
 
 
@@ -126,7 +133,7 @@ def content_hash(raw: bytes) -> str:
 def _decoder(key: tuple[str, ...], stamp: str | None) -> msgspec.json.Decoder[Any]:
     """Decodes only key and stamp; all other fields are skipped."""
     scalar = str | int | float | bool | None
-    names = {f"key_{number}": name for number, name in enumerate(key)}
+    names = dict(zip(_KEY_NAMES, key, strict=False))
     fields: list[tuple[str, Any, Any]] = [(name, scalar, None) for name in names]
     # A stamp may be the same field as a key or of an unexpected kind; then it is simply not known.
     if stamp is not None and stamp not in key:

@@ -2,9 +2,9 @@
 together.
 
 Order: records that cannot be stored go to cdc.bad_records; of equal ids the last counts; hashes are asked
-first, so that what did not change does not travel; the rest goes by COPY to a temporary table and is compared
-again under row locks. A record that really changed takes a version and leaves one row in cdc.changes and one
-in cdc.history.
+first, so that what did not change does not travel. What is not known goes by COPY straight into the staging table; the
+rest, and what another session made known meanwhile, goes by COPY to a temporary table and is compared again under row
+locks. A record that really changed takes a version and leaves one row in cdc.changes and one in cdc.history.
 
 What never happens: content of a higher version replaced by an answer that was asked for before it (the record
 is asked for again, unless the source's own time of change decides), a full record replaced by a poorer form
@@ -13,7 +13,7 @@ of it, or a page stopped by one odd record. Merging the same records twice is me
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
@@ -23,7 +23,7 @@ from psycopg import sql
 
 from loaders.records import BadRecord, RawRecord, content_hash, identify, record_of
 from loaders.stream import Cursor, Stream, find_stream
-from tieout.db import copy_rows, json_dumps
+from tieout.db import array_text, copy_binary, json_dumps
 from tieout.events import Event, emit
 from tieout.queries import compose, query
 
@@ -96,15 +96,16 @@ def merge(
         connection, find_stream(system, stream), connection_name, told_by=told_by, form=form, run=run
     )
     good, bad = _sorted_out(_timed(target.stream, record) for record in records)
-    merged = target.store(_differing(target, good), asked_version)
+    asked = target.ask(good)
+    merged = target.store(asked.unknown, asked_version, target.add)
+    merged += target.store(asked.differing, asked_version, target.compare)
     sent = merged.inserted + merged.updated + merged.unchanged + merged.stale + len(target.refused)
     merged += Merged(unchanged=len(good) - sent)
-    target.forget_bad([record.id for record in good])
+    if asked.has_bad:
+        target.forget_bad([record.id for record in good])
     merged += Merged(bad=sum(target.keep_bad(record) for record in [*bad, *target.refused]))
     if merged.changed and told_by in _TOUCHING:
-        target.touch([record.id for record in good], asked_version)
-    if merged.changed:
-        target.tell()
+        target.touch([record.id for record in [*asked.unknown, *asked.differing]], asked_version)
     if cursor is not None or merged.inserted:
         connection.execute(
             query("stage", "save_cursor"),
@@ -146,6 +147,17 @@ def staging_table(stream: Stream) -> sql.Identifier:
     return sql.Identifier("staging", f"{stream.system}__{stream.name}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the staging table says of the records of a page by their hashes."""
+
+    unknown: Sequence[RawRecord] = ()
+    differing: Sequence[RawRecord] = ()
+    """Of other content or form, or marked as deleted."""
+    has_bad: bool = False
+    """The stream has records in cdc.bad_records."""
+
+
 class _Target:
     """One staging table during one merge."""
 
@@ -183,36 +195,79 @@ class _Target:
         return cls(connection, stream, keys, values)
 
     def execute(self, statement: str, **values: object) -> psycopg.Cursor[dict[str, Any]]:
-        composed = compose("stage", statement, table=staging_table(self.stream), keys=self._keys)
-        return self.connection.execute(composed, self._values | values)
+        return self.connection.execute(self._text(statement), self._values | values)
 
-    def store(self, records: Sequence[RawRecord], asked_version: int) -> Merged:
+    def _text(self, statement: str) -> bytes:
+        """Composed once a process: composing takes longer than a small statement runs."""
+        key = (self.stream.system, self.stream.name, statement)
+        if key not in _STATEMENTS:
+            composed = compose("stage", statement, table=staging_table(self.stream), keys=self._keys)
+            _STATEMENTS[key] = composed.as_bytes(self.connection)
+        return _STATEMENTS[key]
+
+    def ask(self, records: Sequence[RawRecord]) -> _Asked:
+        """Which records are worth sending."""
+        if not records:
+            return _Asked()
+        ids = array_text([record.id for record in records])
+        row = (
+            self.execute("differing", ids=ids, hashes=array_text(list(map(_hash, records)))).fetchone() or {}
+        )
+        return _Asked(
+            unknown=[records[place - 1] for place in row["unknown"]],
+            differing=[records[place - 1] for place in row["differing"]],
+            has_bad=row["has_bad"],
+        )
+
+    def store(self, records: Sequence[RawRecord], asked_version: int, send: _Send) -> Merged:
         """Send and merge; when Postgres refuses a value, halve until the record that has it stands alone."""
         if not records:
             return Merged()
         try:
             with self.connection.transaction():
-                return self._store(records, asked_version)
+                return send(records, asked_version)
+        except psycopg.errors.UniqueViolation:
+            # Another session (a write's answer) made one of them known since the hashes were asked.
+            return self.store(records, asked_version, self.compare)
         except (psycopg.DataError, psycopg.errors.ProgramLimitExceeded) as error:
             if len(records) > 1:
                 middle = len(records) // 2
-                return self.store(records[:middle], asked_version) + self.store(
-                    records[middle:], asked_version
+                return self.store(records[:middle], asked_version, send) + self.store(
+                    records[middle:], asked_version, send
                 )
             self.refused.append(_refused(self.stream, records[0], error))
             return Merged()
 
-    def _store(self, records: Sequence[RawRecord], asked_version: int) -> Merged:
+    def add(self, records: Sequence[RawRecord], asked_version: int) -> Merged:
+        """Records that are not known go straight into the staging table: parsed, compressed and written once."""
+        if self._values["form"] != "full":
+            return self.compare(records, asked_version)
+        row = self.connection.execute(query("stage", "versions"), {"count": len(records)}).fetchone() or {}
+        versions: list[int] = row["versions"]
+        name, form = self._values["connection"], self._values["form"]
+        # In one order for all sessions, so that two that add the same records wait for each other instead of deadlocking.
+        ordered = sorted(records, key=_id)
+        copy_binary(
+            self.connection,
+            staging_table(self.stream),
+            _COPIED,
+            (
+                (name, record.id, record.raw, _hash(record), form, record.modified_at, version)
+                for record, version in zip(ordered, versions, strict=True)
+            ),
+        )
+        self.execute("tell_added", ids=array_text([record.id for record in ordered]))
+        return Merged(inserted=len(records))
+
+    def compare(self, records: Sequence[RawRecord], asked_version: int) -> Merged:
+        """Records that may be known are compared again, under row locks."""
         self.connection.execute(query("stage", "make_incoming"))
         self.connection.execute(query("stage", "clear_incoming"))
-        copy_rows(
+        copy_binary(
             self.connection,
             sql.Identifier("pg_temp", "incoming"),
-            ("id", "payload", "content_hash", "modified_at"),
-            (
-                (record.id, record.raw.decode(), content_hash(record.raw), record.modified_at)
-                for record in records
-            ),
+            _INCOMING,
+            ((record.id, record.raw, _hash(record), record.modified_at) for record in records),
         )
         inserted = _count(self.execute("insert_new"), "inserted")
         if inserted == len(records):
@@ -265,6 +320,8 @@ def _timed(stream: Stream, record: RawRecord | BadRecord) -> RawRecord | BadReco
     """The record with its time of change, which a caller that knows only its id leaves out."""
     if isinstance(record, BadRecord) or record.modified_at is not None or stream.stamp is None:
         return record
+    if record.content_hash is not None:
+        return record  # it was identified, and its stamp is one that says nothing
     identified = identify(stream, record.raw)
     if isinstance(identified, RawRecord):
         return replace(identified, id=record.id)
@@ -277,15 +334,6 @@ def _sorted_out(records: Iterable[RawRecord | BadRecord]) -> tuple[list[RawRecor
     last: dict[str, RawRecord | BadRecord] = {record.id: record for record in records}
     good = [record for record in last.values() if isinstance(record, RawRecord)]
     return good, [record for record in last.values() if isinstance(record, BadRecord)]
-
-
-def _differing(target: _Target, records: Sequence[RawRecord]) -> list[RawRecord]:
-    if not records:
-        return []
-    hashes = [content_hash(record.raw) for record in records]
-    rows = target.execute("differing", ids=[record.id for record in records], hashes=hashes).fetchall()
-    wanted = {row["id"] for row in rows}
-    return [record for record in records if record.id in wanted]
 
 
 def _refused(stream: Stream, record: RawRecord, error: psycopg.Error) -> BadRecord:
@@ -302,6 +350,26 @@ def _count(cursor: psycopg.Cursor[dict[str, Any]], name: str) -> int:
     return int(row[name]) if row is not None else 0
 
 
+def _id(record: RawRecord) -> str:
+    return record.id
+
+
+def _hash(record: RawRecord) -> str:
+    return record.content_hash or content_hash(record.raw)
+
+
+_Send = Callable[[Sequence[RawRecord], int], Merged]
+_COPIED = {
+    "connection": "text",
+    "id": "text",
+    "payload": "jsonb",
+    "content_hash": "text",
+    "form": "text",
+    "modified_at": "timestamptz",
+    "version": "int8",
+}
+_INCOMING = {"id": "text", "payload": "jsonb", "content_hash": "text", "modified_at": "timestamptz"}
+_STATEMENTS: dict[tuple[str, str, str], bytes] = {}
 _COLUMNS: dict[str, tuple[str, ...]] = {}
 """Key columns by table, asked once a process: a migration changes them, and after one a process starts anew.
 """

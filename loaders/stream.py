@@ -13,12 +13,15 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tieout.errors import UsageError
 from tieout.http import Answer, Http
 from tieout.settings import Connection
 from tieout.systems import SYSTEMS, find_system
+
+if TYPE_CHECKING:
+    from loaders.records import BadRecord, RawRecord
 
 
 class Client(Protocol):
@@ -76,6 +79,8 @@ class Page:
     """None: this page alone does not move the position."""
     form: str = "full"
     """`full`, or the name of a poorer form that lacks parts of the record."""
+    identified: Sequence[RawRecord | BadRecord] | None = None
+    """The same records as `loaders.records.identify` gives them, where the reader had to look at them anyway."""
 
 
 Reader = Callable[[Ask, "Stream", Cursor | None], Iterator[Page]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from loaders.records import RawRecord, identify, split
+from loaders.records import BadRecord, RawRecord, identify, split
 from loaders.stream import Ask, Cursor, Page, Stream, Touch
 from tieout.clients.xero import NotModified, parse_time
 from tieout.errors import NotFound, SchemaDrift
@@ -163,12 +163,13 @@ class _Read:
     """One answer, split and looked at."""
 
     records: Sequence[bytes]
+    identified: Sequence[RawRecord | BadRecord]
     times: Sequence[datetime]
     version: int
     has_more: bool
 
     def page(self, cursor: Cursor | None) -> Page:
-        return Page(records=self.records, version=self.version, cursor=cursor)
+        return Page(records=self.records, version=self.version, cursor=cursor, identified=self.identified)
 
     def newest(self) -> datetime | None:
         return max(self.times, default=None)
@@ -228,14 +229,15 @@ def _read(
     try:
         asked = ask(stream.path, params=params, headers=headers)
     except NotModified:
-        return _Read(records=(), times=(), version=0, has_more=False)
+        return _Read(records=(), identified=(), times=(), version=0, has_more=False)
     answer = split(asked.answer, stream.under)
-    identified = (identify(stream, raw) for raw in answer.records)
+    identified = [identify(stream, raw) for raw in answer.records]
     times = [
         record.modified_at for record in identified if isinstance(record, RawRecord) and record.modified_at
     ]
     return _Read(
         records=answer.records,
+        identified=identified,
         times=times,
         version=asked.version,
         has_more=paged and _has_more(answer.value("pagination"), number, len(answer.records)),

@@ -13,14 +13,15 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, NoReturn
 
 import msgspec
 import psycopg
-from psycopg import sql
+from psycopg import postgres, pq, sql
+from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
@@ -123,6 +124,48 @@ def copy_rows(
             copy.write_row(row)
             count += 1
     return count
+
+
+def copy_binary(
+    connection: psycopg.Connection[Any],
+    table: sql.Composable,
+    columns: Mapping[str, str],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """COPY rows into a table in Postgres' own format; `columns`: name and type of each, jsonb as the bytes of its text.
+
+    Nothing of a payload is decoded or escaped on the way.
+    """
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+    statement = compose("database", "copy_in_binary", table=table, columns=names)
+    with connection.cursor() as cursor:
+        cursor.adapters.register_dumper(bytes, _JsonbBytes)
+        with cursor.copy(statement) as copy:
+            copy.set_types(list(columns.values()))
+            for row in rows:
+                copy.write_row(row)
+
+
+class _JsonbBytes(Dumper):
+    """The text of a JSON value, as bytes, in the binary format of jsonb: a version before the text."""
+
+    format = pq.Format.BINARY
+    oid = postgres.types["jsonb"].oid
+
+    def dump(self, obj: Any) -> bytes:
+        return b"\x01" + bytes(obj)
+
+
+def array_text(texts: Sequence[str]) -> str:
+    """Texts as Postgres writes an array of them: a fraction of the time that adapting each takes. For a parameter that is
+    cast (`%(ids)s::text []`).
+    """
+    if not texts:
+        return "{}"
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
+        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return f'{{"{joined}"}}'
 
 
 def next_version(connection: psycopg.Connection[dict[str, Any]]) -> int:

@@ -2,6 +2,10 @@
 -- Rows from the client into a table; columns in the order given.
 copy {table} ({columns}) from stdin;
 
+-- name: copy_in_binary
+-- The same in the server's own format.
+copy {table} ({columns}) from stdin (format binary);
+
 -- name: next_version
 -- The number that a read or write takes before it leaves.
 select nextval('cdc.version') as version;

@@ -1,5 +1,7 @@
 -- Merging records into a staging table. {table} is the staging table, {keys} builds its key columns as jsonb from `known`.
--- Order within one transaction: differing, make_incoming, clear_incoming, COPY, insert_new, lock_known, change_known.
+-- Order within one transaction: differing; for records that are not known: versions, COPY, tell_added; for all others, and
+-- where that COPY met a record after all: make_incoming, clear_incoming, COPY, insert_new, lock_known, change_known.
+-- Ids are sorted by their bytes wherever rows are made or locked.
 
 -- name: generated_columns
 -- The key columns of a staging table, in order. table: its name with schema.
@@ -12,15 +14,72 @@ where
 order by attribute.attnum;
 
 -- name: differing
--- Which records are worth sending: unknown, of other content or form, or marked as deleted.
-select incoming.id
-from unnest(%(ids)s::text [], %(hashes)s::text []) as incoming (id, content_hash)
-left join {table} as known on known.connection = %(connection)s and known.id = incoming.id
-where
-    known.id is null
-    or known.content_hash <> incoming.content_hash
-    or known.form <> %(form)s
-    or known.deleted_at is not null;
+-- Which records are worth sending, by their place among those asked: not known; of other content or form, or marked as
+-- deleted. And whether the stream has bad records at all. ids, hashes: arrays as text, in one order.
+with asked as (
+    select
+        incoming.place,
+        known.id is null as is_unknown
+    from unnest(%(ids)s::text [], %(hashes)s::text []) with ordinality as incoming (id, content_hash, place)
+    left join lateral (
+        -- The fence keeps each look on the primary key, however small the table was when this was planned.
+        select
+            held.id,
+            held.content_hash,
+            held.form,
+            held.deleted_at
+        from {table} as held
+        where held.connection = %(connection)s and held.id = incoming.id
+        offset 0
+    ) as known on true
+    where
+        known.id is null
+        or known.content_hash <> incoming.content_hash
+        or known.form <> %(form)s
+        or known.deleted_at is not null
+)
+
+select
+    coalesce(array_agg(asked.place) filter (where asked.is_unknown), '{{}}') as unknown,
+    coalesce(array_agg(asked.place) filter (where not asked.is_unknown), '{{}}') as differing,
+    exists (
+        select from cdc.bad_records as bad
+        where bad.connection = %(connection)s and bad.stream = %(stream)s
+    ) as has_bad
+from asked;
+
+-- name: versions
+-- So many numbers for records that will be added. count
+select array_agg(nextval('cdc.version')) as versions
+from generate_series(1, %(count)s);
+
+-- name: tell_added
+-- What follows from records that COPY has just added. ids: array as text.
+-- History keeps no payload for them: every earlier state follows from the present one and the `before` of later changes.
+with added as (
+    select
+        known.id,
+        known.version,
+        known.modified_at,
+        {keys} as keys_after
+    from unnest(%(ids)s::text []) as incoming (id)
+    cross join lateral (
+        select held.*
+        from {table} as held
+        where held.connection = %(connection)s and held.id = incoming.id
+        offset 0
+    ) as known
+),
+
+told as (
+    insert into cdc.changes (connection, stream, id, version, keys_before, keys_after)
+    select %(connection)s, %(stream)s, added.id, added.version, null, added.keys_after
+    from added
+)
+
+insert into cdc.history (version, connection, stream, id, told_by, run, before, after, modified_at)
+select added.version, %(connection)s, %(stream)s, added.id, %(told_by)s, %(run)s::uuid, null, null, added.modified_at
+from added;
 
 -- name: make_incoming
 -- Once a session; emptied by each commit.
@@ -37,7 +96,6 @@ delete from pg_temp.incoming;
 
 -- name: insert_new
 -- Records that are not known yet. Taken out of `incoming`; a record that another session inserts meanwhile stays in it.
--- History keeps no payload for them: every earlier state follows from the present one and the `before` of later changes.
 with added as (
     insert into {table} as known (connection, id, payload, content_hash, form, modified_at, version)
     select
@@ -53,7 +111,7 @@ with added as (
         select from {table} as existing
         where existing.connection = %(connection)s and existing.id = incoming.id
     )
-    order by incoming.id
+    order by incoming.id collate "C"
     on conflict do nothing
     returning known.id, known.version, known.modified_at, {keys} as keys_after
 ),
@@ -93,7 +151,7 @@ select known.id
 from {table} as known
 inner join pg_temp.incoming on incoming.id = known.id
 where known.connection = %(connection)s
-order by known.id
+order by known.id collate "C"
 for update of known;
 
 -- name: change_known
@@ -287,8 +345,17 @@ where connection = %(connection)s and stream = %(stream)s and id = any(%(ids)s::
 
 -- name: save_cursor
 -- The position after a page, in the transaction of the page. Writes nothing when neither position nor count moved.
+-- (An upsert whose `where` is false locks the row all the same, which is a write: so it is looked at before.)
 insert into cdc.cursors as known (connection, stream, cursor, rows_total)
-values (%(connection)s, %(stream)s, %(cursor)s::jsonb, %(inserted)s)
+select %(connection)s, %(stream)s, %(cursor)s::jsonb, %(inserted)s
+where not exists (
+    select from cdc.cursors as present
+    where
+        present.connection = %(connection)s
+        and present.stream = %(stream)s
+        and present.cursor is not distinct from coalesce(%(cursor)s::jsonb, present.cursor)
+        and %(inserted)s = 0
+)
 on conflict (connection, stream) do update
     set
         cursor = coalesce(excluded.cursor, known.cursor),

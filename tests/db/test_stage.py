@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from loaders import stage
 from loaders.records import BadRecord, content_hash, identify
 from loaders.stage import Merged, RawRecord, mark_deleted, merge
 from loaders.stream import Cursor, find_stream
@@ -293,6 +294,73 @@ def test_the_hash_is_of_the_raw_bytes(connection: Session) -> None:
     put(connection, record("a"))
 
     assert held(connection)["content_hash"] == content_hash(record("a").raw)
+
+
+def test_a_page_of_what_is_known_writes_nothing_at_all(connection: Session) -> None:
+    page = [record(f"{number}", Total=number) for number in range(20)]
+    put(connection, *page, cursor=Cursor(value={"since": "2026-01-01"}))
+    asked = next_version(connection)
+
+    with connection.transaction():
+        result = put(connection, *page, asked=asked, cursor=Cursor(value={"since": "2026-01-01"}))
+        written = connection.execute("select pg_current_xact_id_if_assigned() as number").fetchone()
+
+    assert result == Merged(unchanged=20)
+    assert written == {"number": None}
+    assert next_version(connection) == asked + 1
+
+
+def test_ids_with_odd_characters_are_known_again(connection: Session) -> None:
+    ids = [
+        'quote"d',
+        "back\\slash",
+        "{brace}",
+        "com,ma",
+        "NULL",
+        "tab\t",
+        " blank ",
+        "é漢",
+        "a/b",
+        '","',
+        "\\",
+        '"',
+        "'",
+    ]
+    page = [record(record_id, Total=number) for number, record_id in enumerate(ids)]
+
+    first = put(connection, *page)
+    again = put(connection, *page)
+
+    assert (first, again) == (Merged(inserted=len(ids)), Merged(unchanged=len(ids)))
+    assert {row["id"]: row["payload"]["Total"] for row in rows(connection, "staging.xero__invoices")} == {
+        record_id: number for number, record_id in enumerate(ids)
+    }
+    assert {row["id"] for row in rows(connection, "cdc.changes")} == set(ids)
+    assert {row["id"] for row in rows(connection, "cdc.history")} == set(ids)
+
+
+def test_a_new_record_that_another_session_stores_meanwhile_is_compared_with_it(
+    database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page has asked which hashes differ; then the answer to a write of ours stores one of its records."""
+    with database.connect() as one, database.connect() as two:
+        early = next_version(one)
+        ask = stage._Target.ask
+
+        def ask_and_pause(target: Any, records: Any) -> Any:
+            asked = ask(target, records)
+            monkeypatch.setattr(stage._Target, "ask", ask)
+            put(two, record("b", at=2, Total=2), told_by="write answer")
+            return asked
+
+        monkeypatch.setattr(stage._Target, "ask", ask_and_pause)
+        result = put(one, *(record(name, at=1, Total=1) for name in "abc"), asked=early)
+
+        assert result == Merged(inserted=2, stale=1)
+        totals = {row["id"]: row["payload"]["Total"] for row in rows(one, "staging.xero__invoices")}
+        assert totals == {"a": 1, "b": 2, "c": 1}
+        assert sorted(row["id"] for row in rows(one, "cdc.history", "id")) == ["a", "b", "c"]
+        assert sorted(row["id"] for row in rows(one, "cdc.changes", "id")) == ["a", "b", "c"]
 
 
 def test_two_sessions_merging_the_same_new_record_make_one_row(database: Any) -> None:
