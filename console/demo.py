@@ -30,7 +30,7 @@ from cdc.standing import pin
 from console import stands
 from console.frame import App, command
 from console.letters import dead_letter_groups
-from console.pipeline import load_all
+from console.loading import load_all
 from console.proofs import shown_proof
 from console.report import Report, table, verdict
 from sandbox import trade

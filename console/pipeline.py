@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 from uuid import UUID
 
@@ -17,13 +17,13 @@ from cdc import shadow as shadower
 from cdc.proof_period import Period
 from console.alerting import tell_quietly
 from console.frame import App, command, progress
+from console.loading import bars, error_data, in_words, load_each, load_report
 from console.proofs import shown_proof
-from console.report import Report, about, table, verdict, worst
+from console.report import Report, table, verdict, worst
 from console.saved import outcome, outcome_data, unfinished
 from console.setup import person
 from console.shadows import shown_shadow
-from loaders import poll
-from tieout.errors import DatabaseDown, ExitCode, LockHeld, MigrationMismatch, TieoutError, UsageError
+from tieout.errors import ExitCode, UsageError
 
 FailOn = Literal["new", "any", "none"]
 
@@ -65,104 +65,12 @@ def load(
     """
     with (
         app.run("load", {"connection": connection, "streams": streams, "full": full}) as run,
-        progress("load") as tell,
+        bars() as tell,
     ):
-        loaded, errors = _load_each(
+        loaded, errors = load_each(
             app, run, connection, streams, tell=tell, full=full, swept=swept, accept_shrink=accept_shrink
         )
         return with_exit_code(app, load_report(loaded, errors), fail_on, run, is_load=True)
-
-
-def load_all(
-    app: App,
-    run: UUID,
-    connection: str | None,
-    streams: tuple[str, ...],
-    *,
-    tell: Callable[[str], None],
-    full: bool = False,
-    swept: bool = False,
-    accept_shrink: bool = False,
-) -> list[poll.Loaded]:
-    """Load one or all connections, stream by stream; raises what stops a connection."""
-    loaded: list[poll.Loaded] = []
-    for chosen in app.connections(connection):
-        loaded += poll.load_connection(
-            app.database,
-            app.settings,
-            chosen,
-            streams=streams or None,
-            full=full,
-            swept=swept,
-            accept_shrink=accept_shrink,
-            run=run,
-            progress=lambda so_far: tell(
-                f"{so_far.connection} {so_far.stream}: {so_far.rows:,} read, {so_far.changed:,} changed"
-            ),
-        )
-    return loaded
-
-
-def _load_each(
-    app: App, run: UUID, connection: str | None, streams: tuple[str, ...], **how: Any
-) -> tuple[list[poll.Loaded], list[TieoutError]]:
-    """Load one or all connections; what stops one of them (credentials, a vendor that is down) does not stop the others."""
-    loaded: list[poll.Loaded] = []
-    errors: list[TieoutError] = []
-    for chosen in app.connections(connection):
-        try:
-            loaded += load_all(app, run, chosen.name, streams, **how)
-        except (UsageError, DatabaseDown, MigrationMismatch):
-            raise
-        except TieoutError as error:
-            errors.append(about(chosen.name, error))
-    return loaded, errors
-
-
-def load_report(loaded: Sequence[poll.Loaded], errors: Sequence[TieoutError] = ()) -> Report:
-    """What was read and what had changed, a row a stream; streams that stopped; `errors` stopped whole connections."""
-    told = [each for each in loaded if each.rows or each.bad or each.deleted]
-    failed = [each for each in loaded if each.error is not None]
-    shown = [
-        table(
-            "Loaded",
-            ("connection", "stream", "read#", "changed#", "deleted#", "bad#"),
-            [
-                (each.connection, each.stream, each.rows, each.changed, each.deleted, each.bad)
-                for each in told
-            ],
-            empty="Loaded: nothing new in any stream.",
-        )
-    ]
-    if failed:
-        rows = [(each.connection, each.stream, str(each.error)) for each in failed]
-        shown.append(table("Streams that were not loaded", ("connection", "stream", "why"), rows))
-    # Another run that is at it is no error: it does the work.
-    stopped = [
-        each.error for each in failed if each.error is not None and not isinstance(each.error, LockHeld)
-    ]
-    return Report(
-        data={
-            "streams": [
-                {
-                    "connection": each.connection,
-                    "stream": each.stream,
-                    "rows": each.rows,
-                    "changed": each.changed,
-                    "deleted": each.deleted,
-                    "bad": each.bad,
-                    "error": str(each.error) if each.error else None,
-                }
-                for each in loaded
-            ],
-            "rows": sum(each.rows for each in loaded),
-            "changed": sum(each.changed for each in loaded),
-            "errors": [_error(error) for error in (*errors, *stopped)],
-        },
-        shown=shown,
-        exit_code=worst((*errors, *stopped)),
-        errors=(*errors, *stopped),
-    )
 
 
 @command("diff")
@@ -188,7 +96,7 @@ def diff_report(found: Any) -> Report:
     return Report(
         data={
             "models": [dict(zip(("model", *columns), row, strict=True)) for row in rows],
-            "errors": [_error(error) for error in found.errors],
+            "errors": [error_data(error) for error in found.errors],
         },
         exit_code=worst(found.errors),
         errors=found.errors,
@@ -250,7 +158,7 @@ def drain_report(drained: drainer.Drained) -> Report:
             **data,
             "not_written": dict(drained.not_written),
             "plan": outcome_data(drained.plan) if drained.plan is not None else None,
-            "errors": [_error(error) for error in drained.errors],
+            "errors": [error_data(error) for error in drained.errors],
         },
         shown=shown,
         exit_code=worst(drained.errors),
@@ -297,7 +205,7 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
     """
     reports: dict[str, Report] = {}
     with app.run("sync") as run, progress("sync") as tell:
-        reports["load"] = load_report(*_load_each(app, run, None, (), tell=tell))
+        reports["load"] = load_report(*load_each(app, run, None, (), tell=in_words(tell)))
         tell("diff")
         reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run, raises=False))
         reports["drain"] = drain_report(drainer.drain(app.database, app.settings, run=run, progress=tell))
@@ -394,7 +302,3 @@ def _by_urgency(reports: Iterable[Report]) -> list[Report]:
     """Reports that did not simply end well: what stopped the work before what it found (5)."""
     left = [each for each in reports if each.exit_code is not ExitCode.DONE]
     return sorted(left, key=lambda each: each.exit_code is ExitCode.NEWLY_DEAD)
-
-
-def _error(error: TieoutError) -> dict[str, object]:
-    return {"error": type(error).__name__, "message": str(error), "cure": error.cure}

@@ -5,7 +5,7 @@ confirmed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,10 +13,11 @@ from uuid import UUID
 import psycopg
 
 from loaders import stage
+from loaders.crew import Stop
 from loaders.records import identify
 from loaders.stream import Asked, Client, Page, Stream
 from tieout.budget import Work
-from tieout.db import next_version
+from tieout.db import Database, next_version
 from tieout.errors import ConfigurationError
 from tieout.migrate import unit_of_work
 from tieout.queries import compose, query
@@ -38,13 +39,16 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """One stream of one open client, and the session that stores what it answers."""
+    """One stream of one open client, and the session that stores what it answers. It belongs to one thread."""
 
+    database: Database
     connection: psycopg.Connection[dict[str, Any]]
     client: Client
     stream: Stream
     work: Work = Work.FRESH
     run: UUID | None = None
+    stop: Stop = field(default_factory=Stop)
+    """Ends the load between two pages."""
 
     def __call__(
         self,
@@ -56,8 +60,11 @@ class Asking:
         """Send one read. The number is drawn before it leaves, so that an answer never replaces what is newer
         than it.
         """
+        self.stop.check()
         version = next_version(self.connection)
-        answer = self.client.http.read(path, params=params, headers=headers, work=self.work)
+        answer = self.client.http.read(
+            path, params=params, headers=headers, work=self.work, given_up=self.stop.is_set
+        )
         return Asked(answer=answer, version=version)
 
     def number(self) -> int:

@@ -315,7 +315,7 @@ STREAMS: tuple[Stream, ...] = (
     _whole("store_groups", path="store/storeGroups", key=("id",), reader=listed, under=None),
     _whole("store_views", path="store/storeViews", key=("id",), reader=listed, under=None),
     _whole("store_configs", path="store/storeConfigs", key=("id",), reader=listed, under=None),
-    # Without history at the vendor. Before the orders, so that the rate of a day is known before its documents.
+    # Without history at the vendor. Before the documents, so that the rate of a day is known before them.
     _stream(
         "currency_rates",
         path="directory/currency",
@@ -343,8 +343,8 @@ STREAMS: tuple[Stream, ...] = (
     # Documents of orders before the orders: an order read after them contains what they did to it.
     # updated_at misses comments and tracks.
     _document("shipments", path="shipments", page_size=200, touches=_TO_ORDERS),
-    _document("invoices", path="invoices", page_size=200),
-    _document("credit_memos", path="creditmemos", page_size=200),
+    _document("invoices", path="invoices", page_size=200, after=("currency_rates",)),
+    _document("credit_memos", path="creditmemos", page_size=200, after=("currency_rates",)),
     # About 6 ms an order in the shop; updated_at misses partial shipments, comments, address edits.
-    _document("orders", path="orders", page_size=100),
+    _document("orders", path="orders", page_size=100, after=("currency_rates", "invoices", "credit_memos")),
 )

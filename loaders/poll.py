@@ -1,25 +1,33 @@
 """The loop over one stream, and over all streams of a connection.
 
 For each page: a number is drawn, the request leaves, and the records, the cursor and what follows from them
-commit in one transaction. Dying anywhere loses nothing: the next run continues from the last committed cursor
-and merges again what was cut off. One loader a stream (an advisory lock of the session). A load that finds
-nothing new makes one read and writes nothing but the note that it looked.
+commit in one transaction; meanwhile the next page is under way (`loaders.ahead`). Dying anywhere loses nothing: the next
+run continues from the last committed cursor and merges again what was cut off. One loader a stream (an advisory lock of the
+session). A load that finds nothing new makes one read and writes nothing but the note that it looked.
+
+The streams of a connection are loaded at the same time, each in a thread with sessions of its own; what must be read before
+what is in `loaders.stream.waits_for`.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from loaders import stage, sweep
+from loaders.ahead import pages_ahead
 from loaders.asking import Asking
-from loaders.stream import Client, Cursor, Stream, find_stream, streams_of
+from loaders.crew import Stop, work_off
+from loaders.stream import Client, Cursor, Stream, find_stream, streams_of, waits_for
 from tieout.budget import Work
-from tieout.db import Database, try_lock
+from tieout.db import Database, try_lock, unlock
 from tieout.errors import (
     ConfigurationError,
     ConnectionRefused,
@@ -52,12 +60,14 @@ class Loaded:
     """Records that newly became dead letters of loading."""
     pages: int = 0
     seconds: float = 0.0
+    is_ended: bool = False
+    """Nothing more is read of it; as told to a `Progress`."""
     error: TieoutError | None = field(default=None, compare=False)
     """Why this stream stopped; the others went on."""
 
 
 Progress = Callable[[Loaded], None]
-"""Called after each page with what the stream came to so far, and once at its end."""
+"""Called after each page with what the stream came to so far, and once at its end; never by two threads at once."""
 
 
 def load(
@@ -70,19 +80,33 @@ def load(
     full: bool = False,
     swept: bool = False,
     accept_shrink: bool = False,
+    stop: Stop | None = None,
 ) -> Loaded:
     """Load what changed in one stream since its cursor; `full` reads everything anew, `swept` looks for what
-    stamps miss.
+    stamps miss. `stop` ends it between two pages, by Stopping.
 
     Raises LockHeld when another process loads the stream, SchemaDrift when the answers have another shape,
     ConfigurationError when more records vanished than is believable, and whatever the client raises.
     """
     with database.connect(direct=True) as connection:
         name = client.connection.name
-        if not try_lock(connection, f"tieout.load.{name}.{stream.system}.{stream.name}"):
+        held = f"tieout.load.{name}.{stream.system}.{stream.name}"
+        if not try_lock(connection, held):
             raise LockHeld(f"Another run is loading {stream.name} of {name}.")
-        asking = Asking(connection=connection, client=client, stream=stream, run=run)
-        return _Load(asking, progress).run(full=full, swept=swept, accept_shrink=accept_shrink)
+        asking = Asking(
+            database=database,
+            connection=connection,
+            client=client,
+            stream=stream,
+            run=run,
+            stop=stop or Stop(),
+        )
+        try:
+            return _Load(asking, progress).run(full=full, swept=swept, accept_shrink=accept_shrink)
+        finally:
+            # The server may notice the end of a session later than whoever loads the stream next.
+            if not connection.closed and not connection.broken:
+                unlock(connection, held)
 
 
 def load_connection(
@@ -97,29 +121,56 @@ def load_connection(
     run: UUID | None = None,
     progress: Progress | None = None,
     client: Client | None = None,
+    stop: Stop | None = None,
 ) -> list[Loaded]:
-    """Load the streams of a connection (all, or those named) in their order.
+    """Load the streams of a connection (all, or those named), several at the same time; in the order of the register.
 
     A stream that fails on its own (its shape, a lacking scope, an unbelievable shrink, another loader) is
-    reported in `Loaded.error` and the others go on. Raises what concerns the whole connection: credentials,
-    limits, an API or database that is not there, and a second refusal in a row. `client`: an open one to be
-    used (and left open).
+    reported in `Loaded.error` and the others go on. Raises, once the others have ended at their next page, what concerns the
+    whole connection: credentials, limits, an API or database that is not there, and the refusal of two streams that stand
+    beside each other. `client`: an open one to be used (and left open). `stop` ends the load between two pages, by Stopping.
     """
     wanted = [find_stream(connection.system, name) for name in streams or ()] or streams_of(connection.system)
-    how = {"run": run, "progress": progress, "full": full, "swept": swept, "accept_shrink": accept_shrink}
-    done: list[Loaded] = []
+    names = [stream.name for stream in wanted]
+    own = Stop(stop)
+    how: dict[str, Any] = {"run": run, "progress": _one_by_one(progress), "stop": own}
+    how |= {"full": full, "swept": swept, "accept_shrink": accept_shrink}
+    done: dict[str, Loaded] = {}
+
+    def finished(name: str, loaded: Loaded) -> None:
+        done[name] = loaded
+        if any(_is_refused(done, one) and _is_refused(done, next_) for one, next_ in pairwise(names)):
+            assert loaded.error is not None, "a refused stream has its error"  # noqa: S101
+            raise loaded.error
+
     with _opened(client, connection, database, settings) as reader:
-        for stream in wanted:
-            result = _load_or_note(database, reader, stream, **how)
-            if _is_refused(result) and done and _is_refused(done[-1]):
-                assert result.error is not None, "a refused stream has its error"  # noqa: S101
-                raise result.error
-            done.append(result)
-    return done
+        jobs = {stream.name: partial(_load_or_note, database, reader, stream, **how) for stream in wanted}
+        at_once = _at_once(reader, settings)
+        work_off(jobs, after=waits_for(connection.system), at_once=at_once, stop=own, finished=finished)
+    return [done[name] for name in names]
 
 
-def _is_refused(loaded: Loaded) -> bool:
-    return isinstance(loaded.error, ConnectionRefused)
+def _at_once(client: Client, settings: Settings) -> int:
+    """One call less than the vendor takes at the same time: a person's, or that of a writer, finds room."""
+    limit = client.http.calls_at_once
+    wanted = settings.loading.streams_at_once
+    return wanted if limit is None else max(1, min(wanted, limit - 1))
+
+
+def _one_by_one(progress: Progress | None) -> Progress | None:
+    if progress is None:
+        return None
+    mutex, told = threading.Lock(), progress
+
+    def tell(loaded: Loaded) -> None:
+        with mutex:
+            told(loaded)
+
+    return tell
+
+
+def _is_refused(done: Mapping[str, Loaded], name: str) -> bool:
+    return name in done and isinstance(done[name].error, ConnectionRefused)
 
 
 @contextmanager
@@ -170,21 +221,16 @@ class _Load:
         asking, stream = self._asking, self._asking.stream
         before, is_backfilled = self._position()
         if not is_backfilled or full or swept:
-            asking = Asking(
-                connection=asking.connection,
-                client=asking.client,
-                stream=stream,
-                work=Work.BACKFILL,
-                run=asking.run,
-            )
+            asking = replace(asking, work=Work.BACKFILL)
         beginning = asking.begin()
         met: set[str] = set()
-        for page in stream.read(asking, stream, None if full else before):
-            with unit_of_work(asking.connection), asking.connection.transaction():
-                merged, ids = asking.merge(page, "poll" if is_backfilled and not full else "backfill")
-            self._count(merged, len(ids))
-            if stream.is_whole:
-                met.update(ids)
+        with pages_ahead(asking, stream.read, None if full else before) as pages:
+            for page in pages:
+                with unit_of_work(asking.connection), asking.connection.transaction():
+                    merged, ids = asking.merge(page, "poll" if is_backfilled and not full else "backfill")
+                self._count(merged, len(ids))
+                if stream.is_whole:
+                    met.update(ids)
         if stream.is_whole:
             self._deleted += sweep.after_whole_read(asking, beginning, met, accept_shrink=accept_shrink)
             asking.connection.execute(query("load", "whole_read"), asking.values | {"began_at": beginning.at})
@@ -213,7 +259,7 @@ class _Load:
         self._pages += 1
         self._tell()
 
-    def _tell(self) -> Loaded:
+    def _tell(self, *, is_ended: bool = False) -> Loaded:
         loaded = Loaded(
             connection=self._asking.name,
             stream=self._asking.stream.name,
@@ -223,6 +269,7 @@ class _Load:
             bad=self._total.bad,
             pages=self._pages,
             seconds=round(time.monotonic() - self._started, 3),
+            is_ended=is_ended,
         )
         if self._progress is not None:
             self._progress(loaded)
@@ -239,7 +286,7 @@ class _Load:
             connection.execute(compose("load", "analyze", table=stage.staging_table(stream)))
 
     def _finish(self, before: Cursor | None) -> Loaded:
-        loaded = self._tell()
+        loaded = self._tell(is_ended=True)
         self._analyze(loaded.changed)
         after, _ = self._position()
         emit(

@@ -1,7 +1,7 @@
 """What a stream is: one entity of a system, where it is read, how it is walked without losing rows.
 
-Every loader module `loaders/<system>.py` offers `STREAMS`, one entry an entity, in the order in which a
-connection is loaded. How an entity is walked is a function of that module (a `Reader`), because it follows
+Every loader module `loaders/<system>.py` offers `STREAMS`, one entry an entity. Several are loaded at the same time;
+those that must be read one after the other say so (`after`, `touches`). How an entity is walked is a function of that module (a `Reader`), because it follows
 from what the API can do; the loop around it (`loaders.poll`, `loaders.sweep`) and the merge (`loaders.stage`)
 are the same for all.
 """
@@ -84,7 +84,9 @@ class Page:
 
 
 Reader = Callable[[Ask, "Stream", Cursor | None], Iterator[Page]]
-"""Yields pages from a position on. The next request leaves only after the page before it is stored."""
+"""Yields pages from a position on. The next request leaves while the page before it is merged, so a reader goes by the
+answers that it got and never by what is stored.
+"""
 
 Finder = Callable[[Ask, "Stream", Sequence[str]], Iterator[tuple[Sequence[str], Page]]]
 """Asks for records by id: yields the ids of one request and those records that exist. Archived ones count as
@@ -131,6 +133,9 @@ class Stream:
     sweep_days: int | None = None
     """A sweep re-reads what was created in so many days before the newest record; None: everything."""
     touches: tuple[Touch, ...] = ()
+    after: tuple[str, ...] = ()
+    """Streams that are read before this one, so that it is at least as new as they are; those that touch it are so anyway.
+    """
     noise: tuple[str, ...] = ()
     """Top-level fields that describe the answer rather than the record: no change of theirs is a change."""
     order: str | None = None
@@ -141,10 +146,25 @@ class Stream:
 
 
 def streams_of(system: str) -> tuple[Stream, ...]:
-    """The streams of a registered system, in the order in which they are loaded."""
+    """The streams of a registered system, in the order in which they begin where nothing else orders them."""
     module = importlib.import_module(f"loaders.{find_system(system).name}")
     streams: tuple[Stream, ...] = module.STREAMS
     return streams
+
+
+def waits_for(system: str) -> Mapping[str, frozenset[str]]:
+    """For each stream of a system those that must have been read before it: the one place that knows the order of reading.
+
+    A document that changes another record is read first, so that the other record, read after it, contains what it did.
+    """
+    streams = streams_of(system)
+    touching = {
+        stream.name: [
+            other.name for other in streams if stream.name in (touch.stream for touch in other.touches)
+        ]
+        for stream in streams
+    }
+    return {stream.name: frozenset([*stream.after, *touching[stream.name]]) for stream in streams}
 
 
 def find_stream(system: str, name: str) -> Stream:

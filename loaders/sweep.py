@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from loaders import stage
+from loaders.ahead import pages_ahead
 from loaders.asking import Asking, Beginning
 from loaders.stream import Cursor
 from tieout.errors import ConfigurationError
@@ -44,13 +45,14 @@ def sweep(asking: Asking, *, accept_shrink: bool) -> Swept:
     beginning = asking.begin()
     window = _window(asking)
     total, seen = stage.Merged(), 0
-    for page in asking.stream.walk(asking, asking.stream, window):
-        with unit_of_work(asking.connection), asking.connection.transaction():
-            merged, met = asking.merge(page, "sweep", keep_cursor=True)
-            values = {"sweep": beginning.version, "ids": met}
-            asking.connection.execute(query("load", "see"), asking.values | values)
-        total += merged
-        seen += len(met)
+    with pages_ahead(asking, asking.stream.walk, window) as pages:
+        for page in pages:
+            with unit_of_work(asking.connection), asking.connection.transaction():
+                merged, met = asking.merge(page, "sweep", keep_cursor=True)
+                values = {"sweep": beginning.version, "ids": met}
+                asking.connection.execute(query("load", "see"), asking.values | values)
+            total += merged
+            seen += len(met)
     missing = _missing_after_sweep(asking, beginning, window)
     try:
         deleted = settle_missing(asking, missing, beginning, accept_shrink=accept_shrink)
@@ -83,10 +85,11 @@ def settle_missing(asking: Asking, missing: list[str], beginning: Beginning, *, 
 def _missing_twice(asking: Asking, missing: list[str], beginning: Beginning) -> int:
     """A second complete read for an API that cannot be asked by id."""
     again: set[str] = set()
-    for page in asking.stream.walk(asking, asking.stream, None):
-        with unit_of_work(asking.connection), asking.connection.transaction():
-            _, met = asking.merge(page, "sweep", keep_cursor=True)
-        again.update(met)
+    with pages_ahead(asking, asking.stream.walk, None) as pages:
+        for page in pages:
+            with unit_of_work(asking.connection), asking.connection.transaction():
+                _, met = asking.merge(page, "sweep", keep_cursor=True)
+            again.update(met)
     absent = [record_id for record_id in missing if record_id not in again]
     if not again and absent:
         raise ConfigurationError(

@@ -319,7 +319,7 @@ STREAMS: tuple[Stream, ...] = (
     # If-Modified-Since without pages; deleted ones vanish, which only a sweep sees. …/accounting/items,
     # checked 2026-03.
     _stream("items", path="Items", key="ItemID", params=_CENTS, read=changed, walk=whole, find=find_each),
-    # Documents that change invoices when they are allocated: before the invoices. Pages, If-Modified-Since,
+    # Documents that change invoices when they are allocated: before the invoices (`touches`). Pages, If-Modified-Since,
     # nothing is ever deleted but by status. …/accounting/creditnotes, checked 2026-03.
     _seek(
         "credit_notes",
@@ -345,6 +345,7 @@ STREAMS: tuple[Stream, ...] = (
         params=_CENTS,
         touches=_TO_INVOICES,
     ),
+    # A payment changes its invoice in the same moment: an invoice read after it shows it.
     _seek("payments", path="Payments", key="PaymentID", order="PaymentID"),
     # As above; hidden when archived in Xero unless asked for. …/accounting/invoices, checked 2026-03.
     _seek(
@@ -354,6 +355,7 @@ STREAMS: tuple[Stream, ...] = (
         order="InvoiceID",
         params={"includeArchived": "true"} | _CENTS,
         find=find_many,
+        after=("payments",),
     ),
     _seek(
         "bank_transactions",

@@ -166,6 +166,11 @@ class Budget:
         self._mutex = threading.Lock()
         self._places = threading.local()
 
+    @property
+    def calls_at_once(self) -> int | None:
+        """The vendor's limit on calls at the same time; None: there is none."""
+        return self._limits.concurrent
+
     def draw(self, work: Work | None = None, *, size: int = 0) -> Slot:
         """Take a slot for one call that sends about so many bytes.
 

@@ -125,15 +125,19 @@ class Http:
         headers: Mapping[str, str] | None = None,
         work: Work | None = None,
         json: bool = True,
+        given_up: Callable[[], bool] | None = None,
     ) -> Answer:
         """GET, repeated until it works or is for the next run. `json=False` for content of another kind;
-        `work`: None is what `tieout.budget.working_for` says.
+        `work`: None is what `tieout.budget.working_for` says; `given_up`: asked before each repetition, True
+        when nobody wants the answer any more (RetryLater then).
 
         Raises what `refusals` says for a definite answer, BudgetExhausted, CredentialsError, RetryLater.
         """
         renewed = False
-        for attempt in self._attempts(path):
+        for attempt in self._attempts(path, given_up):
             with attempt:
+                if given_up is not None and given_up():
+                    raise RetryLater("Nobody wants the answer any more.")
                 try:
                     return self._read_once(path, params, headers, work, json=json)
                 except CredentialsError as error:
@@ -197,17 +201,24 @@ class Http:
                 seconds=round(time.monotonic() - started, 3),
             )
 
+    @property
+    def calls_at_once(self) -> int | None:
+        """The vendor's limit on calls at the same time; None: there is none."""
+        return self._budget.calls_at_once if self._budget is not None else None
+
     def close(self) -> None:
         """Close the connections and the budget's session."""
         self._client.close()
         if self._budget is not None:
             self._budget.close()
 
-    def _attempts(self, path: str) -> Iterator[Any]:
+    def _attempts(self, path: str, given_up: Callable[[], bool] | None) -> Iterator[Any]:
         failed = 0
 
         def is_worth_waiting(error: Exception) -> bool | float:
             nonlocal failed
+            if given_up is not None and given_up():
+                return False
             # Eight processes that share a minute wait their turn several times: that is no failure.
             failed += not isinstance(error, BudgetDenied)
             return failed < READ_ATTEMPTS and self._worth_waiting(error, path)

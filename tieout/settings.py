@@ -25,6 +25,9 @@ either.
     updates = 5000
     [alerts]
     urls = []                           # where alerts go: TIEOUT_ALERTS__URLS, separated by blanks, since they hold secrets
+    [load]
+    streams_at_once = 4                 # of one connection; never more than its vendor's limit on calls at once, less one
+    connections_at_once = 4
     [connections.books]
     system = "xero"
     writes = "off"
@@ -47,11 +50,12 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tieout.errors import ConfigurationError
 from tieout.limits import Limits, LimitsSection
+from tieout.sections import Alerts, AlertsSection, Loading, LoadSection, Section
 from tieout.systems import find_system
 
 DEFAULT_FILE = "tieout.toml"
@@ -73,24 +77,6 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alerts:
-    """Where alerts go, and from when on something is worth one."""
-
-    urls: tuple[str, ...] = field(default=(), repr=False)
-    """As apprise writes them; they hold passwords."""
-    chain_minutes: int = 60
-    """A chain that stands still for longer."""
-    payment_hours: int = 24
-    """A payment that is open for longer while its invoice stands in the target."""
-    stale_hours: int = 24
-    """A connection of which nothing was read for longer."""
-    budget_percent: int = 90
-    """Of the calls of a day."""
-    login_days: int = 7
-    """Before a login ends."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a person decides. `load` reads it; tests and the demo construct it."""
 
@@ -101,7 +87,8 @@ class Settings:
     database_direct_url: str | None = field(default=None, repr=False)
     """Past a pooler, for locks that belong to a session; None: the same as `database_url`."""
     limits: Limits = field(default_factory=Limits)
-    alerts: Alerts = Alerts()
+    alerts: Alerts = field(default_factory=Alerts)
+    loading: Loading = field(default_factory=Loading)
     project_dir: Path
     lookups_dir: Path
     connections: dict[str, Connection] = field(default_factory=dict)
@@ -149,33 +136,14 @@ def package_root() -> Path:
     return above if (above / "sql").is_dir() else above / "tieout_shipped"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class _Database(_Section):
+class _Database(Section):
     url: str = ""
     direct_url: str = ""
 
 
-class _Models(_Section):
+class _Models(Section):
     project_dir: str = ""
     lookups_dir: str = ""
-
-
-class _Alerts(_Section):
-    urls: tuple[str, ...] = ()
-    chain_minutes: int = Field(default=60, ge=0)
-    payment_hours: int = Field(default=24, ge=0)
-    stale_hours: int = Field(default=24, ge=1)
-    budget_percent: int = Field(default=90, ge=1, le=100)
-    login_days: int = Field(default=7, ge=0)
-
-    @field_validator("urls", mode="before")
-    @classmethod
-    def _separated(cls, urls: object) -> object:
-        # In an environment variable: separated by blanks, which no address contains.
-        return urls.split() if isinstance(urls, str) else urls
 
 
 class _Connection(BaseModel):
@@ -203,7 +171,8 @@ class _File(BaseSettings):
     database: _Database = _Database()
     models: _Models = _Models()
     limits: LimitsSection = LimitsSection()
-    alerts: _Alerts = _Alerts()
+    alerts: AlertsSection = AlertsSection()
+    load: LoadSection = LoadSection()
     connections: dict[str, _Connection] = {}
 
     @classmethod
@@ -379,6 +348,7 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
         database_direct_url=parsed.database.direct_url or None,
         limits=parsed.limits.value(),
         alerts=Alerts(**parsed.alerts.model_dump()),
+        loading=Loading(**parsed.load.model_dump()),
         project_dir=project,
         lookups_dir=base / Path(lookups).expanduser() if lookups else project / "models" / "lookups",
         connections={

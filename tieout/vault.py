@@ -171,15 +171,17 @@ class Vault:
             session.execute(query("vault", "put"), {"name": name, "ciphertext": ciphertext})
 
     def _present_cipher(self, *, is_new: bool = False) -> MultiFernet:
-        if self._cipher is None:
+        # Taken once: another thread may drop it meanwhile, to read the key anew.
+        cipher = self._cipher
+        if cipher is None:
             settings = self._settings
             keys = (
                 [settings.vault_key, *([settings.vault_old_key] if settings.vault_old_key else [])]
                 if settings.vault_key
                 else _keys_from_file(settings.data_dir / KEY_FILE, make=is_new)
             )
-            self._cipher = self._cipher_of(keys)
-        return self._cipher
+            self._cipher = cipher = self._cipher_of(keys)
+        return cipher
 
     def _keys_of_rotation(self, file: Path, old_key_file: Path | None) -> list[str]:
         """The new key first, then what the secrets may be encrypted with now."""

@@ -182,6 +182,8 @@ def test_a_sync_that_was_stopped_says_so_and_goes_on_where_it_can(
     traded: Place, unreachable: str, stand_ins: StandIns
 ) -> None:
     traded.edit(stand_ins.books.address, f"http://{unreachable}")
+    # Tests wait for nothing, not even for the next minute's calls.
+    traded.edit("api_url =", "calls_a_minute = 1000\napi_url =")
 
     done = traded.run("sync --json")
 

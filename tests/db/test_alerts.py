@@ -21,7 +21,7 @@ from cdc.alerts import Told
 from tests.db.fix_engine import Engine, engine
 from tieout import notify
 from tieout.errors import ConfigurationError, CredentialsError, LockHeld
-from tieout.settings import Alerts
+from tieout.sections import Alerts
 
 __all__ = ["engine"]
 LONG_AGO = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
