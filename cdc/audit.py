@@ -9,23 +9,25 @@ chain hold the digest of each audited row, so that the rows themselves are prove
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from cdc import audit_files
+from cdc.audit_chain import GENESIS, Finding, Walk, digest_of
 from tieout.db import copy_rows
 from tieout.events import Event, emit
 from tieout.queries import compose, query
 
+__all__ = ["AUDITED", "GENESIS", "Finding", "Head", "Verified", "digest_of", "head", "seal", "verify"]
+
 Session = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
-GENESIS = "0" * 64
-"""What the first row names as the one before."""
 BATCH = 5000
 SHOWN = 50
 """Findings of one kind that are listed; more are counted as one finding."""
@@ -39,6 +41,7 @@ AUDITED = {
     "build": "builds",
     "plan": "plan_events",
     "forgetting": "forgettings",
+    "archive": "archives",
 }
 """Kinds of facts and the table that each is about."""
 
@@ -57,17 +60,6 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something that is not as it was recorded."""
-
-    what: str
-    """changed, missing, inserted, cut off, made anew."""
-    where: str
-    """Position of the chain, or table and record."""
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """What a verification looked at and found."""
 
@@ -77,6 +69,10 @@ class Verified:
     kept: dict[str, int] = field(default_factory=dict)
     """Rows of the audited tables that were compared, by table."""
     findings: tuple[Finding, ...] = ()
+    archived: int = 0
+    """Position up to which the chain stands in files."""
+    is_read: bool = False
+    """Those files were read too."""
     forgotten: int = 0
     """Persons that were forgotten: their rows were recorded anew without them."""
 
@@ -84,12 +80,6 @@ class Verified:
     def is_whole(self) -> bool:
         """Nothing was found."""
         return not self.findings
-
-
-def digest_of(previous: str, row: Row) -> str:
-    """The digest of a row of the chain: sha256 (hex) over its parts, a line feed between them."""
-    parts = (previous, str(row["position"]), row["noted_at"], row["kind"], row["subject"], row["fact"])
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def head(session: Session) -> Head:
@@ -145,12 +135,29 @@ def _seal_batch(session: Session) -> int:
         return len(rows)
 
 
-def verify(session: Session, *, noted: Sequence[tuple[int, str, str]] = ()) -> Verified:
-    """Look at every row of the chain, at every audited row, and at heads noted outside (position, digest, by whom)."""
+def verify(
+    session: Session, *, noted: Sequence[tuple[int, str, str]] = (), folder: Path | None = None
+) -> Verified:
+    """Look at every row of the chain, at every audited row, and at heads noted outside (position, digest, by whom).
+
+    Where its beginning is archived, the chain continues the digest that was noted then; with `folder` the files are read
+    too, the chain from its first row and every other archived month.
+    """
     with session.transaction():
-        findings, rows = _chain(session)
+        anchor = session.execute(query("audit", "anchor")).fetchone()
+        archived = anchor["position"] if anchor else 0
+        if anchor:
+            noted = [*noted, (archived, anchor["digest"], "The database")]
+        positions = {position for position, _, _ in noted}
+        old = audit_files.verify(session, folder, positions) if folder is not None else None
+        findings, rows = _chain(session, archived, anchor["digest"] if anchor else GENESIS)
+        findings = [*(old.findings if old else ()), *findings]
         for position, digest, where in noted:
-            findings += _head_noted(session, position, digest, where)
+            if position > archived:
+                findings += _head_noted(session, position, digest, where)
+            elif old is not None or position == archived:
+                known = old.digests.get(position) if old else anchor["digest"] if anchor else None
+                findings += _head_differs(known, position, digest, where)
         kept: dict[str, int] = {}
         plans = session.execute(query("audit", "has_plans")).fetchone()
         for kind, table in AUDITED.items():
@@ -161,39 +168,19 @@ def verify(session: Session, *, noted: Sequence[tuple[int, str, str]] = ()) -> V
             kept[table] = max(kept.get(table, 0), count)
         forgotten = kept.pop("forgettings", 0)
         return Verified(
-            head=head(session), rows=rows, kept=kept, findings=tuple(findings), forgotten=forgotten
-        )
+            head=head(session), rows=rows + (old.rows if old else 0), kept=kept, findings=tuple(findings),
+            archived=archived, is_read=old is not None, forgotten=forgotten,
+        )  # fmt: skip
 
 
-def _chain(session: Session) -> tuple[list[Finding], int]:
+def _chain(session: Session, archived: int, last: str) -> tuple[list[Finding], int]:
+    """The rows in the database, which continue what is archived."""
     findings: list[Finding] = []
-    expected, previous, count = 1, GENESIS, 0
+    count = 0
+    walk = Walk(archived, last)
     for row in _rows(session):
         count += 1
-        position = row["position"]
-        at = f"position {position}"
-        if position != expected:
-            gap = f"{expected}" if position == expected + 1 else f"{expected} to {position - 1}"
-            findings.append(
-                Finding(what="missing", where=f"position {gap}", sentence=f"The audit rows {gap} are gone.")
-            )
-        elif row["previous"] != previous:
-            findings.append(
-                Finding(
-                    what="inserted",
-                    where=at,
-                    sentence=f"Row {position} does not follow the row before it: one of them was put in or replaced.",
-                )
-            )
-        if digest_of(row["previous"], row) != row["digest"]:
-            findings.append(
-                Finding(
-                    what="changed",
-                    where=at,
-                    sentence=f"Row {position} ({row['kind']} {row['subject']}) no longer says what was sealed.",
-                )
-            )
-        expected, previous = position + 1, row["digest"]
+        findings += walk.step(row)
         if len(findings) >= SHOWN:
             findings.append(
                 Finding(what="changed", where="further rows", sentence="And more: see the first.")
@@ -215,12 +202,16 @@ def _rows(session: Session) -> Iterator[Row]:
 def _head_noted(session: Session, position: int, digest: str, where: str) -> list[Finding]:
     """Does the chain still have the head that was noted elsewhere?"""
     row = session.execute(query("audit", "at"), {"position": position}).fetchone()
-    if row is None:
+    return _head_differs(row["digest"] if row else None, position, digest, where)
+
+
+def _head_differs(known: str | None, position: int, digest: str, where: str) -> list[Finding]:
+    if known is None:
         sentence = (
             f"{where} knows the row at position {position}; the database's chain ends before it or lacks it."
         )
         return [Finding(what="cut off", where=f"position {position}", sentence=sentence)]
-    if row["digest"] != digest:
+    if known != digest:
         sentence = (
             f"{where} knows another digest at position {position}: the chain was made anew before that."
         )

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from cdc import archived
 from cdc.forget_who import Person, find_person, shows
 from cdc.personal import Scrub, fields, what_to_do
 from tieout.errors import RetryLater
@@ -67,14 +69,21 @@ class Forgotten:
     shown: tuple[Shown, ...]
     kept: Mapping[str, int]
     """Rows that still name the person, by table: until no source shows it any more."""
+    archived: tuple[str, ...] = ()
+    """Files of archived months that name the person, or one of that name: nothing is changed in them, or the audit could not prove them."""
+    unread: tuple[str, ...] = ()
+    """Such files that are not in the folder of the settings: nobody looked whether they name the person."""
 
 
 class _NotDone(Exception):
     """The end of a look: everything is rolled back."""
 
 
-def forget(session: Session, text: str, *, by: str, reason: str, is_done: bool) -> Forgotten:
+def forget(
+    session: Session, text: str, *, by: str, reason: str, is_done: bool, folder: Path | None = None
+) -> Forgotten:
     """Take a person out of everything that is kept. `text`: e-mail, customer id (or connection/id), or one of our contact keys.
+    `folder`: where archived months are, which are read and listed.
 
     Not `is_done`: the same, rolled back. Raises UsageError when nobody is known by that text, RetryLater
     while a call with the person's records is in doubt.
@@ -82,7 +91,7 @@ def forget(session: Session, text: str, *, by: str, reason: str, is_done: bool) 
     result: list[Forgotten] = []
     try:
         with session.transaction():
-            result.append(_forget(session, text, by=by, reason=reason, is_done=is_done))
+            result.append(_forget(session, text, by=by, reason=reason, is_done=is_done, folder=folder))
             if not is_done:
                 raise _NotDone
     except _NotDone:
@@ -90,7 +99,9 @@ def forget(session: Session, text: str, *, by: str, reason: str, is_done: bool) 
     return result[0]
 
 
-def _forget(session: Session, text: str, *, by: str, reason: str, is_done: bool) -> Forgotten:
+def _forget(
+    session: Session, text: str, *, by: str, reason: str, is_done: bool, folder: Path | None
+) -> Forgotten:
     forgetting = uuid4()
     session.execute(query("forget", "begin"), {"forgetting": str(forgetting)})
     person = find_person(session, text)
@@ -110,6 +121,9 @@ def _forget(session: Session, text: str, *, by: str, reason: str, is_done: bool)
         query("forget", "note_records"),
         {**person.columns(), "forgetting": forgetting, "fields": sorted({*fields(), "name"})},
     )
+    # A name may be another person's: the file is listed all the same.
+    texts = person.texts | person.contact_keys | person.names
+    named, unread = archived.naming(session, folder, texts) if folder is not None else ([], [])
     return Forgotten(
         forgetting=forgetting,
         is_done=is_done,
@@ -117,6 +131,8 @@ def _forget(session: Session, text: str, *, by: str, reason: str, is_done: bool)
         counts=dict(counts),
         shown=shown,
         kept=_left(session, person),
+        archived=tuple(named),
+        unread=tuple(unread),
     )
 
 

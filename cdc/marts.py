@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.changes import fan_out
+from cdc.months import make_months
 from cdc.outbound import Mart, marts_in_force, pin_set
 from tieout.db import Database, try_lock, unlock
 from tieout.errors import BuildError, RetryLater
@@ -53,6 +54,7 @@ def refresh(database: Database, *, run: UUID | None = None) -> list[tuple[str, i
     """
     with database.connect(direct=True) as session, unit_of_work(session):
         fan_out(session)
+        make_months(session)
         done: dict[str, int] = {}
         for _ in range(SWITCHES):
             try:

@@ -15,7 +15,7 @@ from cdc.plan_store import decided, find
 from tieout.queries import query
 
 Session = psycopg.Connection[dict[str, Any]]
-Fate = Literal["sent", "linked", "rejected", "held", "refused", "let go", "not yet"]
+Fate = Literal["sent", "linked", "rejected", "held", "refused", "let go", "not yet", "archived"]
 FATES: Mapping[Fate, str] = {
     "sent": "the target has it as planned",
     "linked": "the target had it already: linked, nothing was sent",
@@ -24,6 +24,7 @@ FATES: Mapping[Fate, str] = {
     "refused": "a person said no",
     "let go": "the plan ended without it",
     "not yet": "still to be sent under this plan",
+    "archived": "what became of it stands in a file: `tieout retain --restore FILE`",
 }
 
 
@@ -116,6 +117,8 @@ def _fate(row: Row, *, is_over: bool) -> Fate:
             return "rejected"
         case "held":
             return "held"
+        case "archived":
+            return "archived"
         case "replaced":
             return "rejected" if row["attempts"] else "held"
         case "ready" | "waiting" | "sending" | "in_doubt":

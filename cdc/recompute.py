@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from cdc import archived
 from cdc.build_texts import Part, above, parts_of, texts_of
 from cdc.corrections import MODEL as CORRECTIONS
 from cdc.decision import Desired, Link
@@ -79,9 +81,11 @@ def recompute(
     values = {"key": key, "entry": entry, "connection": connection, "entity": entity}
     rows = session.execute(query("recompute", "entry"), values).fetchall()
     if not rows:
+        gone = archived.files(session, "outbox_done")
         raise UsageError(
             f"There is no entry {entry if entry is not None else ''} of {key}.",
-            cure="`tieout why KEY` names the entries of a record.",
+            cure="`tieout why KEY` names the entries of a record."
+            + (f" Older ones are {archived.sentence(gone)}." if gone else ""),
         )
     kinds = sorted({f"{row['connection']} {row['entity']}" for row in rows})
     if len(kinds) > 1:
@@ -105,6 +109,10 @@ def _one(session: Session, row: Row) -> Recomputed:
             row,
             f"The models of its build {row['build'][:8]} are not kept: it was built before tieout kept them.",
         )
+    # A reading that began shortly before may have missed what changed then.
+    since = row["created_at"] - timedelta(days=1)
+    if gone := archived.files(session, "history", "links_before", since=since):
+        return _cannot(row, f"What its records were then is {archived.sentence(gone)}.")
     try:
         with session.transaction():
             raise _RolledBack(_compute(session, row, parts))

@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cdc import outbox
+from cdc import archived, outbox
 from cdc.corrections import MODEL
 from cdc.desk_frozen import keep_decision, name_of, place_of
 from cdc.links import references
@@ -144,8 +144,12 @@ def ask(
         values = {"run": run, "connection": target, "entity": entity}
         names = {name_of(row) for row in session.execute(query("reverse", "written"), values)}
         if not names:
+            began = session.execute(query("reverse", "began"), {"run": run}).fetchone()
+            gone = archived.files(session, "outbox_done", since=began["started_at"]) if began else []
             raise UsageError(
-                f"Run {str(run)[:8]} wrote nothing of that.", cure="`tieout runs` says what each run wrote."
+                f"Run {str(run)[:8]} wrote nothing of that"
+                + (f", or what it wrote is {archived.sentence(gone)}." if gone else "."),
+                cure="`tieout runs` says what each run wrote.",
             )
         outbox.lock_keys(session, names)
         rows = session.execute(query("reverse", "written"), values).fetchall()

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from cdc import archived
 from cdc.as_of import Change, changes_of, payload_now, undone
 from cdc.build_texts import Part, changed_between, parts_of, versions
 from cdc.outbound import OutboundModel, models_in_force
@@ -42,7 +43,7 @@ class Step:
 
     at: datetime
     what: str
-    """source, entry, decision, plan, call, result, target: what kind of step it is."""
+    """archived, source, entry, decision, plan, call, result, target: what kind of step it is."""
     title: str
     lines: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
@@ -70,6 +71,7 @@ def story(session: Session, *, connection: str, entity: str, key: str) -> list[S
     entries = [*done, *([link["open"]] if link.get("open") else [])]
     mirrored = _mirrored(session, model, link)
     steps = [
+        *_archived(session, link),
         *_source(session, model, link),
         *_made(session, entries, model),
         *_plans(session, entries),
@@ -78,8 +80,34 @@ def story(session: Session, *, connection: str, entity: str, key: str) -> list[S
         *_ended(done, mirrored),
         *_by_others(mirrored, model),
     ]
-    order = {"source": 0, "target": 0, "entry": 1, "plan": 2, "decision": 3, "call": 4, "result": 5}
+    order = {
+        "archived": 0,
+        "source": 0,
+        "target": 0,
+        "entry": 1,
+        "plan": 2,
+        "decision": 3,
+        "call": 4,
+        "result": 5,
+    }
     return sorted(steps, key=lambda step: (step.at, order[step.what]))
+
+
+def _archived(session: Session, link: Row) -> Iterator[Step]:
+    """That the beginning of the story stands in files; the earliest step of all."""
+    known = session.execute(
+        query("retention", "archives"), {"relation": None, "since": link["linked_at"]}
+    ).fetchall()
+    told = [row for row in known if row["relation"] != "audit"]
+    if told:
+        names = [row["file"] for row in told]
+        yield Step(
+            at=min(row["from_at"] for row in told),
+            what="archived",
+            title="what happened to it in archived months is not told here",
+            lines=(archived.sentence(names),),
+            details={"files": names},
+        )
 
 
 def _source(session: Session, model: OutboundModel | None, link: Row) -> Iterator[Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import click
 from rich.console import RenderableType
@@ -30,7 +31,11 @@ def audit() -> None:
 @click.option(
     "--head", "heads", multiple=True, metavar="POSITION:DIGEST", help="A head that was kept elsewhere; may be repeated."
 )  # fmt: skip
-def verify(app: App, heads: tuple[str, ...]) -> Report:
+@click.option(
+    "--archive", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Read the archived months in this folder too, the chain from its first row on.",
+)  # fmt: skip
+def verify(app: App, heads: tuple[str, ...], folder: Path | None) -> Report:
     """Find a changed, missing, inserted or cut-off row of the audit, and records that are no longer as it says.
 
     Example: tieout audit verify
@@ -42,7 +47,7 @@ def verify(app: App, heads: tuple[str, ...]) -> Report:
     if known is not None:
         noted.append((*known, "The witness file"))
     with app.database.connect() as session:
-        verified = trail.verify(session, noted=noted)
+        verified = trail.verify(session, noted=noted, folder=folder)
     outside = "compared with the head in the witness file" if known else "no head is noted outside yet"
     good = f"The audit is whole: {verified.rows} rows follow each other, {outside}."
     bad = f"{len(verified.findings)} things are not as they were recorded. Keep the database as it is, and ask who had access."
@@ -53,6 +58,7 @@ def verify(app: App, heads: tuple[str, ...]) -> Report:
             {
                 "head": f"{verified.head.position}:{verified.head.digest}",
                 "not sealed yet": verified.head.unsealed or None,
+                "archived": _archived(verified),
                 **{f"cdc.{name}": f"{count} rows compared" for name, count in verified.kept.items()},
                 "persons forgotten": verified.forgotten or None,
             },
@@ -64,12 +70,19 @@ def verify(app: App, heads: tuple[str, ...]) -> Report:
     return Report(
         data={
             "ok": verified.is_whole, "rows": verified.rows, "head": _named(verified.head), "kept": verified.kept,
-            "forgotten": verified.forgotten, "compared_with": [where for _, _, where in noted],
+            "forgotten": verified.forgotten, "archived": verified.archived, "archive_read": verified.is_read, "compared_with": [where for _, _, where in noted],
             "findings": [{"what": each.what, "where": each.where, "sentence": each.sentence} for each in verified.findings],
         },
         shown=shown,
         exit_code=ExitCode.DONE if verified.is_whole else ExitCode.PERSON,
     )  # fmt: skip
+
+
+def _archived(verified: trail.Verified) -> str | None:
+    if not verified.archived:
+        return None
+    read = "read too" if verified.is_read else "not read: --archive FOLDER reads them"
+    return f"up to position {verified.archived} in files, {read}"
 
 
 @command("head")

@@ -21,6 +21,7 @@ from console import (
     pipeline,
     playground,
     recovery,
+    retaining,
     reversing,
     saved,
     setup,
@@ -67,7 +68,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         reversing.reverse,
         linking.link,
     ),
-    "Auditing": (auditing.audit, forgetting.forget),
+    "Auditing": (auditing.audit, forgetting.forget, retaining.retain),
     "Backup and recovery": (recovery.backup, recovery.restore, recovery.recover),
     "Trying it out": (playground.sandbox, demo.demo),
 }

@@ -9,6 +9,7 @@ from cdc.forget import Forgotten
 from cdc.forget import forget as taken_out
 from console.frame import App, command
 from console.report import Report, facts, table, verdict
+from console.retaining import folder_of
 from console.setup import person as who_decides
 
 
@@ -27,7 +28,9 @@ def forget(app: App, person: str, reason: str, is_done: bool) -> Report:
     still shows is listed with what to do there first: then `tieout load`, and this command again.
     """
     with app.database.connect() as session:
-        found = taken_out(session, person, by=who_decides(), reason=reason, is_done=is_done)
+        found = taken_out(
+            session, person, by=who_decides(), reason=reason, is_done=is_done, folder=folder_of(app.settings)
+        )
     rows = sum(found.counts.values())
     does = "Taken out of" if is_done else "Would be taken out of"
     sources = sum(1 for one in found.shown if one.is_source)
@@ -51,6 +54,11 @@ def forget(app: App, person: str, reason: str, is_done: bool) -> Report:
         shown.append(
             table("Still kept, until no source shows it", ("table", "rows#"), sorted(found.kept.items()))
         )
+    files = [(name, "names the person") for name in found.archived]
+    files += [(name, "is not where it was written: not looked at") for name in found.unread]
+    if files:
+        title = "Archived files, which nobody changes: delete them with all their copies, or keep them for as long as the law says"
+        shown.append(table(title, ("file", "it"), files))
     if is_done:
         shown.append(
             facts("On record", {"forgetting": str(found.forgetting), "proof": "tieout audit verify"})
@@ -63,7 +71,7 @@ def forget(app: App, person: str, reason: str, is_done: bool) -> Report:
 def _data(found: Forgotten) -> dict[str, object]:
     return {
         "done": found.is_done, "forgetting": found.forgetting, "records": found.records, "counts": dict(found.counts),
-        "kept": dict(found.kept),
+        "kept": dict(found.kept), "archived": list(found.archived), "archived_unread": list(found.unread),
         "shown": [
             {
                 "connection": one.connection, "system": one.system, "stream": one.stream, "id": one.id, "to_do": one.to_do,

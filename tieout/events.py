@@ -64,6 +64,7 @@ class Event(StrEnum):
     SHADOW_FINISHED = "shadow.finished"
     DECISION_MADE = "decision.made"
     AUDIT_SEALED = "audit.sealed"
+    MONTH_ARCHIVED = "month.archived"
     PLAN_SAVED = "plan.saved"
     PLAN_STARTED = "plan.started"
     PLAN_ENDED = "plan.ended"
@@ -263,6 +264,13 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "facts": "facts that were chained",
         "position": "number of the last row of the chain",
         "digest": "its digest: the head",
+    },
+    Event.MONTH_ARCHIVED: {
+        "relation": "table of the engine",
+        "month": "as 2026-01",
+        "rows": "rows that left the database",
+        "bytes": "of the file before compression",
+        "file": "its name in the folder of the settings",
     },
     Event.PLAN_SAVED: {"plan": "hash", "entries": "count", "by": "who"},
     Event.PLAN_STARTED: {

@@ -28,6 +28,8 @@ either.
     [load]
     streams_at_once = 4                 # of one connection; never more than its vendor's limit on calls at once, less one
     connections_at_once = 4
+    [retention]                         # `tieout retain` archives whole months to files; 0: they stay for ever
+    history_months = 24                 # entries_months, audit_months; folder: `archive` in data_dir
     [connections.books]
     system = "xero"
     writes = "off"
@@ -55,6 +57,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tieout.errors import ConfigurationError
 from tieout.limits import Limits, LimitsSection
+from tieout.retention import Retention, RetentionSection
 from tieout.sections import Alerts, AlertsSection, Loading, LoadSection, Section
 from tieout.systems import find_system
 
@@ -89,6 +92,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     alerts: Alerts = field(default_factory=Alerts)
     loading: Loading = field(default_factory=Loading)
+    retention: Retention = field(default_factory=Retention)
     project_dir: Path
     lookups_dir: Path
     connections: dict[str, Connection] = field(default_factory=dict)
@@ -173,6 +177,7 @@ class _File(BaseSettings):
     limits: LimitsSection = LimitsSection()
     alerts: AlertsSection = AlertsSection()
     load: LoadSection = LoadSection()
+    retention: RetentionSection = RetentionSection()
     connections: dict[str, _Connection] = {}
 
     @classmethod
@@ -349,6 +354,7 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
         limits=parsed.limits.value(),
         alerts=Alerts(**parsed.alerts.model_dump()),
         loading=Loading(**parsed.load.model_dump()),
+        retention=parsed.retention.value(base),
         project_dir=project,
         lookups_dir=base / Path(lookups).expanduser() if lookups else project / "models" / "lookups",
         connections={

@@ -9,13 +9,42 @@ select pg_advisory_xact_lock(hashtextextended('tieout.audit', 0));
 select set_config('tieout.sealing', 'on', true);
 
 -- name: head
--- The end of the chain; no row before the first.
+-- The end of the chain, also where all of it is archived; no row before the first.
 select
-    position,
-    digest,
-    sealed_at
-from cdc.audit
-order by position desc
+    ends.position,
+    ends.digest
+from (
+    (
+        select
+            audit.position,
+            audit.digest
+        from cdc.audit
+        order by audit.position desc
+        limit 1
+    )
+    union all
+    (
+        select
+            archives.last_position,
+            archives.last_digest
+        from cdc.archives
+        where archives.last_position is not null
+        order by archives.last_position desc
+        limit 1
+    )
+) as ends
+order by ends.position desc
+limit 1;
+
+-- name: anchor
+-- Where the archived part of the chain ends; no row while it is whole in the database.
+select
+    last_position as position,
+    last_digest as digest,
+    file
+from cdc.archives
+where last_position is not null
+order by last_position desc
 limit 1;
 
 -- name: unsealed
@@ -104,7 +133,8 @@ latest as (
     select distinct on (noted.subject)
         noted.subject,
         noted.position,
-        noted.fact::jsonb ->> 'digest' as digest
+        noted.fact::jsonb ->> 'digest' as digest,
+        (noted.fact::jsonb ->> 'at')::timestamptz as at
     from noted
     order by noted.subject, noted.position desc
 )
@@ -120,7 +150,36 @@ select
 from latest
 full join ({kept}) as kept on latest.subject = kept.subject
 where
-    kept.subject is null
+    (
+        kept.subject is null
+        and not exists (
+            -- It left with its month. A call has the month in which it was sent; where that fact is archived, so is the call.
+            select 1
+            from cdc.archives
+            cross join lateral (
+                select
+                    case %(kind)s::text
+                        when 'call ended' then (
+                            select (sent.fact::jsonb ->> 'at')::timestamptz
+                            from cdc.audit as sent
+                            where
+                                sent.kind = 'call sent'
+                                and sent.subject = latest.subject
+                            limit 1
+                        )
+                        else latest.at
+                    end as at
+            ) as its
+            where
+                (
+                    archives.relation = case %(kind)s::text when 'entry' then 'outbox_done' else 'calls' end
+                    and %(kind)s::text in ('entry', 'call sent', 'call ended')
+                    and its.at >= archives.from_at
+                    and its.at < archives.until_at
+                )
+                or (archives.relation = 'audit' and %(kind)s::text = 'call ended' and its.at is null)
+        )
+    )
     or (latest.subject is null and kept.must_be_known)
     or latest.digest <> kept.digest
 order by latest.position, kept.subject
@@ -200,6 +259,14 @@ select
     cdc.digest(forgettings.forgetting, to_jsonb(forgettings.*)) as digest,
     true as must_be_known
 from cdc.forgettings
+
+-- name: kept_archive
+-- Months that stand in files.
+select
+    archives.archive::text as subject,
+    cdc.digest(archives.archive, to_jsonb(archives.*)) as digest,
+    true as must_be_known
+from cdc.archives
 
 -- name: named
 -- Which records subjects are: what a person can look at.

@@ -382,14 +382,29 @@ select
     given.desired,
     array(select jsonb_array_elements_text(given.fields)),
     given.amount - (
-        select done.amount
-        from cdc.outbox_done as done
-        where
-            done.connection = given.connection
-            and done.entity = given.entity
-            and done.key = given.key
-            and done.outcome in ('applied', 'unchanged', 'satisfied')
-        order by done.entry desc
+        select last.amount
+        from (
+            select
+                done.entry,
+                done.amount
+            from cdc.outbox_done as done
+            where
+                done.connection = given.connection
+                and done.entity = given.entity
+                and done.key = given.key
+                and done.outcome in ('applied', 'unchanged', 'satisfied')
+            union all
+            -- What is kept of archived months.
+            select
+                kept.entry,
+                kept.amount
+            from cdc.last_entries as kept
+            where
+                kept.connection = given.connection
+                and kept.entity = given.entity
+                and kept.key = given.key
+        ) as last
+        order by last.entry desc
         limit 1
     ),
     given.currency,

@@ -133,15 +133,32 @@ select
 from cdc.links
 left join lateral (
     select
-        ended.amount,
-        ended.currency
-    from cdc.outbox_done as ended
-    where
-        ended.connection = links.connection
-        and ended.entity = links.entity
-        and ended.key = links.key
-        and ended.outcome in ('applied', 'unchanged', 'satisfied')
-    order by ended.entry desc
+        last.amount,
+        last.currency
+    from (
+        select
+            ended.entry,
+            ended.amount,
+            ended.currency
+        from cdc.outbox_done as ended
+        where
+            ended.connection = links.connection
+            and ended.entity = links.entity
+            and ended.key = links.key
+            and ended.outcome in ('applied', 'unchanged', 'satisfied')
+        union all
+        -- What is kept of archived months.
+        select
+            kept.entry,
+            kept.amount,
+            kept.currency
+        from cdc.last_entries as kept
+        where
+            kept.connection = links.connection
+            and kept.entity = links.entity
+            and kept.key = links.key
+    ) as last
+    order by last.entry desc
     limit 1
 ) as done on true
 where

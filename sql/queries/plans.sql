@@ -365,7 +365,19 @@ select
     planned.amount,
     planned.currency,
     outbox.entry is not null as is_open,
-    coalesce(outbox.state, done.outcome) as state,
+    coalesce(
+        outbox.state,
+        done.outcome,
+        (
+            select 'archived'
+            from cdc.archives
+            inner join cdc.plans on archives.until_at > plans.made_at
+            where
+                archives.relation = 'outbox_done'
+                and plans.plan = planned.plan
+            limit 1
+        )
+    ) as state,
     outbox.held_for,
     case when outbox.entry is not null then outbox.cause end as cause,
     case when outbox.entry is not null then outbox.reason else done.reason end as reason,

@@ -68,6 +68,12 @@ where starts_with(run::text, %(prefix)s)
 order by started_at desc
 limit 3;
 
+-- name: began
+-- When a run began.
+select started_at
+from cdc.runs
+where run = %(run)s;
+
 -- name: written
 -- What a run wrote: entries that its calls applied, with the link as it is now. Null means any.
 select

@@ -263,3 +263,15 @@ def test_limits_of_money_are_exact_and_by_currency_and_a_model_changes_only_what
 def test_limits_that_make_no_sense_are_told_with_their_name(tmp_path, text, words):
     with pytest.raises(ConfigurationError, match=words):
         load(tmp_path, text)
+
+
+def test_retention_is_for_ever_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    plain = load(tmp_path, GOOD).retention
+    assert (plain.history_months, plain.entries_months, plain.audit_months) == (0, 0, 0)
+    said = load(tmp_path, GOOD + '[retention]\nfolder = "old"\nhistory_months = 6\n').retention
+    assert (said.history_months, said.folder) == (6, tmp_path / "old")
+
+
+def test_an_audit_that_is_gone_before_what_it_proves_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the audit proves the entries"):
+        load(tmp_path, GOOD + "[retention]\nentries_months = 12\naudit_months = 6\n")
