@@ -23,6 +23,7 @@ from console import (
     recovery,
     retaining,
     reversing,
+    running,
     saved,
     setup,
     status,
@@ -39,7 +40,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         setup.resume,
         keys.vault,
     ),
-    "The pipeline: load, diff, drain, marts (`sync` is all of them once)": (
+    "The pipeline: load, diff, drain, marts (`sync` is all of them once, `run` all the time)": (
         pipeline.load,
         models.build,
         models.plan,
@@ -47,6 +48,7 @@ COMMANDS: Mapping[str, tuple[click.Command, ...]] = {
         pipeline.drain,
         pipeline.marts,
         pipeline.sync,
+        running.run,
         pipeline.prove,
     ),
     "Looking": (

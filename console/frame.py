@@ -38,7 +38,7 @@ from tieout.vault import Vault
 _MAY_NOT_WRITE = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 """A reader's role, or a standby."""
 
-SCHEDULED = frozenset({"load", "diff", "drain", "marts", "sync", "prove"})
+SCHEDULED = frozenset({"load", "diff", "drain", "marts", "sync", "run", "prove"})
 """Commands that a scheduler runs."""
 
 EXIT_CODES = """\b
@@ -93,16 +93,7 @@ class App:
     @contextmanager
     def run(self, command: str, arguments: Mapping[str, object] | None = None) -> Iterator[UUID]:
         """Record one run of a command: when it began, where, and how it ended."""
-        run = uuid4()
-        row = {
-            "run": run,
-            "command": command,
-            "arguments": hush(json_dumps(dict(arguments or {}))),
-            "host": socket.gethostname(),
-            "process_id": os.getpid(),
-        }
-        with self.database.connect() as connection:
-            connection.execute(query("runs", "begin"), row)
+        run = self.begin(command, arguments)
         started, code, failed = time.monotonic(), ExitCode.BUG, None
         try:
             yield run
@@ -111,7 +102,7 @@ class App:
             code, failed = error.exit_code, type(error).__name__
             raise
         finally:
-            self._end(run, code)
+            self.end(run, code)
             self.seal()
             seconds = round(time.monotonic() - started, 3)
             events.emit(
@@ -122,7 +113,22 @@ class App:
                 error=failed,
             )
 
-    def _end(self, run: UUID, code: ExitCode) -> None:
+    def begin(self, command: str, arguments: Mapping[str, object] | None = None) -> UUID:
+        """Record that a run began; whoever calls this ends it."""
+        run = uuid4()
+        row = {
+            "run": run,
+            "command": command,
+            "arguments": hush(json_dumps(dict(arguments or {}))),
+            "host": socket.gethostname(),
+            "process_id": os.getpid(),
+        }
+        with self.database.connect() as connection:
+            connection.execute(query("runs", "begin"), row)
+        return run
+
+    def end(self, run: UUID, code: ExitCode = ExitCode.DONE) -> None:
+        """Record how it ended."""
         try:
             with self.database.connect() as connection:
                 connection.execute(query("runs", "end"), {"run": run, "exit_code": int(code)})

@@ -35,6 +35,9 @@ class Event(StrEnum):
     """The name of an event: part, thing, what happened."""
 
     COMMAND_FINISHED = "command.finished"
+    RUN_STARTED = "run.started"
+    RUN_PART_FAILED = "run.part.failed"
+    RUN_PART_RECOVERED = "run.part.recovered"
     DATABASE_STARTED = "database.started"
     DATABASE_STOPPED = "database.stopped"
     MIGRATION_APPLIED = "migration.applied"
@@ -84,6 +87,18 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "seconds": "duration",
         "error": "class, if it failed",
     },
+    Event.RUN_STARTED: {
+        "connections": "names",
+        "every": "seconds between loads of one",
+        "look": "seconds between looks of diff and drains",
+    },
+    Event.RUN_PART_FAILED: {
+        "part": "load, diff, drain …, with the connection",
+        "error": "class",
+        "message": "text",
+        "wait": "seconds until it is tried again; 0: with the next look",
+    },
+    Event.RUN_PART_RECOVERED: {"part": "as above", "attempts": "count"},
     Event.DATABASE_STARTED: {
         "port": "on 127.0.0.1",
         "version": "of Postgres",
