@@ -22,7 +22,7 @@ from bench.report import Measure, as_markdown, machine, show
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 BENCHMARKS: dict[str, str] = {
-    # name: what it measures
+    "load": "loading Xero invoices into staging tables, beside a raw COPY and other loaders",
 }
 """Name and what it measures, in the order of the pipeline. `budget` runs for minutes by the clock: by name only."""
 
