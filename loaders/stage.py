@@ -106,6 +106,8 @@ def merge(
     merged += Merged(bad=sum(target.keep_bad(record) for record in [*bad, *target.refused]))
     if merged.changed and told_by in _TOUCHING:
         target.touch([record.id for record in [*asked.unknown, *asked.differing]], asked_version)
+    if merged.changed:
+        target.tell()
     if cursor is not None or merged.inserted:
         connection.execute(
             query("stage", "save_cursor"),
