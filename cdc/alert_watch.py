@@ -74,6 +74,7 @@ def conditions(
     found += _proofs(session)
     found += _connections(connections, settings, now)
     found += _letters(session)
+    found += _missed(session)
     found += _conflicts(session)
     found += _chains(session, settings)
     found += _settlements(session, settings)
@@ -168,6 +169,20 @@ def _letters(session: Session) -> Iterator[Condition]:
             money=group.money,
             who=group.who or "operator",
             command=f"tieout dead-letters show {chosen}",
+        )
+
+
+def _missed(session: Session) -> Iterator[Condition]:
+    for row in session.execute(query("alerts", "missed")):
+        yield Condition(
+            event=f"missed changes {row['model']}",
+            kind="missed changes",
+            what=f"a look at every record found {row['records']} of {row['model']} that differed though no change had announced "
+            f"them: {', '.join(row['keys'][:3])}; they are in the outbox now, and more may be missed until a rule is corrected",
+            since=row["since"],
+            count=row["records"],
+            who="analyst",
+            command="tieout diff --full",
         )
 
 

@@ -14,47 +14,39 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from cdc import outbox
 from cdc.changes import fan_out
-from cdc.diff_round import Counts, Round
-from cdc.guard import (
-    SHRUNKEN,
-    SHRUNKEN_CURE,
-    VANISHED,
-    Made,
-    Posted,
-    Standing,
-    is_shrunken,
-    refuse_unknown,
-    stops,
-)
+from cdc.diff_guard import guard
+from cdc.diff_round import Round
+from cdc.diff_rows import Counts
+from cdc.diff_sweep import Missed, sweep
+from cdc.diff_work import Switched, Work, attempt, kept_of, lock_models, look, models_of, pin, unlock_models
+from cdc.guard import refuse_unknown
 from cdc.lately import Lately
-from cdc.outbound import OutboundModel, models_in_force, pin_set
-from cdc.postings import posts_of
+from cdc.outbound import OutboundModel
 from cdc.writing import Write, open_writers
-from tieout.db import Database, lock, unlock
+from tieout.db import Database
 from tieout.errors import BuildError, TieoutError
 from tieout.events import Event, emit
-from tieout.limits import Limits
 from tieout.migrate import unit_of_work
-from tieout.queries import compose, query
+from tieout.queries import query
 from tieout.settings import Settings
 
-DRIVERS = 500
+DRIVERS = 1000
 """Driving records in one transaction."""
-ATTEMPTS = 5
+READ_AHEAD = 4
+"""Changed keys that are read for each of them."""
 MANY = 500
 """New entries after which the planner's statistics are taken afresh."""
 
 Session = psycopg.Connection[dict[str, Any]]
 Progress = Callable[[str], None]
 Writers = Callable[[str], Mapping[str, Write]]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +63,10 @@ class ModelDiff:
     dropped: int = 0
     skipped: int = 0
     drift: int = 0
+    missed: int = 0
+    """Differences that a sweep found though no change had announced them: a `dirty` rule is wrong."""
+    missed_keys: tuple[str, ...] = ()
+    """Some of them."""
     seconds: float = 0.0
 
 
@@ -96,100 +92,118 @@ def diff(
     raises: bool = True,
     session: Session | None = None,
     lately: Lately | None = None,
+    is_proof: bool = True,
 ) -> Diffed:
     """Bring the outbox up to what the models say.
 
     `session`: an open, direct one to be used (and left open). `lately`: what counts along for the limits. `full` looks at
-    every driving record. A model that fails does not stop the others; the first failure is raised at the
+    every driving record; with `is_proof` (the sweep is to find nothing) it says what no change had announced. A model that fails does not stop the others; the first failure is raised at the
     end (unless `raises` is False: then all come back), and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
     """
     opened = nullcontext(session) if session is not None else database.connect(direct=True)
     with opened as connection, unit_of_work(connection):
-        changes = fan_out(connection)
-        in_force = models_in_force(connection)
-        refuse_unknown(settings.limits, [model.name for model in in_force])
-        chosen = [model for model in in_force if models is None or model.name in models]
-        locked = sorted(model.name for model in chosen)
-        for name in locked:
-            lock(connection, f"diff:{name}")
-        try:
-            done, failures = _in_one_set(connection, settings, locked, run, full, writers, progress, lately)
-        finally:
-            if not connection.closed and not connection.broken:
-                for name in locked:
-                    unlock(connection, f"diff:{name}")
+        kept_of(connection)
+        changes, work = 0, look(connection)
+        if work.has_changes:
+            changes, work = fan_out(connection), look(connection)
+        refuse_unknown(settings.limits, work.names)
+        chosen = [name for name in work.names if models is None or name in models]
+        task = _Task(
+            connection=connection, database=database, settings=settings, run=run, full=full, is_proof=is_proof,
+            writers=writers, progress=progress, lately=lately,
+        )  # fmt: skip
+        locked = [name for name in chosen if full or name in work.waiting]
+        done: Mapping[str, ModelDiff] = {}
+        failures: list[TieoutError] = []
+        if locked:
+            lock_models(connection, locked)
+            try:
+                done, failures = _in_one_set(task, locked)
+            finally:
+                unlock_models(connection, locked)
+        else:
+            _see_to_references(connection, work, ())
     if failures and raises:
         raise failures[0]
-    return Diffed(changes=changes, models=tuple(done), errors=tuple(failures))
+    # A model that failed has no row.
+    looked = {name: done.get(name) for name in locked}
+    return Diffed(
+        changes=changes,
+        models=tuple(
+            found for name in chosen if (found := looked.get(name, ModelDiff(model=name))) is not None
+        ),
+        errors=tuple(failures),
+    )
 
 
-class _Switched(Exception):
-    """`build` switched to another set of models between two rounds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    connection: Session
+    database: Database
+    settings: Settings
+    run: UUID | None
+    full: bool
+    is_proof: bool
+    writers: Writers
+    progress: Progress | None
+    lately: Lately | None
+
+    def tell(self, text: str) -> None:
+        if self.progress is not None:
+            self.progress(text)
 
 
-def _in_one_set(
-    connection: Session,
-    settings: Settings,
-    names: Sequence[str],
-    run: UUID | None,
-    full: bool,
-    writers: Writers,
-    progress: Progress | None,
-    lately: Lately | None,
-) -> tuple[list[ModelDiff], list[TieoutError]]:
+def _in_one_set(task: _Task, names: Sequence[str]) -> tuple[dict[str, ModelDiff], list[TieoutError]]:
     """All models, read now that nobody else can be at them; from the start when `build` switches meanwhile."""
     while True:
-        chosen = [model for model in models_in_force(connection) if model.name in names]
         try:
-            return _all(connection, settings, chosen, run, full, writers, progress, lately)
-        except _Switched:
+            return _all(task, models_of(task.connection, names))
+        except Switched:
             continue
 
 
-def _pin(connection: Session, model: OutboundModel) -> None:
-    if pin_set(connection) != model.build:
-        raise _Switched
-
-
-def _all(
-    connection: Session,
-    settings: Settings,
-    models: Sequence[OutboundModel],
-    run: UUID | None,
-    full: bool,
-    writers: Writers,
-    progress: Progress | None,
-    lately: Lately | None,
-) -> tuple[list[ModelDiff], list[TieoutError]]:
-    through: list[tuple[OutboundModel, Counts, int, float]] = []
+def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelDiff], list[TieoutError]]:
+    connection = task.connection
+    through: list[tuple[OutboundModel, Looked, float]] = []
     failures: list[TieoutError] = []
     for model in models:
         started = time.monotonic()
-        if progress is not None:
-            progress(model.name)
+        task.tell(model.name)
         try:
             with _explained(model):
-                counts, drivers = _look(
-                    connection, model, run, full or model.sweep_due, writers(model.system)[model.entity]
-                )
+                looked = _look(task, model)
         except TieoutError as error:
             failures.append(error)
         else:
-            through.append((model, counts, drivers, time.monotonic() - started))
-    is_many = sum(counts.created + counts.updated + counts.removed for _, counts, *_ in through) >= MANY
+            through.append((model, looked, time.monotonic() - started))
+    is_many = sum(looked.counts.made for _, looked, _ in through) >= MANY
     if is_many:
         connection.execute(query("outbox", "analyze_links"))
         connection.execute(query("outbox", "analyze_outbox"))
-    with connection.transaction():
-        connection.execute(query("outbox", "await_referrers"))
+    work = look(connection)
+    if work.has_removals:
+        with connection.transaction():
+            connection.execute(query("outbox", "await_referrers"))
     for model, *_ in through:
-        _guard(connection, settings, model, lately)
-    for target in sorted({target for model, *_ in through for target in _targets(connection, model.name)}):
-        outbox.check_references(connection, target)
+        guard(connection, task.settings, model, task.lately)
+    _see_to_references(
+        connection,
+        work,
+        [model for model, looked, _ in through if looked.counts.made or looked.counts.dropped],
+    )
     if is_many:
         # Again, because only now it shows how many wait: a settlement must find its waiters by index.
         connection.execute(query("outbox", "analyze_outbox"))
-    return [_report(connection, run, *one) for one in through], failures
+    return {
+        model.name: _report(connection, task.run, model, looked, spent) for model, looked, spent in through
+    }, failures
+
+
+def _see_to_references(connection: Session, work: Work, models: Sequence[OutboundModel]) -> None:
+    """Entries that wait for a record, in the targets that have any and in those that these models wrote to."""
+    touched = {target for model in models for target in _targets(connection, model.name)}
+    for target in sorted(touched.union(work.referring)):
+        outbox.check_references(connection, target)
 
 
 @contextmanager
@@ -212,144 +226,64 @@ def _explained(model: OutboundModel) -> Iterator[None]:
         ) from error
 
 
-def _look(
-    connection: Session, model: OutboundModel, run: UUID | None, sweep: bool, write: Write
-) -> tuple[Counts, int]:
-    """All rounds of one model. The counts, and how many driving records were looked at."""
-    work = Round(connection, model, write, run)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What became of one model."""
+
+    counts: Counts
+    drivers: int
+    missed: Missed | None = None
+
+
+def _look(task: _Task, model: OutboundModel) -> Looked:
+    """All rounds of one model."""
+    connection = task.connection
+    work = Round(connection, model, task.writers(model.system)[model.entity], task.run)
+    if not (task.full or model.sweep_due):
+        return _changed(connection, model, work)
+    # Of a sweep that is not due the changed keys come first: what it finds then was announced by nobody.
+    before = _changed(connection, model, work) if not model.sweep_due else Looked(counts=Counts(), drivers=0)
+    swept = sweep(
+        connection, task.database, model, work, is_due=model.sweep_due or not task.is_proof, tell=task.tell
+    )
+    after = _changed(connection, model, work)
+    return Looked(
+        counts=before.counts + swept.counts + after.counts,
+        drivers=swept.drivers + after.drivers,
+        missed=swept.missed,
+    )
+
+
+def _changed(connection: Session, model: OutboundModel, work: Round) -> Looked:
+    """The changed keys."""
     counts, drivers = Counts(), 0
-    if sweep:
-        counts, drivers = _sweep(connection, model, work)
     while True:
-        some = _attempt(partial(_changed_round, connection, model, work))
-        if some is None:
-            return counts, drivers
-        counts, drivers = counts + some[0], drivers + some[1]
+        some, looked, is_last = attempt(partial(_changed_round, connection, model, work))
+        counts, drivers = counts + some, drivers + looked
+        if is_last:
+            return Looked(counts=counts, drivers=drivers)
 
 
-def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int] | None:
+def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int, bool]:
+    """One transaction: what it did, driving records, and whether the keys are at an end."""
     with connection.transaction():
-        _pin(connection, model)
-        values = {"model": model.name, "limit": DRIVERS}
-        rows = connection.execute(query("diff", "drivers"), values).fetchall()
-        if not rows:
-            return None
-        return work.run(_pairs(rows)), len(rows)
-
-
-def _sweep(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int]:
-    connection.execute(query("diff", "begin_sweep"), {"model": model.name})
-    mark = connection.execute(query("diff", "mark_of_model"), {"model": model.name}).fetchone()
-    connection.execute(query("diff", "sweep_table"))
-    connection.execute(query("diff", "clear_sweep"))
-    statement = compose("diff", "sweep_drivers", view=model.relation)
-    total = connection.execute(statement, {"model": model.name}).rowcount
-    _refuse_rows_without_driver(connection, model)
-    counts = Counts()
-    for after in range(0, total, DRIVERS):
-        values = {"after": after, "until": after + DRIVERS}
-        drivers = _pairs(connection.execute(query("diff", "sweep_range"), values).fetchall())
-        counts += _attempt(partial(_sweep_round, connection, model, work, drivers))
-    connection.execute(
-        query("diff", "end_sweep"), {"model": model.name, "mark": mark["mark"] if mark else ""}
-    )
-    return counts, total
-
-
-def _sweep_round(
-    connection: Session, model: OutboundModel, work: Round, drivers: Sequence[tuple[str, str]]
-) -> Counts:
-    with connection.transaction():
-        _pin(connection, model)
-        return work.run(drivers)
-
-
-def _attempt(step: Callable[[], T]) -> T:
-    """Do a round; one that meets another's locks crosswise is rolled back by the server and done again."""
-    for left in reversed(range(ATTEMPTS)):
-        try:
-            return step()
-        except psycopg.errors.DeadlockDetected:
-            if not left:
-                raise
-    raise AssertionError("the last attempt raises")
-
-
-def _guard(connection: Session, settings: Settings, model: OutboundModel, lately: Lately | None) -> None:
-    with connection.transaction():
-        values = {"model": model.name}
-        limits = settings.limits.of(model.name)
-        _notice_shrinking(connection, model.name, limits)
-        made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
-        counted = lately.with_passed(model.name, made) if lately is not None else made
-        stopped = stops(counted, limits, _standing(connection, model))
-        if lately is not None:
-            lately.note(model.name, made, stopped)
-        for stop in stopped:
-            held = {
-                "operations": list(stop.operations),
-                "currency": stop.currency,
-                "above": stop.above,
-                "without_amount": stop.without_amount,
-                "cause": stop.cause,
-                "reason": stop.reason,
-                "cure": _CURE,
-            }
-            connection.execute(query("outbox", "guard"), {**values, **held})
-        if made:
-            connection.execute(query("outbox", "lock_references"), values)
-            connection.execute(query("outbox", "release_counted"), values)
-
-
-def _standing(connection: Session, model: OutboundModel) -> Standing:
-    values = {"model": model.name}
-
-    def posted() -> Posted:
-        rows = connection.execute(query("outbox", "posted"), values).fetchall()
-        amounts = {row["currency"]: row["amount"] for row in rows if row["currency"] is not None}
-        return Posted(amounts=amounts, unknown=sum(row["unknown"] for row in rows))
-
-    return Standing(
-        is_new=model.is_new,
-        is_changed=model.is_changed,
-        posts=posts_of(model.system, model.entity) is not None,
-        linked=lambda: _linked(connection, model.name),
-        posted=posted,
-    )
-
-
-def _linked(connection: Session, model: str) -> int:
-    row = connection.execute(query("outbox", "linked"), {"model": model}).fetchone()
-    return int(row["records"]) if row is not None else 0
-
-
-def _notice_shrinking(connection: Session, model: str, limits: Limits) -> None:
-    """Many rows that vanished at once are one thing that happened to the input, and told so."""
-    causes = {"model": model, "one": VANISHED, "many": SHRUNKEN}
-    row = connection.execute(query("outbox", "vanished"), causes).fetchone()
-    if row is None or not row["entries"]:
-        return
-    shrunken = is_shrunken(row["entries"], limits, _linked(connection, model))
-    cause = {"cause": SHRUNKEN if shrunken else VANISHED, "cure": SHRUNKEN_CURE if shrunken else None}
-    connection.execute(query("outbox", "name_vanished"), {**causes, **cause})
-
-
-_CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or refuse."
-
-
-def _refuse_rows_without_driver(connection: Session, model: OutboundModel) -> None:
-    row = connection.execute(query("diff", "undriven")).fetchone()
-    if row is not None:
-        raise BuildError(
-            f"A row of {model.name} ({row['key'] or 'without a key'}) lacks _to, _key, _source_connection or _source_id.",
-            cure="Each row names its target, its key and the record that drives it; rows that are not sent say so in _skip.",
-        )
+        pin(connection, model)
+        values = {"model": model.name, "limit": DRIVERS, "ahead": READ_AHEAD}
+        rows = connection.execute(query("diff", "drivers"), values, prepare=True).fetchall()
+        is_last = len(rows) < DRIVERS and sum(row["changes"] for row in rows) < READ_AHEAD * DRIVERS
+        pairs = [(row["source_connection"], row["source_id"]) for row in rows]
+        return (work.run(pairs) if rows else Counts()), len(rows), is_last
 
 
 def _report(
-    connection: Session, run: UUID | None, model: OutboundModel, counts: Counts, drivers: int, seconds: float
+    connection: Session, run: UUID | None, model: OutboundModel, looked: Looked, seconds: float
 ) -> ModelDiff:
-    held = connection.execute(query("outbox", "held_counts"), {"model": model.name, "run": run}).fetchall()
+    counts, drivers, missed = looked.counts, looked.drivers, looked.missed
+    held = (
+        connection.execute(query("outbox", "held_counts"), {"model": model.name, "run": run}).fetchall()
+        if counts.made
+        else []
+    )
     for row in held:
         emit(
             Event.DIFF_HELD, model=model.name, connection=row["connection"], held_for=row["held_for"],
@@ -365,8 +299,12 @@ def _report(
         dropped=counts.dropped,
         skipped=counts.skipped,
         drift=counts.drift,
+        missed=missed.records if missed is not None else 0,
+        missed_keys=missed.keys if missed is not None else (),
         seconds=seconds,
     )
+    if missed is not None:
+        emit(Event.DIFF_MISSED, model=model.name, records=missed.records, keys=list(missed.keys))
     emit(
         Event.DIFF_MODEL_FINISHED, model=model.name, connection=", ".join(_targets(connection, model.name)), keys=drivers,
         creates=report.created, updates=report.updated, removals=report.removed, held=report.held, waiting=0,
@@ -378,7 +316,3 @@ def _report(
 def _targets(connection: Session, model: str) -> list[str]:
     rows = connection.execute(query("outbox", "connections_of_model"), {"model": model}).fetchall()
     return sorted(row["connection"] for row in rows)
-
-
-def _pairs(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    return [(row["source_connection"], row["source_id"]) for row in rows]

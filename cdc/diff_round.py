@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -17,12 +16,14 @@ from cdc import outbox
 from cdc.conflicts import tell_new
 from cdc.corrections import Ask, Correction, correct_of, unsettled_of
 from cdc.decide import decide
-from cdc.decision import COUNTING, Decision, Desired, Drift, Rules
+from cdc.decision import COUNTING, Decision, Desired, Rules
 from cdc.diff_rows import (
     CONTROL,
+    Counts,
     Row,
     candidates,
     desired_of,
+    drift_row,
     driver_of,
     learnt,
     link_of,
@@ -34,6 +35,7 @@ from cdc.diff_rows import (
     patch_of,
     record_of,
 )
+from cdc.diff_work import kept_of
 from cdc.field_rules import KeptRules, kept_rules
 from cdc.followed import add_survivors, points_to
 from cdc.links import after, merged, references
@@ -41,34 +43,11 @@ from cdc.other_way import OtherWay, other_ways
 from cdc.outbound import OutboundModel
 from cdc.outbox import Closed
 from cdc.plan_bound import kept_to_plan
-from cdc.postings import Setting, effect, posts_of
 from cdc.writing import Outgoing, Write
 from tieout.errors import BuildError
 from tieout.queries import compose, query
 
 Session = psycopg.Connection[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What rounds did."""
-
-    created: int = 0
-    updated: int = 0
-    removed: int = 0
-    dropped: int = 0
-    skipped: int = 0
-    drift: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            created=self.created + other.created,
-            updated=self.updated + other.updated,
-            removed=self.removed + other.removed,
-            dropped=self.dropped + other.dropped,
-            skipped=self.skipped + other.skipped,
-            drift=self.drift + other.drift,
-        )
 
 
 class Round:
@@ -80,25 +59,43 @@ class Round:
         self._write: Write = write
         self._run: UUID | None = run
         self._mirror: sql.Composable = mirror_of(model.system, write)
-        self._candidates: sql.Composed = candidates(model, self._mirror)
-        self._state: sql.Composed = compose("links", "state", mirror=self._mirror)
-        self._organisations: dict[str, Row] = organisations(connection, model.system)
-        self._kept: KeptRules = kept_rules(connection, model)
+        kept = kept_of(connection)
+        self._candidates: bytes = kept.statement("candidates", model, lambda: candidates(model, self._mirror))
+        self._state: bytes = kept.statement(
+            "state", model, lambda: compose("links", "state", mirror=self._mirror)
+        )
+        self._is_standing_read: bool = False
+        self._organisations: dict[str, Row] = {}
+        self._kept: KeptRules = KeptRules(model=model, kept={})
+        self.effects: list[tuple[tuple[str, str], str]] = []
+        """Of the last round: driving record and key of each row whose decision made, closed or named something."""
+
+    def differing(self, connection: Session, drivers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of these driving records that a round must look at, as this session sees them; nothing is locked."""
+        differing = kept_of(connection).statement(
+            "differing",
+            self._model,
+            lambda: compose("diff", "differing", candidates=candidates(self._model, self._mirror)),
+        )
+        rows = connection.execute(differing, self._values(drivers), prepare=True)
+        return [(row["source_connection"], row["source_id"]) for row in rows]
+
+    def _values(self, drivers: Sequence[tuple[str, str]]) -> Row:
+        return {
+            "source_connections": [driver[0] for driver in drivers],
+            "source_ids": [driver[1] for driver in drivers],
+            "control": CONTROL,
+            "entity": self._model.entity,
+            "model": self._model.name,
+        }
 
     def run(self, drivers: Sequence[tuple[str, str]]) -> Counts:
         """Look at these driving records. Raises BuildError for a key that the model gives twice or an empty view."""
-        rows = self._connection.execute(
-            self._candidates,
-            {
-                "source_connections": [driver[0] for driver in drivers],
-                "source_ids": [driver[1] for driver in drivers],
-                "control": CONTROL,
-                "entity": self._model.entity,
-                "model": self._model.name,
-            },
-        ).fetchall()
+        self.effects = []
+        rows = self._connection.execute(self._candidates, self._values(drivers), prepare=True).fetchall()
         if not rows:
             return Counts()
+        self._read_standing()
         self._refuse_repetition(rows)
         self._refuse_emptiness(rows)
         self._lock(rows)
@@ -118,6 +115,13 @@ class Round:
             for state in [states[name_of(row)]]
         ]
         return self._store(decided)
+
+    def _read_standing(self) -> None:
+        """What the target says about itself and what people decided for its fields: once a diff, when there is a difference."""
+        if not self._is_standing_read:
+            self._is_standing_read = True
+            self._organisations = organisations(self._connection, self._model.system)
+            self._kept = kept_rules(self._connection, self._model)
 
     def _lock(self, rows: Sequence[Row]) -> None:
         """Make the links, then lock them and those that the rows refer to, in one order: the snapshot after it is ours."""
@@ -146,7 +150,8 @@ class Round:
             "keys": [row["key"] for row in rows],
         }
         found = {
-            (row["connection"], row["key"]): row for row in self._connection.execute(self._state, values)
+            (row["connection"], row["key"]): row
+            for row in self._connection.execute(self._state, values, prepare=True)
         }
         return {name_of(row): found.get(name_of(row), {}) for row in rows}
 
@@ -288,7 +293,14 @@ class Round:
             values = {"connections": list(names), "keys": list(keys)}
             self._connection.execute(query("links", "put_back_disputes"), values)
         tell_new(self._model.name, decided)
-        self._store_drift(decided)
+        new_drift = {(row["connection"], row["key"]) for row in self._store_drift(decided) if row["is_new"]}
+        self.effects = [
+            ((row["source_connection"], row["source_id"]), row["key"])
+            for row, state, decision in decided
+            if decision.entry is not None
+            or (state.get("entry") is not None and decision.verb == "drop")
+            or name_of(row) in new_drift
+        ]
         made = [decision.entry.operation for _, _, decision in decided if decision.entry is not None]
         return Counts(
             created=made.count("create"),
@@ -334,22 +346,11 @@ class Round:
             "origin": origin_of(row, state, decision),
         }
 
-    def _store_drift(self, decided: Sequence[tuple[Row, Row, Decision]]) -> None:
+    def _store_drift(self, decided: Sequence[tuple[Row, Row, Decision]]) -> list[Row]:
         drifting = [
-            {
-                "effects": self._effects(row, state, decision.drift),
-                "payload_hash": decision.drift.payload_hash,
-                "day": row["day"],
-                "connection": row["connection"],
-                "entity": self._model.entity,
-                "key": row["key"],
-                "model": self._model.name,
-                "frozen_because": decision.drift.frozen_because,
-                "desired": decision.drift.desired,
-                "fields": list(decision.drift.fields),
-                "amount": Decimal(row["total"]) if row["total"] is not None else None,
-                "currency": row["currency"],
-            }
+            drift_row(
+                self._model, row, state, decision.drift, self._organisations.get(row["connection"]) or {}
+            )
             for row, state, decision in decided
             if decision.drift is not None
         ]
@@ -360,23 +361,9 @@ class Round:
             "keys": [row["key"] for row in calm],
         }
         self._connection.execute(query("diff", "no_drift"), values)
-        if drifting:
-            self._connection.execute(query("diff", "drift"), {"rows": Jsonb(drifting)})
-
-    def _effects(self, row: Row, state: Row, drift: Drift) -> list[Row]:
-        """What the difference would have done to the accounts."""
-        posts = posts_of(self._model.system, self._model.entity)
-        if posts is None:
+        if not drifting:
             return []
-        organisation = self._organisations.get(row["connection"]) or {}
-        setting = Setting(
-            currency=row["currency"],
-            day=row["day"],
-            base_currency=organisation.get("BaseCurrency"),
-            record=state.get("record"),
-        )
-        before = posts(state.get("said") or {}, setting)
-        return [one.to_json() for one in effect(before, posts(drift.desired, setting))]
+        return self._connection.execute(query("diff", "drift"), {"rows": Jsonb(drifting)}).fetchall()
 
     def _correct(
         self, row: Row, state: Row, desired: Desired, payload: Mapping[str, Any], *, is_gone: bool = False

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from cdc.decision import Decision, Desired, Link, Mirror, Open
+from cdc.decision import Decision, Desired, Drift, Link, Mirror, Open
 from cdc.outbound import CONTROL_COLUMNS, OPTIONAL_COLUMNS, OutboundModel
+from cdc.postings import Setting, effect, posts_of
 from cdc.writing import Write
 from tieout.queries import compose
 
@@ -19,6 +21,33 @@ Row = dict[str, Any]
 
 CONTROL = [*CONTROL_COLUMNS, *OPTIONAL_COLUMNS]
 """Columns that are no field of the payload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What rounds did."""
+
+    created: int = 0
+    updated: int = 0
+    removed: int = 0
+    dropped: int = 0
+    skipped: int = 0
+    drift: int = 0
+
+    @property
+    def made(self) -> int:
+        """Entries."""
+        return self.created + self.updated + self.removed
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            created=self.created + other.created,
+            updated=self.updated + other.updated,
+            removed=self.removed + other.removed,
+            dropped=self.dropped + other.dropped,
+            skipped=self.skipped + other.skipped,
+            drift=self.drift + other.drift,
+        )
 
 
 def mirror_of(system: str, write: Write) -> sql.Composable:
@@ -186,3 +215,34 @@ def name_of(row: Row) -> tuple[str, str]:
 def driver_of(row: Row) -> tuple[Any, Any]:
     """Which record drives it."""
     return (row.get("source_connection"), row.get("source_id"))
+
+
+def drift_row(
+    model: OutboundModel, row: Row, state: Row, drift: Drift, organisation: Mapping[str, Any]
+) -> Row:
+    """A difference on a frozen document, and what it would have done to the accounts."""
+    posts = posts_of(model.system, model.entity)
+    effects = []
+    if posts is not None:
+        setting = Setting(
+            currency=row["currency"],
+            day=row["day"],
+            base_currency=organisation.get("BaseCurrency"),
+            record=state.get("record"),
+        )
+        before = posts(state.get("said") or {}, setting)
+        effects = [one.to_json() for one in effect(before, posts(drift.desired, setting))]
+    return {
+        "effects": effects,
+        "payload_hash": drift.payload_hash,
+        "day": row["day"],
+        "connection": row["connection"],
+        "entity": model.entity,
+        "key": row["key"],
+        "model": model.name,
+        "frozen_because": drift.frozen_because,
+        "desired": drift.desired,
+        "fields": list(drift.fields),
+        "amount": Decimal(row["total"]) if row["total"] is not None else None,
+        "currency": row["currency"],
+    }

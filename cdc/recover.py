@@ -236,7 +236,7 @@ def _compared(
     done = [Compared(connection=name) for name in names]
     for _ in range(ROUNDS):
         tell("diff")
-        diff(database, settings, run=run, full=True, writers=writers)
+        diff(database, settings, run=run, full=True, writers=writers, is_proof=False)
         found = [rebuild.target(settings.connection(name)) for name in names]
         done = [before + now for before, now in zip(done, found, strict=True)]
         if not any(each.linked or each.agreed for each in found):

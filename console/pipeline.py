@@ -8,12 +8,14 @@ from typing import Any, Literal
 from uuid import UUID
 
 import click
+from rich.text import Text
 
 from cdc import diff as differ
 from cdc import drain as drainer
 from cdc import marts as mart
 from cdc import proof, report
 from cdc import shadow as shadower
+from cdc.diff import ModelDiff
 from cdc.proof_period import Period
 from console.alerting import tell_quietly
 from console.frame import App, command, progress
@@ -82,20 +84,24 @@ def diff(app: App, models: tuple[str, ...], full: bool, fail_on: FailOn) -> Repo
 
     Example: tieout diff
 
-    Nothing is sent. `tieout plan` shows the entries, `tieout drain` sends those that are ready.
+    Nothing is sent. `tieout plan` shows the entries, `tieout drain` sends those that are ready. With --full every record is
+    compared; what differs then though no change had announced it is named as missed: a `dirty` rule of its model is wrong.
     """
-    with app.run("diff", {"models": models, "full": full}) as run, progress("diff"):
-        found = differ.diff(app.database, app.settings, run=run, full=full, models=models or None)
+    with app.run("diff", {"models": models, "full": full}) as run, progress("diff") as tell:
+        found = differ.diff(
+            app.database, app.settings, run=run, full=full, models=models or None, progress=tell
+        )
         return with_exit_code(app, diff_report(found), fail_on, run)
 
 
 def diff_report(found: Any) -> Report:
     """What a diff put into the outbox, a row a model."""
-    columns = ("drivers", "created", "updated", "removed", "held", "dropped", "skipped", "drift")
+    columns = ("drivers", "created", "updated", "removed", "held", "dropped", "skipped", "drift", "missed")
     rows = [(each.model, *(getattr(each, name) for name in columns)) for each in found.models]
     return Report(
         data={
             "models": [dict(zip(("model", *columns), row, strict=True)) for row in rows],
+            "missed": {each.model: list(each.missed_keys) for each in found.models if each.missed},
             "errors": [error_data(error) for error in found.errors],
         },
         exit_code=worst(found.errors),
@@ -106,8 +112,21 @@ def diff_report(found: Any) -> Report:
                 ("model", *(f"{name.replace('_', ' ')}#" for name in columns)),
                 [row for row in rows if any(row[1:])],
                 empty="Difference: nothing to look at.",
-            )
+            ),
+            *(_missed(each) for each in found.models if each.missed),
         ],
+    )
+
+
+def _missed(found: ModelDiff) -> Text:
+    """What a sweep found that no change had announced."""
+    more = (
+        f" and {found.missed - len(found.missed_keys)} more" if found.missed > len(found.missed_keys) else ""
+    )
+    return Text(
+        f"{found.model}: {found.missed} differed though no change had announced them: {', '.join(found.missed_keys)}{more}. "
+        "They are in the outbox now. Correct the `dirty` rules in the yml of the model, then run `tieout build`.",
+        style="red",
     )
 
 

@@ -56,6 +56,7 @@ class Event(StrEnum):
     BUILD_SWITCHED = "build.switched"
     DIFF_MODEL_FINISHED = "diff.model.finished"
     DIFF_HELD = "diff.held"
+    DIFF_MISSED = "diff.missed"
     DIFF_CONFLICT = "diff.conflict"
     DRAIN_CALL_FINISHED = "drain.call.finished"
     DRAIN_ENTRY_REJECTED = "drain.entry.rejected"
@@ -195,6 +196,11 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "held_for": "rule",
         "entries": "count",
         "reason": "text",
+    },
+    Event.DIFF_MISSED: {
+        "model": "name",
+        "records": "count",
+        "keys": "some of the records that differed though no change had announced them",
     },
     Event.DIFF_CONFLICT: {
         "model": "name",

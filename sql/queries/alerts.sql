@@ -335,3 +335,14 @@ left join money
         and stuck.entity = money.entity
 group by stuck.connection, stuck.entity
 order by stuck.connection, stuck.entity;
+
+-- name: missed
+-- Models of which the last sweep found differences that no change had announced.
+select
+    model,
+    (missed ->> 'records')::integer as records,
+    array(select jsonb_array_elements_text(missed -> 'keys')) as keys,
+    (missed ->> 'at')::timestamptz as since
+from cdc.models
+where missed is not null
+order by model;

@@ -1,6 +1,9 @@
 -- name: lock
--- One fan-out at a time: a second one waits, so that what it finds done is committed.
-select pg_advisory_xact_lock(%(key)s);
+-- One fan-out at a time: a second one waits, so that what it finds done is committed. A server that dies may forget the last
+-- rounds whole, with the changes that they consumed: so the commit waits for no disk.
+select
+    set_config('synchronous_commit', 'off', true),
+    pg_advisory_xact_lock(%(key)s);
 
 -- name: prepare
 -- Room for one round of changes.
@@ -13,13 +16,18 @@ create temporary table if not exists fan_out_changes (
     keys_after jsonb
 ) on commit delete rows;
 
+-- name: mark_of_models
+-- Another one whenever a model, or a rule of it, may be another one.
+select coalesce(md5(string_agg(model || ' ' || xmin::text, ',' order by model)), '') as mark
+from cdc.models;
+
 -- name: take
 -- Consume the oldest changes.
 with oldest as (
     select seq
     from cdc.changes
     order by seq
-    limit %(limit)s
+    limit %(limit)s::bigint
 ),
 
 gone as (
@@ -50,54 +58,72 @@ select distinct
 from fan_out_changes;
 
 -- name: by_self
--- The changed record drives the model.
+-- The changed record drives the models.
 insert into cdc.changed_keys (model, source_connection, source_id, because)
-select distinct
-    %(model)s,
-    connection,
-    id,
+select
+    following.model,
+    found.connection,
+    found.id,
     %(because)s
-from fan_out_changes
-where
-    system = %(system)s
-    and stream = %(stream)s;
+from (
+    select distinct
+        connection,
+        id
+    from fan_out_changes
+    where
+        system = %(system)s
+        and stream = %(stream)s
+) as found
+cross join unnest(%(models)s::text[]) as following (model);
 
 -- name: by_column
 -- A key column names the driver, before and after.
 insert into cdc.changed_keys (model, source_connection, source_id, because)
-select distinct
-    %(model)s,
-    fan_out_changes.connection,
-    key.value,
+select
+    following.model,
+    found.connection,
+    found.value,
     %(because)s
-from fan_out_changes
-cross join lateral (
-    values
-    (fan_out_changes.keys_before ->> %(column)s),
-    (fan_out_changes.keys_after ->> %(column)s)
-) as key (value)
-where
-    fan_out_changes.system = %(system)s
-    and fan_out_changes.stream = %(stream)s
-    and key.value is not null;
+from (
+    select distinct
+        fan_out_changes.connection,
+        key.value
+    from fan_out_changes
+    cross join lateral (
+        values
+        (fan_out_changes.keys_before ->> %(column)s),
+        (fan_out_changes.keys_after ->> %(column)s)
+    ) as key (value)
+    where
+        fan_out_changes.system = %(system)s
+        and fan_out_changes.stream = %(stream)s
+        and key.value is not null
+) as found
+cross join unnest(%(models)s::text[]) as following (model);
 
 -- name: by_link
 -- The changed record is one of the target's: its link names the driver.
 insert into cdc.changed_keys (model, source_connection, source_id, because)
-select distinct
-    %(model)s,
-    links.source_connection,
-    links.source_id,
+select
+    following.model,
+    found.source_connection,
+    found.source_id,
     %(because)s
-from fan_out_changes
-inner join cdc.links
-    on
-        links.connection = fan_out_changes.connection
-        and links.entity = %(entity)s
-        and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
-where
-    fan_out_changes.system = %(system)s
-    and fan_out_changes.stream = %(stream)s;
+from (
+    select distinct
+        links.source_connection,
+        links.source_id
+    from fan_out_changes
+    inner join cdc.links
+        on
+            links.connection = fan_out_changes.connection
+            and links.entity = %(entity)s
+            and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
+    where
+        fan_out_changes.system = %(system)s
+        and fan_out_changes.stream = %(stream)s
+) as found
+cross join unnest(%(models)s::text[]) as following (model);
 
 -- name: by_sql
 -- The model's own query over `changed` names the drivers; it sees the keys before and after.
@@ -122,21 +148,27 @@ with changed as (
         and stream = %(stream)s
 )
 
-select distinct
-    %(model)s,
-    found.source_connection::text,
-    found.source_id::text,
+select
+    following.model,
+    driver.source_connection,
+    driver.source_id,
     %(because)s
-from ({rule}) as found
-where
-    found.source_connection is not null
-    and found.source_id is not null;
+from (
+    select distinct
+        found.source_connection::text as source_connection,
+        found.source_id::text as source_id
+    from ({rule}) as found
+    where
+        found.source_connection is not null
+        and found.source_id is not null
+) as driver
+cross join unnest(%(models)s::text[]) as following (model);
 
 -- name: sweep
 -- The change may concern any row: the whole model is looked at again.
 update cdc.models
 set sweep_due = true
-where model = %(model)s;
+where model = any(%(models)s);
 
 -- name: by_target
 -- What changed in a target leads to the keys that we linked there, unasked.
@@ -150,7 +182,7 @@ from fan_out_changes
 inner join cdc.links
     on
         links.connection = fan_out_changes.connection
-        and links.entity = %(entity)s
+        and links.entity = any(%(entities)s)
         and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
 where
     fan_out_changes.system = %(system)s

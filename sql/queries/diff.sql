@@ -1,6 +1,87 @@
+-- name: generic_plans
+-- Plans of this session are made once, for any key: a large view takes longer to plan than to run for a key.
+set plan_cache_mode = force_generic_plan;
+
+-- name: work
+-- What there is to do, without a look at any view. A row a model, or one without a model before the first build.
+with state as materialized (
+    select
+        (select changes.seq from cdc.changes order by changes.seq limit 1) is not null as has_changes,
+        exists (select 1 from cdc.outbox where outbox.operation = 'remove') as has_removals,
+        array(
+            select distinct outbox.connection
+            from cdc.outbox
+            where
+                outbox.state = 'waiting'
+                or (outbox.state = 'held' and outbox.held_for = 'problems' and outbox.cause = 'reference to nothing')
+            order by outbox.connection
+        ) as referring
+)
+
+select
+    models.model,
+    state.has_changes,
+    state.has_removals,
+    state.referring,
+    coalesce(
+        models.sweep_due
+        or exists (select 1 from cdc.changed_keys where changed_keys.model = models.model)
+        or exists (
+            select 1
+            from cdc.outbox
+            where
+                outbox.model = models.model
+                and outbox.state = 'held'
+                and outbox.held_for = 'guard'
+                and outbox.cause = 'counting'
+        ),
+        false
+    ) as is_waiting
+from state
+left join cdc.models on models.kind = 'outbound'
+order by (models.config ->> 'position')::integer, models.model;
+
+-- name: models_now
+-- What changes about models while a build is in force.
+select
+    model,
+    build,
+    sweep_due,
+    is_new,
+    is_changed
+from cdc.models
+where
+    kind = 'outbound'
+    and model = any(%(names)s);
+
+-- name: begin_round
+-- Keep the set in force until this transaction ends. A server that dies may forget the last rounds whole, with the keys that
+-- they consumed, and never one whose entry was sent (that commit waits for the disk, and all before it are there with it).
+select
+    set_config('synchronous_commit', 'off', true),
+    pg_advisory_xact_lock_shared(%(key)s);
+
+-- name: build_in_force
+-- The set that is in force now.
+select builds.build
+from cdc.builds
+where builds.switched_at is not null
+order by builds.switched_at desc
+limit 1;
+
+-- name: lock_models
+-- One diff at a time a model; waits, in the order given.
+select pg_advisory_lock(given.key)
+from unnest(%(keys)s::bigint[]) as given (key);
+
+-- name: unlock_models
+-- Give them back.
+select pg_advisory_unlock(given.key)
+from unnest(%(keys)s::bigint[]) as given (key);
+
 -- name: drivers
 -- Consume the oldest changed keys of a model. Many changes often lead to one driving record (a document, its payment, its
--- contact): it is looked at once for all that stand near the front.
+-- contact): it is looked at once for all that stand near the front. `changes`: how many were consumed for each.
 with oldest as (
     select
         seq,
@@ -9,7 +90,7 @@ with oldest as (
     from cdc.changed_keys
     where model = %(model)s
     order by seq
-    limit 20 * %(limit)s
+    limit %(ahead)s * %(limit)s::bigint
 ),
 
 chosen as (
@@ -19,7 +100,7 @@ chosen as (
     from oldest
     group by oldest.source_connection, oldest.source_id
     order by min(oldest.seq)
-    limit %(limit)s
+    limit %(limit)s::bigint
 ),
 
 gone as (
@@ -33,10 +114,12 @@ gone as (
     returning changed_keys.source_connection, changed_keys.source_id
 )
 
-select distinct
+select
     source_connection,
-    source_id
+    source_id,
+    count(*) as changes
 from gone
+group by source_connection, source_id
 order by source_connection, source_id;
 
 -- name: begin_sweep
@@ -58,21 +141,48 @@ select xmin::text as mark
 from cdc.models
 where model = %(model)s;
 
+-- name: begin_proof
+-- A sweep that is not due changes nothing: keys that arrive meanwhile announce what it may find.
+select model
+from cdc.models
+where model = %(model)s;
+
 -- name: end_sweep
 -- The sweep is complete, unless something made another one due meanwhile.
 update cdc.models
 set
     sweep_due = false,
     is_changed = false,
-    swept_at = now()
+    swept_at = now(),
+    missed = %(missed)s::jsonb || jsonb_build_object('at', now())
 where
     model = %(model)s
     and xmin::text = %(mark)s;
 
+-- name: analyze_sweep
+-- So many are there now.
+analyze sweep_drivers;
+
+-- name: unannounced
+-- Keys whose driving records no changed key names.
+select given.key
+from unnest(
+    %(source_connections)s::text[], %(source_ids)s::text[], %(keys)s::text[]
+) as given (source_connection, source_id, key)
+where not exists (
+    select 1
+    from cdc.changed_keys
+    where
+        changed_keys.model = %(model)s
+        and changed_keys.source_connection = given.source_connection
+        and changed_keys.source_id = given.source_id
+)
+order by given.key;
+
 -- name: sweep_table
 -- Room for the drivers of a sweep.
 create temporary table if not exists sweep_drivers (
-    position bigint generated always as identity,
+    position bigint generated always as identity primary key,
     source_connection text,
     source_id text,
     undriven text
@@ -349,6 +459,14 @@ select
 from vanished
 order by 1, 2;
 
+-- name: differing
+-- Of `candidates` only the driving records.
+select distinct
+    candidate.source_connection,
+    candidate.source_id
+from ({candidates}) as candidate
+order by candidate.source_connection, candidate.source_id;
+
 -- name: still_there
 -- Keys that another driving record of the same model gives as well.
 select
@@ -435,7 +553,8 @@ on conflict (connection, entity, key) do update
         currency = excluded.currency,
         effects = excluded.effects,
         payload_hash = excluded.payload_hash,
-        document_date = excluded.document_date;
+        document_date = excluded.document_date
+returning drift.connection, drift.key, (drift.xmax = 0) as is_new;
 
 -- name: no_drift
 -- These differences are gone.

@@ -209,7 +209,7 @@ def test_a_diff_that_died_before_its_end_leaves_nothing_that_could_be_sent(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("cdc.diff._guard", die)
+        patched.setattr("cdc.diff.guard", die)
         with pytest.raises(KeyboardInterrupt):
             engine.diff()
     dead = engine.row("select state, cause from cdc.outbox")
@@ -556,7 +556,7 @@ def test_a_sweep_made_due_while_one_runs_stays_due(engine: Engine, monkeypatch: 
     def change(_connection: object, _model: object) -> None:
         engine.connection.execute("update cdc.models set sweep_due = true where model = 'out_contacts'")
 
-    monkeypatch.setattr("cdc.diff._refuse_rows_without_driver", change)
+    monkeypatch.setattr("cdc.diff_sweep.refuse_rows_without_driver", change)
     engine.diff()
 
     assert engine.row("select sweep_due from cdc.models where model = 'out_contacts'") == {"sweep_due": True}

@@ -1,0 +1,79 @@
+"""The end of a model's diff: its new entries counted, held where there are too many or too much, the others let go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from cdc.guard import SHRUNKEN, SHRUNKEN_CURE, VANISHED, Made, Posted, Standing, is_shrunken, stops
+from cdc.lately import Lately
+from cdc.outbound import OutboundModel
+from cdc.postings import posts_of
+from tieout.limits import Limits
+from tieout.queries import query
+from tieout.settings import Settings
+
+Session = psycopg.Connection[dict[str, Any]]
+
+
+def guard(connection: Session, settings: Settings, model: OutboundModel, lately: Lately | None) -> None:
+    with connection.transaction():
+        values = {"model": model.name}
+        limits = settings.limits.of(model.name)
+        _notice_shrinking(connection, model.name, limits)
+        made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
+        counted = lately.with_passed(model.name, made) if lately is not None else made
+        stopped = stops(counted, limits, _standing(connection, model))
+        if lately is not None:
+            lately.note(model.name, made, stopped)
+        for stop in stopped:
+            held = {
+                "operations": list(stop.operations),
+                "currency": stop.currency,
+                "above": stop.above,
+                "without_amount": stop.without_amount,
+                "cause": stop.cause,
+                "reason": stop.reason,
+                "cure": _CURE,
+            }
+            connection.execute(query("outbox", "guard"), {**values, **held})
+        if made:
+            connection.execute(query("outbox", "lock_references"), values)
+            connection.execute(query("outbox", "release_counted"), values)
+
+
+def _standing(connection: Session, model: OutboundModel) -> Standing:
+    values = {"model": model.name}
+
+    def posted() -> Posted:
+        rows = connection.execute(query("outbox", "posted"), values).fetchall()
+        amounts = {row["currency"]: row["amount"] for row in rows if row["currency"] is not None}
+        return Posted(amounts=amounts, unknown=sum(row["unknown"] for row in rows))
+
+    return Standing(
+        is_new=model.is_new,
+        is_changed=model.is_changed,
+        posts=posts_of(model.system, model.entity) is not None,
+        linked=lambda: _linked(connection, model.name),
+        posted=posted,
+    )
+
+
+def _linked(connection: Session, model: str) -> int:
+    row = connection.execute(query("outbox", "linked"), {"model": model}).fetchone()
+    return int(row["records"]) if row is not None else 0
+
+
+def _notice_shrinking(connection: Session, model: str, limits: Limits) -> None:
+    """Many rows that vanished at once are one thing that happened to the input, and told so."""
+    causes = {"model": model, "one": VANISHED, "many": SHRUNKEN}
+    row = connection.execute(query("outbox", "vanished"), causes).fetchone()
+    if row is None or not row["entries"]:
+        return
+    shrunken = is_shrunken(row["entries"], limits, _linked(connection, model))
+    cause = {"cause": SHRUNKEN if shrunken else VANISHED, "cure": SHRUNKEN_CURE if shrunken else None}
+    connection.execute(query("outbox", "name_vanished"), {**causes, **cause})
+
+
+_CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or refuse."

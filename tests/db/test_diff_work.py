@@ -1,0 +1,222 @@
+"""A diff costs what changed: no view is touched without a changed key, and a sweep compares in parallel, in constant memory,
+and says what nobody announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+import cdc.diff_sweep as sweeping
+from cdc.alert_watch import conditions
+from cdc.outbound import models_in_force
+from tests.db.fix_engine import Engine, engine
+
+__all__ = ["engine"]
+
+
+def test_without_a_changed_key_no_view_is_touched(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    engine.diff()
+    engine.connection.execute("drop schema outbound cascade")
+
+    diffed = engine.diff()
+
+    assert (diffed.changes, [model.model for model in diffed.models]) == (
+        0,
+        ["out_contacts", "out_invoices", "out_payments"],
+    )
+    assert {model.drivers for model in diffed.models} == {0}
+
+
+def test_a_changed_key_costs_only_the_models_that_it_leads_to(engine: Engine) -> None:
+    engine.customer()
+    engine.connection.execute("drop view outbound.out_payments, outbound.out_invoices")
+
+    engine.diff()
+
+    assert engine.states() == {"shop/customer/7": "ready"}
+
+
+def test_entries_that_a_dead_diff_left_uncounted_are_counted_without_a_changed_key(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.customer()
+
+    def die(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cdc.diff.guard", die)
+        with pytest.raises(RuntimeError):
+            engine.diff()
+    assert engine.states() == {"shop/customer/7": "guard"}
+    assert engine.rows("select 1 as one from cdc.changed_keys") == []
+
+    engine.diff()
+
+    assert engine.states() == {"shop/customer/7": "ready"}
+
+
+def test_a_session_that_is_kept_sees_another_build(engine: Engine) -> None:
+    engine.customer()
+    with engine.database.connect(direct=True) as session:
+        engine.diff(session=session)
+        engine.connection.execute("drop view outbound.out_contacts")
+        engine.connection.execute(
+            "create view outbound.out_contacts as select 'books' as _to, 'other/' || id as _key, connection as _source_connection,"
+            " id as _source_id, null::text as _skip, null::text as _hold, null::text as _gone, null::jsonb as _problems,"
+            " null::numeric as _total, null::text as _currency, null::date as _date, null::jsonb as _if_taken,"
+            " null::jsonb as _after, null::jsonb as _expect, 'New' as \"Name\" from staging.magento__customers"
+        )
+        engine.connection.execute(
+            "insert into cdc.builds (build, switched_at) values ('next', now() + interval '1 s')"
+        )
+        engine.connection.execute("update cdc.models set build = 'next'")
+        engine.customer("8")
+        engine.diff(session=session)
+
+    entry = engine.entry("other/8")
+    assert entry is not None
+    assert (entry["payload"], entry["build"]) == ({"Name": "New"}, "next")
+
+
+@pytest.fixture
+def nine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Nine customers that the target has; a sweep takes them two by two, in three sessions."""
+    monkeypatch.setattr(sweeping, "RANGE", 2)
+    monkeypatch.setattr("cdc.diff.sweep", partial(sweeping.sweep, sessions=3))
+    for number in range(1, 10):
+        engine.customer(str(number))
+    engine.sync()
+    engine.diff()
+    return engine
+
+
+def _changed_unseen(engine: Engine, *numbers: str) -> None:
+    """Records that changed as no loader changes them: nothing announces it."""
+    engine.connection.execute(
+        """update staging.magento__customers set payload = payload || '{"name": "Other"}' where id = any(%s)""",
+        (list(numbers),),
+    )
+
+
+def test_a_sweep_in_parallel_finds_exactly_what_changed_and_says_that_nobody_announced_it(
+    nine: Engine,
+) -> None:
+    _changed_unseen(nine, "2", "5", "9")
+    keys = ("shop/customer/2", "shop/customer/5", "shop/customer/9")
+    assert nine.diff().models[0].drivers == 0
+
+    found = nine.diff(full=True).models[0]
+
+    assert (found.drivers, found.updated, found.missed, found.missed_keys) == (9, 3, 3, keys)
+    assert nine.states() == dict.fromkeys(keys, "ready")
+    [told] = _missed(nine)
+    assert (told.count, told.who, told.command) == (3, "analyst", "tieout diff --full")
+    assert all(key in told.what for key in keys)
+
+
+def test_a_sweep_that_finds_nothing_more_ends_the_alert(nine: Engine) -> None:
+    _changed_unseen(nine, "2")
+    nine.diff(full=True)
+    assert _missed(nine)
+
+    found = nine.diff(full=True).models[0]
+
+    assert (found.missed, _missed(nine)) == (0, [])
+
+
+def test_a_sweep_in_one_session_finds_the_same(nine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdc.diff.sweep", partial(sweeping.sweep, sessions=1))
+    _changed_unseen(nine, "2", "5", "9")
+
+    found = nine.diff(full=True).models[0]
+
+    assert (found.drivers, found.updated, found.missed) == (9, 3, 3)
+
+
+def test_a_change_that_was_announced_is_not_missed(nine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    nine.customer("3", name="Announced before")
+    real = sweeping.refuse_rows_without_driver
+
+    def change(*given: Any) -> None:
+        real(*given)
+        if given[1].name == "out_contacts":
+            nine.customer("4", name="Announced meanwhile")
+
+    monkeypatch.setattr(sweeping, "refuse_rows_without_driver", change)
+
+    found = nine.diff(full=True).models[0]
+
+    assert (found.updated, found.missed) == (2, 0)
+    assert set(nine.states()) == {"shop/customer/3", "shop/customer/4"}
+
+
+def test_a_sweep_that_was_due_misses_nothing(nine: Engine) -> None:
+    _changed_unseen(nine, "2")
+    nine.connection.execute("update cdc.models set sweep_due = true")
+
+    found = nine.diff().models[0]
+
+    assert (found.updated, found.missed) == (1, 0)
+
+
+def test_a_sweep_has_few_ranges_on_their_way_and_tells_how_far_it_is(
+    nine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10, 61):
+        nine.customer(str(number))
+    nine.sync()
+    taken, told, most = 0, list[str](), 0
+    real = sweeping._compared
+
+    def read(connection: Any, after: int) -> Any:
+        nonlocal taken, most
+        taken += 1
+        most = max(most, taken - given)
+        return range_of(connection, after)
+
+    range_of, given = sweeping._range, 0
+
+    def compared(*values: Any) -> Iterator[Any]:
+        nonlocal given
+        for one in real(*values):
+            given += 1
+            yield one
+
+    monkeypatch.setattr(sweeping, "_range", read)
+    monkeypatch.setattr(sweeping, "_compared", compared)
+
+    nine.diff(full=True, models=["out_contacts"], progress=told.append)
+
+    assert (taken, given) == (30, 30)
+    assert most <= 2 * 3 + 1
+    assert told[1].startswith("out_contacts: 2 of 60 records, ")
+    assert told[1].endswith(" left")
+    assert told[-1] == "out_contacts: 60 of 60 records"
+
+
+def test_models_are_read_once_a_session(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[int]()
+
+    def count(connection: Any) -> Any:
+        read.append(1)
+        return models_in_force(connection)
+
+    monkeypatch.setattr("cdc.diff_work.models_in_force", count)
+    with engine.database.connect(direct=True) as session:
+        for number in range(3):
+            engine.customer(str(number))
+            engine.diff(session=session)
+
+    assert len(read) == 1
+
+
+def _missed(engine: Engine) -> list[Any]:
+    found = conditions(engine.connection, engine.settings, login_ends=lambda _: None)
+    return [one for one in found if one.kind == "missed changes"]
