@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg import sql
 
-from cdc.outbound import DirtyRule, marts_in_force, models_in_force
+from cdc.outbound import DirtyRule, Model, marts_in_force, models_in_force
 from cdc.writing import Write, open_writers
 from tieout.db import lock_key
 from tieout.errors import BuildError, ConfigurationError
@@ -66,7 +66,8 @@ def _rules(connection: Session) -> tuple[_Rule, ...]:
     known = _known.setdefault(connection, _Known())
     if known.mark != mark:
         groups: dict[tuple[str, str, str], list[tuple[str, DirtyRule]]] = {}
-        for model in (*models_in_force(connection), *marts_in_force(connection)):
+        following: list[Model] = [*models_in_force(connection), *marts_in_force(connection)]
+        for model in following:
             for rule in model.dirty:
                 groups.setdefault((rule.table, rule.kind, rule.value), []).append((model.name, rule))
         known.rules = tuple(
