@@ -1,172 +1,19 @@
-with billed_lines as not materialized (
-    select
-        document_lines.*,
-        order_lines.tax_code,
-        order_lines.tax_percent,
-        coalesce(order_lines.line_kind, 'product') as line_kind,
-        {% for prefix in ['', 'base_'] -%}
-        round(
-            coalesce(
-                document_lines.{{ prefix }}weee_amount, order_lines.{{ prefix }}weee_unit_amount * document_lines.quantity
-            ),
-            2
-        ) as {{ prefix }}weee_line_amount,
-        round(order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity, 2) as {{ prefix }}weee_line_tax_amount,
-        {% endfor -%}
-        order_lines.weee_tax_code,
-        order_lines.weee_tax_percent,
-        order_lines._problems as order_line_problems
-    from {{ ref('stg_magento__credit_memo_lines') }} as document_lines
-    left join {{ ref('order_lines') }} as order_lines
-        on
-            document_lines.connection = order_lines.connection
-            and document_lines.order_id = order_lines.order_id
-            and document_lines.order_line_id = order_lines.order_line_id
-    where
-        coalesce(order_lines.is_billed, true)
-        -- A memo of an adjustment alone lists every product, none of it sent back.
-        and (document_lines.quantity <> 0 or document_lines.row_total <> 0 or document_lines.tax_amount <> 0)
-),
-
-line_totals as (
-    select
-        billed_lines.connection,
-        billed_lines.order_id,
-        billed_lines.credit_memo_id,
-        sum(billed_lines.discount_amount) as discount_amount,
-        sum(billed_lines.base_discount_amount) as base_discount_amount,
-        sum(billed_lines.discount_tax_compensation_amount) as compensation_amount,
-        sum(billed_lines.base_discount_tax_compensation_amount) as base_compensation_amount
-    from billed_lines
-    group by billed_lines.connection, billed_lines.order_id, billed_lines.credit_memo_id
-),
-
-extras as (
-    select
-        documents.connection,
-        documents.order_id,
-        documents.credit_memo_id,
-        -- A credit memo folds shipping's compensation into the one of the header.
-        round(
-            documents.shipping_amount
-            + (documents.discount_tax_compensation_amount - coalesce(line_totals.compensation_amount, 0))
-            + documents.discount_amount + coalesce(line_totals.discount_amount, 0),
-            2
-        ) as shipping_net_amount,
-        -- A credit memo folds shipping's compensation into the one of the header.
-        round(
-            documents.base_shipping_amount
-            + (documents.base_discount_tax_compensation_amount - coalesce(line_totals.base_compensation_amount, 0))
-            + documents.base_discount_amount + coalesce(line_totals.base_discount_amount, 0),
-            2
-        ) as base_shipping_net_amount,
-        round(documents.shipping_tax_amount, 2) as shipping_tax_amount,
-        round(documents.base_shipping_tax_amount, 2) as base_shipping_tax_amount,
-        round(documents.gift_wrap_amount, 2) as gift_wrap_amount,
-        round(documents.base_gift_wrap_amount, 2) as base_gift_wrap_amount,
-        round(documents.gift_wrap_tax_amount, 2) as gift_wrap_tax_amount,
-        round(documents.base_gift_wrap_tax_amount, 2) as base_gift_wrap_tax_amount,
-        coalesce(orders.gift_wrap_tax_code, orders.shipping_tax_code) as gift_wrap_tax_code,
-        case when orders.gift_wrap_tax_code is null then orders.shipping_tax_percent else orders.gift_wrap_tax_percent end
-            as gift_wrap_tax_percent,
-        orders.shipping_tax_code,
-        orders.shipping_tax_percent,
-        round(documents.adjustment, 2) as adjustment_amount,
-        round(documents.base_adjustment, 2) as base_adjustment_amount
-    from {{ ref('stg_magento__credit_memos') }} as documents
-    left join line_totals
-        on
-            documents.connection = line_totals.connection
-            and documents.order_id = line_totals.order_id
-            and documents.credit_memo_id = line_totals.credit_memo_id
-    left join {{ ref('stg_magento__orders') }} as orders
-        on documents.connection = orders.connection and documents.order_id = orders.order_id
-)
-
 select
     'magento'::text as system,
-    billed_lines.connection,
-    billed_lines.credit_memo_id as credit_note_id,
-    billed_lines.order_id,
-    billed_lines.order_line_id as line_id,
-    billed_lines.line_kind,
-    billed_lines.line_number,
-    billed_lines.product_id,
-    billed_lines.sku,
-    billed_lines.name as description,
-    billed_lines.quantity,
-    billed_lines.price,
-    billed_lines.base_price,
-    round(billed_lines.discount_amount - billed_lines.discount_tax_compensation_amount, 2) as discount_amount,
-    round(billed_lines.base_discount_amount - billed_lines.base_discount_tax_compensation_amount, 2)
-        as base_discount_amount,
-    round(
-        billed_lines.row_total - billed_lines.discount_amount + billed_lines.discount_tax_compensation_amount, 2
-    ) as net_amount,
-    round(
-        billed_lines.base_row_total - billed_lines.base_discount_amount
-        + billed_lines.base_discount_tax_compensation_amount,
-        2
-    ) as base_net_amount,
-    round(billed_lines.tax_amount, 2) as tax_amount,
-    round(billed_lines.base_tax_amount, 2) as base_tax_amount,
-    billed_lines.tax_code,
-    billed_lines.tax_percent,
-    null::text as account_code,
-    null::text as tax_type,
-    -- The document repeats the fields of its order's line: one of them says it once.
-    coalesce(billed_lines._problems, billed_lines.order_line_problems) as _problems
-from billed_lines
-
-union all
-
--- A fixed product tax belongs to its product, but to another account and often to no tax.
-select
-    'magento'::text as system,
-    billed_lines.connection,
-    billed_lines.credit_memo_id as credit_note_id,
-    billed_lines.order_id,
-    billed_lines.order_line_id || '/weee' as line_id,
-    'weee'::text as line_kind,
-    50000 + billed_lines.line_number as line_number,
-    null::text as product_id,
-    null::text as sku,
-    'Fixed product tax: ' || coalesce(nullif(billed_lines.name, ''), billed_lines.sku, 'item') as description,
-    1::numeric as quantity,
-    billed_lines.weee_line_amount as price,
-    billed_lines.base_weee_line_amount as base_price,
-    0::numeric as discount_amount,
-    0::numeric as base_discount_amount,
-    billed_lines.weee_line_amount as net_amount,
-    billed_lines.base_weee_line_amount as base_net_amount,
-    coalesce(billed_lines.weee_line_tax_amount, 0) as tax_amount,
-    coalesce(billed_lines.base_weee_line_tax_amount, 0) as base_tax_amount,
-    case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_code end as tax_code,
-    case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_percent end as tax_percent,
-    null::text as account_code,
-    null::text as tax_type,
-    {{ problems([]) }} as _problems
-from billed_lines
-where billed_lines.weee_line_amount <> 0
-
-union all
-
-select
-    'magento'::text as system,
-    extras.connection,
-    extras.credit_memo_id as credit_note_id,
-    extras.order_id,
-    line.line_kind as line_id,
+    documents.connection,
+    documents.credit_memo_id as credit_note_id,
+    documents.order_id,
+    line.line_id,
     line.line_kind,
     line.line_number,
-    null::text as product_id,
-    null::text as sku,
-    initcap(replace(line.line_kind, '_', ' ')) as description,
-    1::numeric as quantity,
-    line.net_amount as price,
-    line.base_net_amount as base_price,
-    0::numeric as discount_amount,
-    0::numeric as base_discount_amount,
+    line.product_id,
+    line.sku,
+    line.description,
+    line.quantity,
+    line.price,
+    line.base_price,
+    line.discount_amount,
+    line.base_discount_amount,
     line.net_amount,
     line.base_net_amount,
     line.tax_amount,
@@ -175,33 +22,170 @@ select
     line.tax_percent,
     null::text as account_code,
     null::text as tax_type,
-    {{ problems([]) }} as _problems
-from extras
+    line._problems
+from {{ ref('stg_magento__credit_memos') }} as documents
+-- The lines of one document and of its order are read once and used for all kinds of lines.
 cross join lateral (
-    values
-    (
-        'shipping',
-        100000,
-        extras.shipping_net_amount,
-        extras.base_shipping_net_amount,
-        extras.shipping_tax_amount,
-        extras.base_shipping_tax_amount,
-        extras.shipping_tax_code,
-        extras.shipping_tax_percent
+    with order_lines as materialized (
+        select order_lines.*
+        from {{ ref('order_lines') }} as order_lines
+        where order_lines.connection = documents.connection and order_lines.order_id = documents.order_id
     ),
-    (
-        'gift_wrap',
-        99999,
-        extras.gift_wrap_amount,
-        extras.base_gift_wrap_amount,
-        extras.gift_wrap_tax_amount,
-        extras.base_gift_wrap_tax_amount,
-        extras.gift_wrap_tax_code,
-        extras.gift_wrap_tax_percent
-    ),
-    ('adjustment', 100001, extras.adjustment_amount, extras.base_adjustment_amount, 0, 0, null, null)
-) as line (line_kind, line_number, net_amount, base_net_amount, tax_amount, base_tax_amount, tax_code, tax_percent)
-where line.net_amount <> 0 or line.tax_amount <> 0
+
+    billed_lines as materialized (
+        select
+            document_lines.*,
+            order_lines.tax_code,
+            order_lines.tax_percent,
+            coalesce(order_lines.line_kind, 'product') as line_kind,
+            {% for prefix in ['', 'base_'] -%}
+            round(
+                coalesce(
+                    document_lines.{{ prefix }}weee_amount, order_lines.{{ prefix }}weee_unit_amount * document_lines.quantity
+                ),
+                2
+            ) as {{ prefix }}weee_line_amount,
+            round(order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity, 2) as {{ prefix }}weee_line_tax_amount,
+            {% endfor -%}
+            order_lines.weee_tax_code,
+            order_lines.weee_tax_percent,
+            order_lines._problems as order_line_problems
+        from {{ ref('stg_magento__credit_memo_lines') }} as document_lines
+        left join order_lines on document_lines.order_line_id = order_lines.order_line_id
+        where
+            document_lines.connection = documents.connection
+            and document_lines.credit_memo_id = documents.credit_memo_id
+            and coalesce(order_lines.is_billed, true)
+            -- A memo of an adjustment alone lists every product, none of it sent back.
+            and (document_lines.quantity <> 0 or document_lines.row_total <> 0 or document_lines.tax_amount <> 0)
+    )
+
+    select
+        billed_lines.order_line_id as line_id,
+        billed_lines.line_kind,
+        billed_lines.line_number,
+        billed_lines.product_id,
+        billed_lines.sku,
+        billed_lines.name as description,
+        billed_lines.quantity,
+        billed_lines.price,
+        billed_lines.base_price,
+        round(billed_lines.discount_amount - billed_lines.discount_tax_compensation_amount, 2) as discount_amount,
+        round(billed_lines.base_discount_amount - billed_lines.base_discount_tax_compensation_amount, 2)
+            as base_discount_amount,
+        {{ line_net_amount('billed_lines') }} as net_amount,
+        {{ line_net_amount('billed_lines', 'base_') }} as base_net_amount,
+        round(billed_lines.tax_amount, 2) as tax_amount,
+        round(billed_lines.base_tax_amount, 2) as base_tax_amount,
+        billed_lines.tax_code,
+        billed_lines.tax_percent,
+        -- The document repeats the fields of its order's line: one of them says it once.
+        coalesce(billed_lines._problems, billed_lines.order_line_problems) as _problems
+    from billed_lines
+
+    union all
+
+    -- A fixed product tax belongs to its product, but to another account and often to no tax.
+    select
+        billed_lines.order_line_id || '/weee' as line_id,
+        'weee'::text as line_kind,
+        50000 + billed_lines.line_number as line_number,
+        null::text as product_id,
+        null::text as sku,
+        'Fixed product tax: ' || coalesce(nullif(billed_lines.name, ''), billed_lines.sku, 'item') as description,
+        1::numeric as quantity,
+        billed_lines.weee_line_amount as price,
+        billed_lines.base_weee_line_amount as base_price,
+        0::numeric as discount_amount,
+        0::numeric as base_discount_amount,
+        billed_lines.weee_line_amount as net_amount,
+        billed_lines.base_weee_line_amount as base_net_amount,
+        coalesce(billed_lines.weee_line_tax_amount, 0) as tax_amount,
+        coalesce(billed_lines.base_weee_line_tax_amount, 0) as base_tax_amount,
+        case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_code end as tax_code,
+        case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_percent end as tax_percent,
+        {{ problems([]) }} as _problems
+    from billed_lines
+    where billed_lines.weee_line_amount <> 0
+
+    union all
+
+    select
+        extra.line_kind as line_id,
+        extra.line_kind,
+        extra.line_number,
+        null::text as product_id,
+        null::text as sku,
+        initcap(replace(extra.line_kind, '_', ' ')) as description,
+        1::numeric as quantity,
+        extra.net_amount as price,
+        extra.base_net_amount as base_price,
+        0::numeric as discount_amount,
+        0::numeric as base_discount_amount,
+        extra.net_amount,
+        extra.base_net_amount,
+        extra.tax_amount,
+        extra.base_tax_amount,
+        case extra.line_kind
+            when 'shipping' then taxes.shipping_tax_code
+            when 'gift_wrap' then coalesce(taxes.gift_wrap_tax_code, taxes.shipping_tax_code)
+        end as tax_code,
+        case
+            when extra.line_kind = 'shipping' or (extra.line_kind = 'gift_wrap' and taxes.gift_wrap_tax_code is null)
+                then taxes.shipping_tax_percent
+            when extra.line_kind = 'gift_wrap' then taxes.gift_wrap_tax_percent
+        end as tax_percent,
+        {{ problems([]) }} as _problems
+    from (
+        select
+            sum(billed_lines.discount_amount) as discount_amount,
+            sum(billed_lines.base_discount_amount) as base_discount_amount,
+            sum(billed_lines.discount_tax_compensation_amount) as compensation_amount,
+            sum(billed_lines.base_discount_tax_compensation_amount) as base_compensation_amount
+        from billed_lines
+    ) as totals
+    cross join lateral (
+        values
+        (
+            'shipping',
+            100000,
+            -- A credit memo folds shipping's compensation into the one of the header.
+            round(
+                documents.shipping_amount
+                + (documents.discount_tax_compensation_amount - coalesce(totals.compensation_amount, 0))
+                + documents.discount_amount + coalesce(totals.discount_amount, 0),
+                2
+            ),
+            round(
+                documents.base_shipping_amount
+                + (documents.base_discount_tax_compensation_amount - coalesce(totals.base_compensation_amount, 0))
+                + documents.base_discount_amount + coalesce(totals.base_discount_amount, 0),
+                2
+            ),
+            round(documents.shipping_tax_amount, 2),
+            round(documents.base_shipping_tax_amount, 2)
+        ),
+        (
+            'gift_wrap',
+            99999,
+            round(documents.gift_wrap_amount, 2),
+            round(documents.base_gift_wrap_amount, 2),
+            round(documents.gift_wrap_tax_amount, 2),
+            round(documents.base_gift_wrap_tax_amount, 2)
+        ),
+        (
+            'adjustment',
+            100001,
+            round(documents.adjustment, 2),
+            round(documents.base_adjustment, 2),
+            0,
+            0
+        )
+    ) as extra (line_kind, line_number, net_amount, base_net_amount, tax_amount, base_tax_amount)
+    left join {{ ref('stg_magento__order_taxes') }} as taxes
+        on taxes.connection = documents.connection and taxes.order_id = documents.order_id
+    where extra.net_amount <> 0 or extra.tax_amount <> 0
+) as line
 
 union all
 

@@ -41,12 +41,12 @@ select
     balances.transaction_id,
     round(
         orders.shipping_amount + orders.shipping_discount_tax_compensation_amount
-        - (abs(orders.discount_amount) - line_totals.discount_amount),
+        - (abs(orders.discount_amount) - orders.line_discount_amount),
         2
     ) as shipping_amount,
     round(
         orders.base_shipping_amount + orders.base_shipping_discount_tax_compensation_amount
-        - (abs(orders.base_discount_amount) - line_totals.base_discount_amount),
+        - (abs(orders.base_discount_amount) - orders.base_line_discount_amount),
         2
     ) as base_shipping_amount,
     round(orders.shipping_tax_amount, 2) as shipping_tax_amount,
@@ -75,12 +75,3 @@ left join {{ ref('stg_magento__store_views') }} as store_views
     on orders.connection = store_views.connection and orders.store_id = store_views.store_id
 left join {{ ref('stg_magento__store_configs') }} as store_configs
     on orders.connection = store_configs.connection and orders.store_id = store_configs.store_id
-left join lateral (
-    select
-        coalesce(sum(order_lines.discount_amount), 0) as discount_amount,
-        coalesce(sum(order_lines.base_discount_amount), 0) as base_discount_amount
-    from {{ ref('stg_magento__order_lines') }} as order_lines
-    where
-        order_lines.connection = orders.connection
-        and order_lines.order_id = orders.order_id
-) as line_totals on true

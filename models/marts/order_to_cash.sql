@@ -51,11 +51,7 @@ left join lateral (
         max(ledger_invoices.fully_paid_date) as paid_date,
         string_agg(distinct documents.skip, ', ') as skipped_because
     from {{ ref('int_documents') }} as documents
-    left join {{ source('engine', 'links') }} as links
-        on
-            documents.to_connection = links.connection
-            and links.entity = 'invoices'
-            and documents.key = links.key
+    left join {{ link_of('documents.to_connection', 'invoices', 'documents.key') }} as links on true
     left join lateral (
         select mirrored.*
         from {{ ref('stg_xero__invoices') }} as mirrored

@@ -4,11 +4,11 @@ The date on which a document is posted. One that is dated in a locked period goe
 is posted never moves because a lock date moved later.
 -#}
 {% macro posting_date(day, re_date, locked_until, said) -%}
-    case
-        when {{ said }} is not null then {{ said }}
+    -- What was said counts, else the first open day.
+    coalesce({{ said }}, case
         when {{ re_date }} in ('next_open_day', 'draft') and {{ day }} <= {{ locked_until }} then {{ locked_until }} + 1
         else {{ day }}
-    end
+    end)
 {%- endmacro %}
 
 {#-
@@ -35,15 +35,17 @@ payment stands for ours, `said` has its date in Xero's form.
     lateral (
         select {{ posting_date(row ~ '.' ~ day, row ~ '.re_date', row ~ '.locked_until', 'posted.said_date') }} as posting_date
         from (
-            select greatest(max({{ xero_date("(link.said ->> 'Date')") }}), {{ row }}.{{ day }}) as said_date
+            select
+                greatest(
+                    max({{ xero_date("(link.said ->> 'Date')") }}) filter (where link.target_id is not null and not link.is_gone),
+                    {{ row }}.{{ day }}
+                ) as said_date
             from {{ source('engine', 'links') }} as link
             where
                 link.connection = {{ row }}.to_connection
                 and link.entity = '{{ entity }}'
                 and link.key = {{ row }}.key
-                and link.target_id is not null
-                and not link.is_gone
-            having max(link.said ->> 'Date') is not null
+            having max(link.said ->> 'Date') filter (where link.target_id is not null and not link.is_gone) is not null
         ) as posted
         right join (values (true)) as always (is_true) on always.is_true
     )

@@ -56,3 +56,29 @@ which Magento sums for each document. `wrapping` is an alias made by `gift_wrap_
     {%- endfor -%}
     {{ return(fields) }}
 {%- endmacro %}
+
+{#- The tax on shipping and on gift wrapping that an order's list of applied taxes names, as a lateral subquery of one row. -#}
+{% macro order_taxes(applied_taxes) -%}
+    lateral (
+        select
+            string_agg(applied.code, '+' order by applied.code) filter (where applied.is_shipping) as shipping_tax_code,
+            sum(applied.percent) filter (where applied.is_shipping) as shipping_tax_percent,
+            string_agg(applied.code, '+' order by applied.code) filter (where not applied.is_shipping) as gift_wrap_tax_code,
+            sum(applied.percent) filter (where not applied.is_shipping) as gift_wrap_tax_percent
+        from (
+            -- The order, its items and the card may each be wrapped: their rate counts once.
+            select distinct
+                entry.tax_of ->> 'type' = 'shipping' as is_shipping,
+                tax.applied ->> 'code' as code,
+                {{ number("(tax.applied ->> 'percent')") }} as percent
+            from jsonb_array_elements({{ list_of("(" ~ applied_taxes ~ ")") }}) as entry (tax_of)
+            cross join lateral jsonb_array_elements({{ list_of("(entry.tax_of -> 'applied_taxes')") }}) as tax (applied)
+            where entry.tax_of ->> 'type' in ('shipping', 'quote_gw', 'items_gw', 'item_gw', 'printed_card_gw')
+        ) as applied
+    )
+{%- endmacro %}
+
+{#- The net amount of a line of an invoice or credit memo: after discount, `base` is '' or 'base_'. -#}
+{% macro line_net_amount(line, base='') -%}
+    round({{ line }}.{{ base }}row_total - {{ line }}.{{ base }}discount_amount + {{ line }}.{{ base }}discount_tax_compensation_amount, 2)
+{%- endmacro %}

@@ -16,31 +16,34 @@ dead letter; `cause` is short and stable, dead letters are grouped by it. `who` 
     nullif(jsonb_path_query_array(jsonb_build_array({{ parts | join(', ') }}), '$[*][*] ? (@ != null)'), '[]'::jsonb)
 {%- endmacro %}
 
-{#- The fields of a record (alias `record`) that hold a value which is not a number. -#}
+{#-
+The fields of a record (alias `record`) that hold a value which is not a number. Nearly always all are good or absent: one look
+at all of them tells, and only a list that has a doubtful one is taken apart.
+-#}
 {% macro bad_numbers(record, fields) -%}
-    {{ _bad(record, fields, number_pattern(), 'is not a number', 'not a number') }}
+    {{ _bad(record, fields, number_pattern(), '-?[0-9]+([.][0-9]+)?', 'is not a number', 'not a number') }}
 {%- endmacro %}
 
 {#- The same for whole numbers: 1.5 is a problem. -#}
 {% macro bad_whole_numbers(record, fields) -%}
-    {{ _bad(record, fields, whole_number_pattern(), 'is not a whole number', 'not a whole number') }}
+    {{ _bad(record, fields, whole_number_pattern(), '-?[0-9]{1,18}', 'is not a whole number', 'not a whole number') }}
 {%- endmacro %}
 
-{% macro _bad(record, fields, pattern, reason, cause) -%}
-    (
-        select
-            jsonb_agg(
-                {{ problem("checked.field", "checked.value", "checked.field || ' " ~ reason ~ ": ' || left(checked.value, 60)",
-                           "'Correct the field in the source system'", "'shop'", "'" ~ cause ~ "'") }}
-            )
-        from (
-            values
-            {% for field in fields -%}
-                ('{{ field | replace('"', '') }}', {{ record }}.{{ field }}){{ "," if not loop.last }}
-            {% endfor %}
-        ) as checked (field, value)
-        where checked.value is not null and checked.value !~ '{{ pattern }}'
-    )
+{#- `plainly`: a pattern of the usual values, which an array writes as they are; any other value it puts in quotes. -#}
+{% macro _bad(record, fields, pattern, plainly, reason, cause) -%}
+    {%- set values = [] -%}
+    {%- for field in fields -%}{%- do values.append(record ~ '.' ~ field) -%}{%- endfor -%}
+    case
+        when array[{{ values | join(', ') }}]::text !~ '^\{(({{ plainly }}|NULL)[,}])+$'
+            then
+                staging.bad_fields(
+                    '{ {{- fields | join(',') | replace('"', '') -}} }',
+                    array[{{ values | join(', ') }}],
+                    '{{ pattern }}',
+                    '{{ reason }}',
+                    '{{ cause }}'
+                )
+    end
 {%- endmacro %}
 
 {#- A field that must hold a time: absent or unreadable is a problem. `cast` is the cast of casts.sql that reads it. -#}

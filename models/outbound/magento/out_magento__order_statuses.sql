@@ -27,11 +27,7 @@ with events as (
                 filter (where documents.skip is null) as has_money,
             string_agg(xero_invoices.invoice_number, ', ' order by documents.position) as numbers
         from {{ ref('int_documents') }} as documents
-        left join {{ source('engine', 'links') }} as link
-            on
-                documents.to_connection = link.connection
-                and link.entity = 'invoices'
-                and documents.key = link.key
+        left join {{ link_of('documents.to_connection', 'invoices', 'documents.key') }} as link on true
         left join lateral (
             select mirrored.*
             from {{ ref('stg_xero__invoices') }} as mirrored
@@ -123,8 +119,4 @@ select
     0 as is_customer_notified,
     0 as is_visible_on_front
 from ruled
-left join {{ source('engine', 'links') }} as link
-    on
-        ruled.connection = link.connection
-        and link.entity = 'order_comments'
-        and ruled.key = link.key
+left join {{ link_of('ruled.connection', 'order_comments', 'ruled.key') }} as link on true

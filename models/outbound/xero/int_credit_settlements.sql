@@ -13,12 +13,73 @@ select
 from orders
 cross join lateral (
     with recursive money as materialized (
-        select money.*
-        from {{ ref('int_order_money') }} as money
-        where
-            money.connection = orders.connection
-            and money.order_id = orders.order_id
-            and money.flow in ('open', 'credit')
+        select
+            'credit'::text as flow,
+            given.kind,
+            given.key,
+            given.parent_key,
+            given.position,
+            given.to_connection,
+            given.skip,
+            given.gone,
+            given.payment_method,
+            given.has_method,
+            given.settlement,
+            given.settlement_account_code,
+            given.settles_in,
+            given.amount,
+            given.base_amount,
+            given.currency_code,
+            given.currency_rate,
+            given.ledger_base_currency_code,
+            given.shop_base_currency_code,
+            given.document_date,
+            given.ledger_date,
+            given.transaction_id,
+            given.re_date,
+            given.locked_until,
+            given.document_id,
+            given.document_at,
+            given.credited_invoice_id,
+            given.is_refunded_online,
+            given.refund_by
+        from {{ ref('int_credit_money') }} as given
+        where given.connection = orders.connection and given.order_id = orders.order_id
+
+        union all
+
+        select
+            'open'::text as flow,
+            open.kind,
+            open.key,
+            open.parent_key,
+            open.position,
+            open.to_connection,
+            open.skip,
+            open.gone,
+            open.payment_method,
+            open.has_method,
+            open.settlement,
+            open.settlement_account_code,
+            open.settles_in,
+            open.amount,
+            open.base_amount,
+            open.currency_code,
+            open.currency_rate,
+            open.ledger_base_currency_code,
+            open.shop_base_currency_code,
+            open.document_date,
+            open.ledger_date,
+            open.transaction_id,
+            open.re_date,
+            open.locked_until,
+            open.document_id,
+            open.document_at,
+            null::text as credited_invoice_id,
+            null::boolean as is_refunded_online,
+            null::text as refund_by
+        from {{ ref('int_order_money') }} as open
+        where open.connection = orders.connection and open.order_id = orders.order_id and open.flow = 'open'
     ),
 
     -- Each credit note, but for what goes back to gift cards, store credit and points, meets each invoice: first the one it

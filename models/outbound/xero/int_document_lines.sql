@@ -246,16 +246,15 @@ cross join lateral (
             from {{ ref('accounts') }} as ledger_accounts
             where ledger_accounts.connection = mapped.to_connection
         ) as has_accounts,
-        (
-            select bool_or(ledger_accounts.is_active)
-            from {{ ref('accounts') }} as ledger_accounts
-            where ledger_accounts.connection = mapped.to_connection and ledger_accounts.code = mapped.account_code
-        ) as is_active,
-        (
-            select max(ledger_accounts.account_class)
-            from {{ ref('accounts') }} as ledger_accounts
-            where ledger_accounts.connection = mapped.to_connection and ledger_accounts.code = mapped.account_code
-        ) as account_class
+        known.is_active,
+        known.account_class
+    from (
+        select
+            bool_or(ledger_accounts.is_active) as is_active,
+            max(ledger_accounts.account_class) as account_class
+        from {{ ref('accounts') }} as ledger_accounts
+        where ledger_accounts.connection = mapped.to_connection and ledger_accounts.code = mapped.account_code
+    ) as known
     offset 0
 ) as ledger
 cross join lateral (

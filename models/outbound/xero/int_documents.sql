@@ -86,6 +86,7 @@ from (
         documents.document_at,
         documents.document_date,
         documents._problems as document_problems,
+        documents.lines,
         driver.connection || '/order/' || driver.order_id
         || case documents.document when 'credit' then '/credit/' else '/' end || documents.position as key,
         case
@@ -141,7 +142,20 @@ from (
                 invoices.base_{{ amount }}_amount,
                 {% endfor -%}
                 invoices.transaction_id,
-                invoices._problems
+                invoices._problems,
+                (
+                    select jsonb_agg(to_jsonb(line))
+                    from (
+                        select
+                            {{ plain_line('lines') }}
+                        from {{ ref('invoice_lines') }} as lines
+                        where
+                            lines.system = 'magento'
+                            and lines.connection = driver.connection
+                            and lines.order_id = driver.order_id
+                            and lines.invoice_id = invoices.invoice_id
+                    ) as line
+                ) as lines
             from {{ ref('invoices') }} as invoices
             where
                 invoices.system = 'magento'
@@ -160,6 +174,12 @@ from (
             false as is_refunded_online,
             fenced.*
         from (
+            with left_lines as materialized (
+                select order_lines.*
+                from {{ ref('int_order_lines_left') }} as order_lines
+                where order_lines.connection = driver.connection and order_lines.order_id = driver.order_id
+            )
+
             select
                 invoiced.position + 1 as position,
                 null::text as document_id,
@@ -177,7 +197,7 @@ from (
                     when invoiced.live_count = 0
                         then
                             orders.shipping_amount + orders.shipping_tax_amount
-                            + coalesce(orders.gift_wrap_gross_amount, 0)
+                            + coalesce(orders.gift_wrap_amount + orders.gift_wrap_tax_amount, 0)
                     else 0
                 end as total_amount,
                 left_to_invoice.left_base_amount
@@ -185,7 +205,7 @@ from (
                     when invoiced.live_count = 0
                         then
                             orders.base_shipping_amount + orders.base_shipping_tax_amount
-                            + coalesce(orders.base_gift_wrap_gross_amount, 0)
+                            + coalesce(orders.base_gift_wrap_amount + orders.base_gift_wrap_tax_amount, 0)
                     else 0
                 end as base_total_amount,
                 -- Nothing is paid on a draft.
@@ -194,7 +214,112 @@ from (
                 0::numeric as base_{{ amount }}_amount,
                 {% endfor -%}
                 null::text as transaction_id,
-                {{ problems([]) }} as _problems
+                {{ problems([]) }} as _problems,
+                (
+                    select jsonb_agg(to_jsonb(line))
+                    from (
+                        select
+                            order_lines.order_line_id as line_id,
+                            order_lines.line_kind,
+                            order_lines.line_number,
+                            order_lines.product_id,
+                            order_lines.sku,
+                            order_lines.name as description,
+                            order_lines.left_quantity as quantity,
+                            order_lines.price,
+                            order_lines.base_price,
+                            case when order_lines.is_untouched then order_lines.discount_amount end as discount_amount,
+                            case when order_lines.is_untouched then order_lines.base_discount_amount end
+                                as base_discount_amount,
+                            order_lines.left_net_amount as net_amount,
+                            order_lines.left_base_net_amount as base_net_amount,
+                            order_lines.left_tax_amount as tax_amount,
+                            order_lines.left_base_tax_amount as base_tax_amount,
+                            order_lines.tax_code,
+                            order_lines.tax_percent,
+                            order_lines._problems
+                        from left_lines as order_lines
+                        where order_lines.left_quantity > 0
+
+                        union all
+
+                        select
+                            order_lines.order_line_id || '/weee' as line_id,
+                            'weee'::text as line_kind,
+                            50000 + order_lines.line_number as line_number,
+                            null::text as product_id,
+                            null::text as sku,
+                            'Fixed product tax: ' || coalesce(nullif(order_lines.name, ''), order_lines.sku, 'item')
+                                as description,
+                            1::numeric as quantity,
+                            order_lines.left_weee_amount as price,
+                            order_lines.left_base_weee_amount as base_price,
+                            0::numeric as discount_amount,
+                            0::numeric as base_discount_amount,
+                            order_lines.left_weee_amount as net_amount,
+                            order_lines.left_base_weee_amount as base_net_amount,
+                            order_lines.left_weee_tax_amount as tax_amount,
+                            order_lines.left_base_weee_tax_amount as base_tax_amount,
+                            case when order_lines.left_weee_tax_amount <> 0 then order_lines.weee_tax_code end as tax_code,
+                            case when order_lines.left_weee_tax_amount <> 0 then order_lines.weee_tax_percent end
+                                as tax_percent,
+                            {{ problems([]) }} as _problems
+                        from left_lines as order_lines
+                        where order_lines.left_weee_amount <> 0
+
+                        union all
+
+                        -- The first invoice carries all shipping and wrapping.
+                        select
+                            extra.line_kind as line_id,
+                            extra.line_kind,
+                            extra.line_number,
+                            null::text as product_id,
+                            null::text as sku,
+                            extra.description,
+                            1::numeric as quantity,
+                            extra.net_amount as price,
+                            extra.base_net_amount as base_price,
+                            0::numeric as discount_amount,
+                            0::numeric as base_discount_amount,
+                            extra.net_amount,
+                            extra.base_net_amount,
+                            extra.tax_amount,
+                            extra.base_tax_amount,
+                            extra.tax_code,
+                            extra.tax_percent,
+                            {{ problems([]) }} as _problems
+                        from (
+                            values
+                            (
+                                'shipping',
+                                100000,
+                                'Shipping',
+                                orders.shipping_amount,
+                                orders.base_shipping_amount,
+                                orders.shipping_tax_amount,
+                                orders.base_shipping_tax_amount,
+                                orders.shipping_tax_code,
+                                orders.shipping_tax_percent
+                            ),
+                            (
+                                'gift_wrap',
+                                99999,
+                                'Gift Wrap',
+                                orders.gift_wrap_amount,
+                                orders.base_gift_wrap_amount,
+                                orders.gift_wrap_tax_amount,
+                                orders.base_gift_wrap_tax_amount,
+                                orders.gift_wrap_tax_code,
+                                orders.gift_wrap_tax_percent
+                            )
+                        ) as extra (
+                            line_kind, line_number, description, net_amount, base_net_amount, tax_amount, base_tax_amount,
+                            tax_code, tax_percent
+                        )
+                        where invoiced.carrying_count = 0 and (extra.net_amount <> 0 or extra.tax_amount <> 0)
+                    ) as line
+                ) as lines
             from (
                 select
                     sum(order_lines.left_quantity) as left_quantity,
@@ -207,15 +332,16 @@ from (
                         order_lines.left_base_net_amount + order_lines.left_base_tax_amount
                         + coalesce(order_lines.left_base_weee_amount + order_lines.left_base_weee_tax_amount, 0)
                     ) as left_base_amount
-                from {{ ref('int_order_lines_left') }} as order_lines
-                where order_lines.connection = driver.connection and order_lines.order_id = driver.order_id
+                from left_lines as order_lines
             ) as left_to_invoice
             cross join (
                 select
                     count(*)::integer as position,
                     count(*) filter (
                         where coalesce(invoices.state, '') <> 'cancelled' and invoices.deleted_at is null
-                    ) as live_count
+                    ) as live_count,
+                    -- Of a state that nobody knows it may be cancelled: the check of the total then tells.
+                    count(*) filter (where invoices.state <> 'cancelled' and invoices.deleted_at is null) as carrying_count
                 from {{ ref('stg_magento__invoices') }} as invoices
                 where invoices.connection = driver.connection and invoices.order_id = driver.order_id
             ) as invoiced
@@ -252,7 +378,20 @@ from (
                 credit_notes.base_{{ amount }}_amount,
                 {% endfor -%}
                 credit_notes.transaction_id,
-                credit_notes._problems
+                credit_notes._problems,
+                (
+                    select jsonb_agg(to_jsonb(line))
+                    from (
+                        select
+                            {{ plain_line('lines', has_discount=false) }}
+                        from {{ ref('credit_note_lines') }} as lines
+                        where
+                            lines.system = 'magento'
+                            and lines.connection = driver.connection
+                            and lines.order_id = driver.order_id
+                            and lines.credit_note_id = credit_notes.credit_note_id
+                    ) as line
+                ) as lines
             from {{ ref('credit_notes') }} as credit_notes
             where
                 credit_notes.system = 'magento'
@@ -282,7 +421,7 @@ left join lateral (
 -- The nearest day before counts: banks and offices publish no rate at the weekend. Of one day the accountant's row counts,
 -- not what the shop said on it.
 left join lateral (
-    select exchange_rates.rate
+    select {{ first('exchange_rates.rate', 'exchange_rates.rate_date desc, exchange_rates.connection is not null') }} as rate
     from {{ ref('exchange_rates') }} as exchange_rates
     where
         routed.rate_source = 'table'
@@ -290,25 +429,27 @@ left join lateral (
         and exchange_rates.base_currency_code = routed.ledger_base_currency_code
         and exchange_rates.currency_code = routed.currency_code
         and exchange_rates.rate_date <= routed.document_date
-    order by exchange_rates.rate_date desc, exchange_rates.connection is not null
-    limit 1
 ) as daily on true
 left join lateral (
     -- Only a re-dated document names its true date: it stays where it was put, wherever the lock date goes.
     select
-        case
-            when link.said ->> 'Reference' like '%(' || routed.document_date || ')'
-                then {{ xero_date("(link.said ->> 'Date')") }}
-            else routed.document_date
-        end as said_date
+        max(
+            case
+                when link.said ->> 'Reference' like '%(' || routed.document_date || ')'
+                    then {{ xero_date("(link.said ->> 'Date')") }}
+                else routed.document_date
+            end
+        )
+        filter (
+            where
+            link.target_id is not null
+            and not link.is_gone
+            -- A draft that becomes the invoice is dated anew.
+            and (routed.is_draft or link.said ->> 'Status' <> 'DRAFT')
+        ) as said_date
     from {{ source('engine', 'links') }} as link
     where
         link.connection = routed.to_connection
         and link.entity = case routed.document when 'credit' then 'credit_notes' else 'invoices' end
         and link.key = routed.key
-        and link.target_id is not null
-        and not link.is_gone
-        -- A draft that becomes the invoice is dated anew.
-        and (routed.is_draft or link.said ->> 'Status' <> 'DRAFT')
-    limit 1
 ) as posted on true

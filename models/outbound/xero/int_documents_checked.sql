@@ -75,39 +75,28 @@ select
 from (
     select
         documents.*,
-        lines.net_amount as lines_net_amount,
-        lines.tax_amount as lines_tax_amount,
-        documents.total_amount - lines.net_amount - lines.tax_amount as unexplained_amount,
-        coalesce(totals.line_count, 0) as line_count,
-        totals.lines
+        coalesce(totals.net_amount, 0) as lines_net_amount,
+        coalesce(totals.tax_amount, 0) as lines_tax_amount,
+        documents.total_amount - coalesce(totals.net_amount, 0) - coalesce(totals.tax_amount, 0) as unexplained_amount,
+        totals.line_count
     from {{ ref('int_documents') }} as documents
-    left join lateral (
-        select totals.*
-        from {{ ref('int_document_totals') }} as totals
-        where
-            totals.connection = documents.connection
-            and totals.order_id = documents.order_id
-            and totals.document = documents.document
-            and totals.is_draft = documents.is_draft
-            and (documents.is_draft or totals.document_id = documents.document_id)
-        offset 0
-    ) as totals on true
     cross join lateral (
         select
             {% for amount in ['net_amount', 'tax_amount'] -%}
-            coalesce(
-                case documents.document_currency when 'base' then totals.base_{{ amount }} else totals.{{ amount }} end, 0
-            ) as {{ amount }}{{ "," if not loop.last }}
+            sum(case documents.document_currency when 'base' then line.base_{{ amount }} else line.{{ amount }} end)
+                as {{ amount }},
             {% endfor -%}
-    ) as lines
+            count(*) as line_count
+        from jsonb_to_recordset(documents.lines) as line (
+            net_amount numeric, base_net_amount numeric, tax_amount numeric, base_tax_amount numeric
+        )
+    ) as totals
 ) as explained
 left join lateral (
-    select rounding_accounts.account
+    select {{ first('rounding_accounts.account', 'rounding_accounts.valid_from desc nulls last, rounding_accounts.account') }} as account
     from {{ ref('line_accounts') }} as rounding_accounts
     where
         rounding_accounts.connection = explained.connection
         and rounding_accounts.line_kind = 'rounding'
         and {{ in_force('rounding_accounts', 'explained.document_date') }}
-    order by rounding_accounts.valid_from desc nulls last, rounding_accounts.account
-    limit 1
 ) as rounding on true

@@ -70,24 +70,21 @@ from (
         from {{ ref('order_lines') }} as order_lines
         left join (
             select
-                invoice_lines.line_id as order_line_id,
+                invoice_lines.order_line_id,
                 sum(invoice_lines.quantity) as quantity,
-                sum(invoice_lines.net_amount) as net_amount,
-                sum(invoice_lines.base_net_amount) as base_net_amount,
-                sum(invoice_lines.tax_amount) as tax_amount,
-                sum(invoice_lines.base_tax_amount) as base_tax_amount
-            from {{ ref('invoice_lines') }} as invoice_lines
-            inner join {{ ref('invoices') }} as invoices on invoice_lines.invoice_id = invoices.invoice_id
+                {% for base in ['', 'base_'] -%}
+                sum({{ line_net_amount('invoice_lines', base) }}) as {{ base }}net_amount,
+                sum(round(invoice_lines.{{ base }}tax_amount, 2)) as {{ base }}tax_amount{{ "," if not loop.last }}
+                {% endfor %}
+            from {{ ref('stg_magento__invoices') }} as invoices
+            inner join {{ ref('stg_magento__invoice_lines') }} as invoice_lines
+                on invoices.connection = invoice_lines.connection and invoices.invoice_id = invoice_lines.invoice_id
             where
-                invoice_lines.system = 'magento'
-                and invoice_lines.connection = driver.connection
-                and invoice_lines.order_id = driver.order_id
-                and invoice_lines.line_kind in ('product', 'gift_card')
-                and invoices.system = 'magento'
-                and invoices.connection = driver.connection
+                invoices.connection = driver.connection
                 and invoices.order_id = driver.order_id
-                and not invoices.is_void
-            group by invoice_lines.line_id
+                and coalesce(invoices.state, '') <> 'cancelled'
+                and invoices.deleted_at is null
+            group by invoice_lines.order_line_id
         ) as invoiced on order_lines.order_line_id = invoiced.order_line_id
         where
             order_lines.connection = driver.connection

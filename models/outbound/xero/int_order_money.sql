@@ -1,33 +1,16 @@
 {% set not_a_document -%}
 null::text as document_id,
-        null::timestamptz as document_at,
-        null::text as credited_invoice_id,
-        null::boolean as is_refunded_online,
-        null::text as refund_by
+        null::timestamptz as document_at
 {%- endset %}
 -- Each movement of money that an order's invoices and payments ask for. What was posted once keeps its amount, because
 -- payments never change in Xero: what is more gets a part of its own.
 select
     driver.connection,
     driver.order_id,
-    orders.order_number,
-    orders.ordered_at,
-    orders.re_date,
-    orders.locked_until,
     money.*
 from {{ ref('stg_magento__order_keys') }} as driver
-cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
 cross join lateral (
-    with documents as materialized (
-        select documents.*
-        from {{ ref('int_documents') }} as documents
-        where
-            documents.connection = driver.connection
-            and documents.order_id = driver.order_id
-            and not documents.is_draft
-    ),
-
-    invoices as materialized (
+    with invoices as materialized (
         select
             documents.document_id,
             documents.document_at,
@@ -57,14 +40,18 @@ cross join lateral (
             documents.{{ amount }}_amount,
             documents.base_{{ amount }}_amount,
             {% endfor -%}
+            documents.order_number,
+            documents.ordered_at,
+            documents.re_date,
+            documents.locked_until,
             link.target_id as target_id
-        from documents
-        left join {{ source('engine', 'links') }} as link
-            on
-                documents.to_connection = link.connection
-                and link.entity = 'invoices'
-                and documents.key = link.key
-        where documents.document = 'invoice'
+        from {{ ref('int_documents') }} as documents
+        left join {{ link_of('documents.to_connection', 'invoices', 'documents.key') }} as link on true
+        where
+            documents.connection = driver.connection
+            and documents.order_id = driver.order_id
+            and documents.document = 'invoice'
+            and not documents.is_draft
     ),
 
     -- What Xero has from us already, at the amount that was agreed.
@@ -283,6 +270,10 @@ cross join lateral (
     )
 
     select
+        cash.order_number,
+        cash.ordered_at,
+        cash.re_date,
+        cash.locked_until,
         'payment'::text as flow,
         'cash'::text as kind,
         part.key,
@@ -343,6 +334,10 @@ cross join lateral (
     union all
 
     select
+        liabilities.order_number,
+        liabilities.ordered_at,
+        liabilities.re_date,
+        liabilities.locked_until,
         'payment'::text as flow,
         liabilities.kind,
         liabilities.movement_key as key,
@@ -387,6 +382,10 @@ cross join lateral (
 
     -- What the payment has more than the invoice has open.
     select
+        cash.order_number,
+        cash.ordered_at,
+        cash.re_date,
+        cash.locked_until,
         'overpayment'::text as flow,
         'cash'::text as kind,
         cash.payment_key || '/overpayment' as key,
@@ -426,6 +425,7 @@ cross join lateral (
         cash.transaction_id,
         {{ not_a_document }}
     from cash
+    cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
     cross join lateral (
         select
             case when cash.overpaid_amount > 0 then cash.overpaid_amount else cash.wanted_amount - cash.amount end as amount
@@ -436,6 +436,10 @@ cross join lateral (
 
     -- What was received already, and what the shop says was paid beyond all invoices while something is left to invoice.
     select
+        orders.order_number,
+        orders.ordered_at,
+        orders.re_date,
+        orders.locked_until,
         'deposit'::text as flow,
         'cash'::text as kind,
         deposit.key,
@@ -468,7 +472,8 @@ cross join lateral (
         {{ business_date('orders.ordered_at', 'orders.ledger_time_zone') }} as ledger_date,
         orders.transaction_id,
         {{ not_a_document }}
-    from (
+    from {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
+    cross join lateral (
         select
             posted.key,
             posted.amount,
@@ -514,6 +519,10 @@ cross join lateral (
     union all
 
     select
+        invoices.order_number,
+        invoices.ordered_at,
+        invoices.re_date,
+        invoices.locked_until,
         'deposit_allocation'::text as flow,
         'cash'::text as kind,
         deposits.key || '/allocation/' || invoices.position as key,
@@ -569,6 +578,10 @@ cross join lateral (
 
     -- What an invoice has open for a credit note.
     select
+        cash.order_number,
+        cash.ordered_at,
+        cash.re_date,
+        cash.locked_until,
         'open'::text as flow,
         'cash'::text as kind,
         cash.payment_key || '/open' as key,
@@ -605,64 +618,7 @@ cross join lateral (
         cash.ledger_date,
         cash.transaction_id,
         cash.document_id,
-        cash.document_at,
-        null::text as credited_invoice_id,
-        null::boolean as is_refunded_online,
-        null::text as refund_by
+        cash.document_at
     from cash
     where not cash.is_void
-
-    union all
-
-    -- What a credit memo gives back, each part to where it came from. What of the money its credit note settles instead,
-    -- int_credit_settlements works out.
-    select
-        'credit'::text as flow,
-        part.kind,
-        credit_notes.key || '/' || part.movement as key,
-        credit_notes.key as parent_key,
-        null::text as deposit_key,
-        credit_notes.position,
-        credit_notes.to_connection,
-        credit_notes.contact_key,
-        credit_notes.skip,
-        null::text as hold,
-        case
-            when credit_notes.is_deleted then 'the credit memo was deleted in the shop'
-            when credit_notes.is_void then 'the credit memo was cancelled in the shop'
-        end as gone,
-        part.method as payment_method,
-        case part.kind when 'cash' then credit_notes.has_method else method.method is not null end as has_method,
-        case part.kind when 'cash' then credit_notes.settlement else method.settlement end as settlement,
-        case part.kind when 'cash' then credit_notes.settlement_account_code else method.account end
-            as settlement_account_code,
-        case part.kind when 'cash' then credit_notes.settles_in else 'document' end as settles_in,
-        part.amount,
-        part.base_amount,
-        credit_notes.currency_code,
-        credit_notes.currency_rate,
-        credit_notes.ledger_base_currency_code,
-        credit_notes.shop_base_currency_code,
-        credit_notes.document_date,
-        credit_notes.ledger_date,
-        case part.kind when 'cash' then credit_notes.transaction_id end as transaction_id,
-        credit_notes.document_id,
-        credit_notes.document_at,
-        credit_notes.credited_invoice_id,
-        credit_notes.is_refunded_online,
-        case part.kind when 'cash' then credit_notes.refund_by end as refund_by
-    from documents as credit_notes
-    cross join lateral (
-        values
-        ('cash', 'refund/1', credit_notes.payment_method, credit_notes.cash_amount, credit_notes.base_cash_amount),
-        {% for kind, method in [
-            ('gift_card', 'giftcardaccount'), ('store_credit', 'customerbalance'), ('reward', 'reward'),
-        ] -%}
-        ('{{ kind }}', '{{ kind }}', '{{ method }}', credit_notes.{{ kind }}_amount, credit_notes.base_{{ kind }}_amount){{ "," if not loop.last }}
-        {% endfor %}
-    ) as part (kind, movement, method, amount, base_amount)
-    left join lateral (
-        {{ method_in_force('driver.connection', 'part.method', 'credit_notes.document_date') }}
-    ) as method on part.kind <> 'cash'
-    where credit_notes.document = 'credit' and part.amount > 0
 ) as money

@@ -37,8 +37,12 @@ select
     orders.base_shipping_tax_amount,
     orders.shipping_tax_code,
     orders.shipping_tax_percent,
-    orders.gift_wrap_amount + orders.gift_wrap_tax_amount as gift_wrap_gross_amount,
-    orders.base_gift_wrap_amount + orders.base_gift_wrap_tax_amount as base_gift_wrap_gross_amount,
+    orders.gift_wrap_amount,
+    orders.base_gift_wrap_amount,
+    orders.gift_wrap_tax_amount,
+    orders.base_gift_wrap_tax_amount,
+    orders.gift_wrap_tax_code,
+    orders.gift_wrap_tax_percent,
     orders.customer_group_id,
     orders.replaced_by_order_number,
     orders.replaces_order_id,
@@ -63,10 +67,7 @@ select
     coalesce(nullif(route.overpayments, ''), 'hold') as overpayments,
     coalesce(nullif(route.re_date, ''), 'hold') as re_date,
     route.channel,
-    case
-        when tracked.category is not null
-            then jsonb_build_array(jsonb_build_object('Name', tracked.category, 'Option', tracked.option))
-    end as tracking,
+    tracked.tracking,
     case
         when orders.ship_to_country_code = upper(route.country) then 'home'
         else coalesce(zone.zone, 'export')
@@ -144,11 +145,9 @@ select
 from {{ ref('stg_magento__order_keys') }} as driver
 cross join {{ of_order(ref('orders'), 'driver', 'orders') }}
 left join lateral (
-    select same_email.customer_id
+    select {{ first('same_email.customer_id', 'length(same_email.order_id), same_email.order_id') }} as customer_id
     from {{ ref('stg_magento__order_keys') }} as same_email
-    where same_email.connection = orders.connection and same_email.customer_email = orders.customer_email
-    order by length(same_email.order_id), same_email.order_id
-    limit 1
+    where same_email.connection = driver.connection and same_email.customer_email = driver.customer_email
 ) as first_order on true
 left join lateral (
     select routes.*
@@ -167,31 +166,28 @@ left join lateral (
 ) as fallback on true
 left join lateral (
     select
-        tracking.category,
-        tracking.option
+        {{ first(
+            "case when tracking.category is not null then jsonb_build_array(jsonb_build_object('Name', tracking.category, 'Option', tracking.option)) end",
+            "tracking.valid_from desc nulls last, tracking.category, tracking.option"
+        ) }} as tracking
     from {{ ref('tracking') }} as tracking
     where
         tracking.connection = orders.connection
         and lower(tracking.store_code) = lower(orders.store_code)
         and {{ in_force('tracking', 'orders.order_date') }}
-    order by tracking.valid_from desc nulls last, tracking.category, tracking.option
-    limit 1
 ) as tracked on true
 left join lateral (
-    select tax_zones.zone
+    select min(tax_zones.zone) as zone
     from {{ ref('tax_zones') }} as tax_zones
     where
         upper(tax_zones.country) = orders.ship_to_country_code
         and {{ in_force('tax_zones', 'orders.order_date') }}
-    order by tax_zones.zone
-    limit 1
 ) as zone on true
 left join lateral (
     select
-        organisations.base_currency_code,
-        greatest(organisations.period_lock_date, organisations.end_of_year_lock_date) as locked_until
+        {{ first('organisations.base_currency_code', 'organisations.organisation_id') }} as base_currency_code,
+        {{ first('greatest(organisations.period_lock_date, organisations.end_of_year_lock_date)', 'organisations.organisation_id') }}
+            as locked_until
     from {{ ref('stg_xero__organisations') }} as organisations
     where organisations.connection = coalesce(route.to_connection, fallback.to_connection)
-    order by organisations.organisation_id
-    limit 1
 ) as organisation on true

@@ -87,11 +87,7 @@ select
     {{ contact_fields('contacts', is_company=true) }},
     contacts.people as "ContactPersons"
 from contacts
-left join {{ source('engine', 'links') }} as link
-    on
-        contacts.to_connection = link.connection
-        and link.entity = 'contacts'
-        and contacts.contact_key = link.key
+left join {{ link_of('contacts.to_connection', 'contacts', 'contacts.contact_key') }} as link on true
 left join lateral (
     select known.name
     from {{ ref('stg_xero__contacts') }} as known

@@ -92,11 +92,7 @@ left join lateral (
         'orders.to_connection = contacts.to_connection and orders.contact_key = contacts.contact_key'
     ) }}
 ) as needed on true
-left join {{ source('engine', 'links') }} as link
-    on
-        contacts.to_connection = link.connection
-        and link.entity = 'contacts'
-        and contacts.contact_key = link.key
+left join {{ link_of('contacts.to_connection', 'contacts', 'contacts.contact_key') }} as link on true
 left join {{ ref('int_owned_fields') }} as owned
     on
         contacts.connection = owned.connection

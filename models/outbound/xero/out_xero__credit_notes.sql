@@ -62,12 +62,7 @@ left join lateral (
         jsonb_agg({{ after('invoices', 'invoices.key') }} order by invoices.position)
             filter (where invoices.skip is null or link.target_id is not null) as references_to_invoices
     from {{ ref('int_documents') }} as invoices
-    left join {{ source('engine', 'links') }} as link
-        on
-            invoices.to_connection = link.connection
-            and link.entity = 'invoices'
-            and invoices.key = link.key
-            and not link.is_gone
+    left join {{ link_of('invoices.to_connection', 'invoices', 'invoices.key') }} as link on not link.is_gone
     where
         invoices.connection = driver.connection
         and invoices.order_id = driver.order_id
@@ -85,11 +80,7 @@ left join lateral (
         and payments.skip is null
         and payments.gone is null
 ) as payments on true
-left join {{ source('engine', 'links') }} as note_link
-    on
-        credit_notes.to_connection = note_link.connection
-        and note_link.entity = 'credit_notes'
-        and credit_notes.key = note_link.key
+left join {{ link_of('credit_notes.to_connection', 'credit_notes', 'credit_notes.key') }} as note_link on true
 left join lateral (
     select notes.status
     from {{ ref('stg_xero__credit_notes') }} as notes

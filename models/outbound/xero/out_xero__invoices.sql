@@ -38,11 +38,7 @@ select
     documents.currency_rate as "CurrencyRate",
     case when documents.is_draft then 'DRAFT' else {{ posting_status('documents', 'approved.status') }} end as "Status"
 from {{ ref('int_documents_checked') }} as documents
-left join {{ source('engine', 'links') }} as contact_link
-    on
-        documents.to_connection = contact_link.connection
-        and contact_link.entity = 'contacts'
-        and documents.contact_key = contact_link.key
+left join {{ link_of('documents.to_connection', 'contacts', 'documents.contact_key') }} as contact_link on true
 left join lateral (
     select contacts.*
     from {{ ref('stg_xero__contacts') }} as contacts
@@ -52,11 +48,7 @@ left join lateral (
         and contacts.contact_id = coalesce(contact_link.followed_id, contact_link.target_id)
     limit 1
 ) as contact on true
-left join {{ source('engine', 'links') }} as invoice_link
-    on
-        documents.to_connection = invoice_link.connection
-        and invoice_link.entity = 'invoices'
-        and documents.key = invoice_link.key
+left join {{ link_of('documents.to_connection', 'invoices', 'documents.key') }} as invoice_link on true
 left join lateral (
     select invoices.status
     from {{ ref('stg_xero__invoices') }} as invoices

@@ -43,11 +43,7 @@ select
     left({{ clean_name('stores.company_name') }}, 255) as "Name",
     {{ contact_number('stores') }} as "ContactNumber"
 from stores
-left join {{ source('engine', 'links') }} as link
-    on
-        stores.to_connection = link.connection
-        and link.entity = 'contacts'
-        and stores.contact_key = link.key
+left join {{ link_of('stores.to_connection', 'contacts', 'stores.contact_key') }} as link on true
 left join lateral (
     select known.name
     from {{ ref('stg_xero__contacts') }} as known

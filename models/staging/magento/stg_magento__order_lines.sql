@@ -76,8 +76,9 @@ cross join lateral jsonb_to_record({{ object_of('line.item') }}) as record (
     weee_tax_applied_row_amount text,
     base_weee_tax_applied_row_amnt text
 )
-cross join lateral {{ weee_taxes('record.weee_tax_applied') }} as weee
-cross join lateral (
+-- Sums that nobody asks for are left out of a plan when they are joined so.
+left join lateral {{ weee_taxes('record.weee_tax_applied') }} as weee on true
+left join lateral (
     select
         string_agg(applied.tax ->> 'code', '+' order by applied.tax ->> 'code')
             filter (where entry.tax_of ->> 'type' = 'product') as tax_code,
@@ -95,4 +96,4 @@ cross join lateral (
     where
         (entry.tax_of ->> 'type' = 'product' and entry.tax_of ->> 'item_id' = record.item_id)
         or (entry.tax_of ->> 'type' = 'weee' and entry.tax_of ->> 'associated_item_id' = record.item_id)
-) as taxes
+) as taxes on true

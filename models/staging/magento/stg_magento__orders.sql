@@ -15,17 +15,20 @@ select
     record.customer_lastname as customer_last_name,
     record.customer_taxvat as customer_vat_number,
     payment.method as payment_method,
-    billing.firstname as billing_first_name,
-    billing.lastname as billing_last_name,
-    billing.company as billing_company,
-    billing.vat_id as billing_vat_number,
-    billing.street as billing_street,
-    billing.city as billing_city,
-    billing.region as billing_region,
-    billing.postcode as billing_postcode,
-    billing.country_id as billing_country_code,
-    billing.telephone as billing_telephone,
-    coalesce(nullif(shipping.country_id, ''), nullif(billing.country_id, '')) as ship_to_country_code,
+    record.billing_address ->> 'firstname' as billing_first_name,
+    record.billing_address ->> 'lastname' as billing_last_name,
+    record.billing_address ->> 'company' as billing_company,
+    record.billing_address ->> 'vat_id' as billing_vat_number,
+    record.billing_address -> 'street' as billing_street,
+    record.billing_address ->> 'city' as billing_city,
+    record.billing_address ->> 'region' as billing_region,
+    record.billing_address ->> 'postcode' as billing_postcode,
+    record.billing_address ->> 'country_id' as billing_country_code,
+    record.billing_address ->> 'telephone' as billing_telephone,
+    coalesce(
+        nullif(record.extension_attributes #>> '{shipping_assignments,0,shipping,address,country_id}', ''),
+        nullif(record.billing_address ->> 'country_id', '')
+    ) as ship_to_country_code,
     record.order_currency_code as currency_code,
     record.base_currency_code,
     {{ number('record.base_to_order_rate') }} as base_to_order_rate,
@@ -47,10 +50,12 @@ select
     {{ number_or_zero('record.base_tax_amount') }} as base_tax_amount,
     {{ number('record.grand_total') }} as grand_total,
     {{ number('record.base_grand_total') }} as base_grand_total,
-    {{ gift_wrap_columns() }}    shipping_tax.tax_code as shipping_tax_code,
-    shipping_tax.tax_percent as shipping_tax_percent,
+    {{ gift_wrap_columns() }}    shipping_tax.shipping_tax_code,
+    shipping_tax.shipping_tax_percent,
     shipping_tax.gift_wrap_tax_code,
     shipping_tax.gift_wrap_tax_percent,
+    coalesce(line_totals.discount_amount, 0) as line_discount_amount,
+    coalesce(line_totals.base_discount_amount, 0) as base_line_discount_amount,
     nullif(record.relation_child_id, '') as replaced_by_order_id,
     nullif(record.relation_child_real_id, '') as replaced_by_order_number,
     nullif(record.relation_parent_id, '') as replaces_order_id,
@@ -109,38 +114,11 @@ cross join lateral jsonb_to_record(source.payload) as record (
 )
 cross join {{ gift_wrap_record('source.payload') }}
 cross join lateral jsonb_to_record({{ object_of('record.payment') }}) as payment (method text)
-cross join lateral jsonb_to_record({{ object_of('record.billing_address') }}) as billing (
-    firstname text,
-    lastname text,
-    company text,
-    vat_id text,
-    street jsonb,
-    city text,
-    region text,
-    postcode text,
-    country_id text,
-    telephone text
-)
-cross join lateral jsonb_to_record(
-    {{ object_of("(record.extension_attributes #> '{shipping_assignments,0,shipping,address}')") }}
-) as shipping (country_id text)
-cross join lateral (
+left join {{ order_taxes("record.extension_attributes -> 'item_applied_taxes'") }} as shipping_tax on true
+left join lateral (
     select
-        string_agg(applied.code, '+' order by applied.code) filter (where applied.is_shipping) as tax_code,
-        sum(applied.percent) filter (where applied.is_shipping) as tax_percent,
-        string_agg(applied.code, '+' order by applied.code) filter (where not applied.is_shipping) as gift_wrap_tax_code,
-        sum(applied.percent) filter (where not applied.is_shipping) as gift_wrap_tax_percent
-    from (
-        -- The order, its items and the card may each be wrapped: their rate counts once.
-        select distinct
-            entry.tax_of ->> 'type' = 'shipping' as is_shipping,
-            tax.applied ->> 'code' as code,
-            {{ number("(tax.applied ->> 'percent')") }} as percent
-        from
-            jsonb_array_elements(
-                {{ list_of("(record.extension_attributes -> 'item_applied_taxes')") }}
-            ) as entry (tax_of)
-        cross join lateral jsonb_array_elements({{ list_of("(entry.tax_of -> 'applied_taxes')") }}) as tax (applied)
-        where entry.tax_of ->> 'type' in ('shipping', 'quote_gw', 'items_gw', 'item_gw', 'printed_card_gw')
-    ) as applied
-) as shipping_tax
+        {% for base in ['', 'base_'] -%}
+        sum({{ number("(line.item ->> '" ~ base ~ "discount_amount')") }}) as {{ base }}discount_amount{{ "," if not loop.last }}
+        {% endfor %}
+    from jsonb_array_elements({{ list_of('record.items') }}) as line (item)
+) as line_totals on true

@@ -33,14 +33,12 @@ cross join lateral jsonb_to_record({{ object_of('record.extension_attributes') }
     category_links jsonb
 )
 left join lateral (
-    select attribute.entry ->> 'value' as tax_class_id
+    select (array_agg(attribute.entry ->> 'value'))[1] as tax_class_id
     from jsonb_array_elements({{ list_of('record.custom_attributes') }}) as attribute (entry)
     where attribute.entry ->> 'attribute_code' = 'tax_class_id'
-    limit 1
 ) as tax_class on true
 left join lateral (
-    select attribute.entry ->> 'value' as cost
+    select (array_agg(attribute.entry ->> 'value'))[1] as cost
     from jsonb_array_elements({{ list_of('record.custom_attributes') }}) as attribute (entry)
     where attribute.entry ->> 'attribute_code' = 'cost'
-    limit 1
 ) as costs on true
