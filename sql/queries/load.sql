@@ -9,15 +9,25 @@ from cdc.cursors
 where cursors.connection = %(connection)s and cursors.stream = %(stream)s;
 
 -- name: begin
--- The database's time and the number that mark the beginning of a load.
+-- The database's time and the number that mark the beginning of a load. From here on the session of the load does not wait for
+-- the disk after each page: what a crash of the server takes, it takes together with the position behind it, and whatever was
+-- made of it meanwhile (an entry, a call) waits for the disk itself, which lets nothing that was written before it go missing.
 select
     now() as began_at,
-    nextval('cdc.version') as began_version;
+    nextval('cdc.version') as began_version,
+    set_config('synchronous_commit', 'off', false) as waits_for_disk;
 
 -- name: reached_end
 -- The load that began then has read to the end: everything older is mirrored.
+-- It waits for the disk, and with it for all pages of the load: whoever is told that a load is done may rely on it.
 insert into cdc.cursors as known (connection, stream, backfilled_at, loaded_from, loaded_version)
-values (%(connection)s, %(stream)s, now(), %(began_at)s, %(began_version)s)
+select
+    %(connection)s,
+    %(stream)s,
+    now(),
+    %(began_at)s,
+    %(began_version)s
+where set_config('synchronous_commit', 'on', true) = 'on'
 on conflict (connection, stream) do update
     set
         backfilled_at = coalesce(known.backfilled_at, excluded.backfilled_at),
