@@ -134,6 +134,25 @@ def test_the_night_sweeps_proves_and_backs_up(world, place):
     assert backup.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_unit_that_stays_follows_the_books_until_it_is_told_to_end(place):
+    command, env = of_unit("tieout-run@.service", place)
+    started = subprocess.Popen(
+        command,
+        env={"PATH": f"{place}/bin:/usr/bin:/bin", "HOME": str(place), **env},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert started.stderr is not None
+        told = next((line for line in started.stderr if '"run.started"' in line), None)
+    finally:
+        started.terminate()
+
+    assert told is not None
+    assert started.wait(timeout=120) == 0
+
+
 def _runs(world: World) -> list[Json]:
     return world.rows("select command from cdc.runs order by started_at")
 
@@ -165,7 +184,7 @@ def test_systemd_finds_no_mistake_in_the_units_and_calls_them_tight(tmp_path):
         ours,
     )
 
-    assert len(units) == 5
+    assert len(units) == 6
     assert [line for line in verified.stderr.splitlines() if "tieout" in line] == []
     assert verified.returncode == 0
     assert rated.returncode == 0, rated.stdout[-500:]
@@ -195,7 +214,12 @@ def test_only_codes_that_time_can_cure_are_tried_again():
         if rule["action"] == "FailJob"
     ]
 
+    stays = {int(code) for code in unit("tieout-run@.service")["RestartPreventExitStatus"][0].split()}
+
     assert prevented == {1, 2, 3, 5, 6}
+    assert stays == {2, 3, 6}, (
+        "it tries again by itself, ends with 5 never, and is started again after a mistake"
+    )
     assert failing == [[1, 2, 3, 5, 6]] * 2
 
 
@@ -270,11 +294,17 @@ def test_cron_leaves_books_alone_that_it_is_still_at(tmp_path):
 
 
 def test_pods_run_as_nobody_on_a_read_only_disk_and_never_beside_each_other():
-    for job in (each for each in _documents() if each["kind"] == "CronJob"):
-        pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    for document in _documents():
+        if document["kind"] == "CronJob":
+            assert document["spec"]["concurrencyPolicy"] == "Forbid"
+            pod = document["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+            assert pod["restartPolicy"] == "Never", "what podFailurePolicy needs"
+        elif document["kind"] == "Deployment":
+            assert (document["spec"]["replicas"], document["spec"]["strategy"]) == (1, {"type": "Recreate"})
+            pod = document["spec"]["template"]["spec"]
+        else:
+            continue
         (container,) = pod["containers"]
-        assert job["spec"]["concurrencyPolicy"] == "Forbid"
-        assert pod["restartPolicy"] == "Never", "what podFailurePolicy needs"
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not pod["automountServiceAccountToken"]
@@ -300,9 +330,12 @@ def test_every_manifest_is_valid_by_the_schemas_of_kubernetes():
 
 
 def _documents() -> list[Json]:
-    text = (RECIPES / "kubernetes" / "books.yaml").read_text().replace("NAME", "alpha")
-    items: list[Json] = yaml.safe_load(text)["items"]
-    return items
+    found: list[Json] = []
+    for file in sorted((RECIPES / "kubernetes").glob("*.yaml")):
+        document = yaml.safe_load(file.read_text().replace("NAME", "alpha"))
+        found += document["items"] if document["kind"] == "List" else [document]
+    assert len(found) == 4
+    return found
 
 
 def _cron_jobs() -> dict[str, Json]:
