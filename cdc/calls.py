@@ -9,7 +9,7 @@ machine sleeps) is taken before the row is written, so it never lies after the o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -18,12 +18,11 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from cdc import outbox
-from cdc.gate import reason_not_to
 from cdc.lane import Entry, Lane
 from cdc.outbox import Closed
 from cdc.writing import Operation, Write, WriteCall
 from tieout.budget import Slot
-from tieout.db import canonical_hash, json_dumps, lock_key
+from tieout.db import canonical_hash, lock_key, ordered_dumps
 from tieout.errors import NotSent, Rejected
 from tieout.http import Answer, boottime
 from tieout.queries import query
@@ -35,22 +34,39 @@ SECONDS_IN_FLIGHT = START_SECONDS + 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request and its bytes, before anybody knows whether its entries may be sent."""
+
+    request: WriteCall
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """Entries that this process alone sends, and their call."""
 
     call: UUID
     number: int
-    request: WriteCall
+    prepared: Prepared
     entries: tuple[Entry, ...]
     resent: frozenset[int] = frozenset()
     """Entries whose last call was in doubt."""
 
 
-def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry]) -> Claimed | None:
-    """Commit `sending` for those entries whose keys are free and whose links have not moved; None when none
-    is left.
+def prepare(write: Write, operation: Operation, entries: Sequence[Entry]) -> Prepared:
+    """The one request for these entries; made before a slot is drawn, which must know its size."""
+    request = write.request(operation, [entry.outgoing for entry in entries])
+    return Prepared(request=request, content=body_bytes(request.body))
 
-    An entry whose link moved is closed and its key put back.
+
+def claim(
+    lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry], prepared: Prepared
+) -> Claimed | None:
+    """Commit `sending` for those entries whose keys are free and whose links have not moved; None when none
+    is left, when something there is in doubt, or when a person paused the connection meanwhile.
+
+    An entry whose link moved is closed and its key put back. `prepared`: the request of all of them; it is made again when
+    some are left out.
     """
     session = lane.session
     with session.transaction():
@@ -60,23 +76,21 @@ def claim(lane: Lane, write: Write, operation: Operation, entries: Sequence[Entr
         ).fetchall()
         current = _current(lane, write, entries, [row["key"] for row in free])
         mine = [entry for entry in entries if entry.entry in current]
-        if not mine or _is_blocked(lane):
+        if not mine:
             return None
-        request = write.request(operation, [entry.outgoing for entry in mine])
+        if len(mine) < len(entries):
+            prepared = prepare(write, operation, mine)
+        request = prepared.request
         if request.serial_by is not None and _is_busy(lane, request.serial_by):
             return None
         call = uuid4()
-        numbers = [entry.entry for entry in mine]
-        resent = session.execute(query("calls", "resent"), {"entries": numbers}).fetchall()
-        number = _record(lane, write, operation, mine, request, call)
-        values = {"call": call, "serial_by": request.serial_by, "entries": [entry.entry for entry in mine]}
-        session.execute(query("outbox", "send"), values)
-    again = frozenset(row["entry"] for row in resent)
-    return Claimed(call=call, number=number, request=request, entries=tuple(mine), resent=again)
+        number = _record(lane, write, operation, mine, prepared, call)
+    again = frozenset(entry for entry, was_sent in current.items() if was_sent)
+    return Claimed(call=call, number=number, prepared=prepared, entries=tuple(mine), resent=again)
 
 
 def exchange(
-    lane: Lane, request: WriteCall, call: UUID, number: int, slot: Slot, deadline: float | None = None
+    lane: Lane, prepared: Prepared, call: UUID, number: int, slot: Slot, deadline: float | None = None
 ) -> Answer:
     """Send once. A definite refusal of the whole request comes back as its answer, for the writer to read.
 
@@ -85,6 +99,7 @@ def exchange(
     """
     _note(lane, number)
     lane.worker.check_alive()
+    request = prepared.request
     try:
         return lane.client.http.write(
             request.method,
@@ -113,22 +128,28 @@ def body_bytes(body: object) -> bytes:
     """The body as it is sent: keys in order, so that the record of a call, which jsonb keeps in an order of
     its own, gives the same bytes again. A vendor refuses a repeat that is not the same.
     """
-    return b"" if body is None else json_dumps(_in_order(body)).encode()
+    return b"" if body is None else ordered_dumps(body)
 
 
-def _in_order(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _in_order(value[name]) for name in sorted(value)}
-    if isinstance(value, (list, tuple)):
-        return [_in_order(item) for item in value]
-    return value
-
-
-def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[str]) -> set[int]:
+def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[str]) -> dict[int, bool]:
+    """The entries that may be sent now, each with whether its last call was in doubt."""
     by_entry = {entry.entry: entry for entry in entries}
-    values = {"entries": list(by_entry), "keys": list(free), "states": ["ready"], "call": None}
-    rows = lane.session.execute(query("outbox", "claimable"), values).fetchall()
+    values = {
+        "connection": lane.name,
+        "entries": list(by_entry),
+        "versions": [entry.row["link_version"] for entry in entries],
+        "hashes": [entry.row["payload_hash"] for entry in entries],
+        "keys": list(free),
+    }
+    rows = lane.session.execute(query("outbox", "sendable"), values).fetchall()
     stale = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
+    if stale:
+        _drop(lane, write, stale)
+    is_blocked = any(row["is_blocked"] for row in rows)
+    return {row["entry"]: row["was_sent"] for row in rows if row["is_current"] and not is_blocked}
+
+
+def _drop(lane: Lane, write: Write, stale: Sequence[Entry]) -> None:
     reason = "its link moved before it was sent"
     outbox.hold_moved(
         lane.session, {entry.entry: f"{reason}." for entry in stale if entry.row["plan"] is not None}
@@ -138,15 +159,6 @@ def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[
         lane.session, [Closed(entry=entry.entry, outcome="replaced", reason=reason) for entry in moved]
     )
     outbox.put_back(lane.session, [(lane.name, write.entity, entry.key) for entry in moved], reason)
-    return {row["entry"] for row in rows if row["is_current"]}
-
-
-def _is_blocked(lane: Lane) -> bool:
-    """Something is in doubt there, or a person paused it since the batch was put together."""
-    if reason_not_to(lane.session, lane.connection) is not None:
-        return True
-    row = lane.session.execute(query("outbox", "is_in_doubt"), {"connection": lane.name}).fetchone()
-    return row is not None and bool(row["is_in_doubt"])
 
 
 def _is_busy(lane: Lane, serial_by: str) -> bool:
@@ -157,8 +169,9 @@ def _is_busy(lane: Lane, serial_by: str) -> bool:
 
 
 def _record(
-    lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry], request: WriteCall, call: UUID
+    lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry], prepared: Prepared, call: UUID
 ) -> int:
+    request, text = prepared.request, prepared.content.decode()
     path = request.path + (f"?{urlencode(request.params)}" if request.params else "")
     values: dict[str, Any] = {
         "call": call,
@@ -166,10 +179,11 @@ def _record(
         "entity": write.entity,
         "operation": operation,
         "entries": [entry.entry for entry in entries],
+        "reserved": sorted(lane.reserved.intersection(entry.entry for entry in entries)),
         "keys": [entry.key for entry in entries],
         "method": request.method,
         "path": path,
-        "body": Jsonb(request.body) if request.body is not None else None,
+        "body": Jsonb(request.body, dumps=lambda _: text) if request.body is not None else None,
         "body_hash": canonical_hash(request.body),
         "serial_by": request.serial_by,
         "worker": lane.worker.identifier,
@@ -177,6 +191,7 @@ def _record(
         "seconds": SECONDS_IN_FLIGHT,
     }
     row = lane.session.execute(query("calls", "record"), values).fetchone()
+    lane.reserved.difference_update(values["reserved"])
     if row is None:
         raise AssertionError("insert … returning gives one row")
     return int(row["number"])

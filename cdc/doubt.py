@@ -23,7 +23,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from cdc.asking import Asking, verdict_of, with_earlier
-from cdc.calls import SECONDS_IN_FLIGHT, START_SECONDS, exchange, finish_call
+from cdc.calls import SECONDS_IN_FLIGHT, START_SECONDS, Prepared, body_bytes, exchange, finish_call
 from cdc.judging import judge_doubt, never_to_know
 from cdc.lane import Entry, Lane, entries_of
 from cdc.matching import owners_of
@@ -146,7 +146,8 @@ def _repeat(
             method=call["method"], path=path, params=dict(parse_qsl(parameters)), body=call["body"]
         )
         latest = min(deadline, boottime() + START_SECONDS)
-        answer = exchange(lane, again, call["call"], call["number"], slot, latest)
+        same = Prepared(request=again, content=body_bytes(again.body))
+        answer = exchange(lane, same, call["call"], call["number"], slot, latest)
         outcomes = write.outcomes(call["operation"], [entry.outgoing for entry in entries], answer)
     except (UnknownOutcome, NotSent, ConnectionRefused, SchemaDrift, RetryLater) as error:
         # As unknown as before: a refusal of the second sending says nothing about the first.

@@ -32,7 +32,8 @@ from cdc.gate import (
 )
 from cdc.installation import Trust
 from cdc.keeping import still_on_its_way
-from cdc.lane import Client, Entry, Lane, Session, entries_of
+from cdc.lane import Client, Entry, Lane, Session
+from cdc.picking import Picker, Place
 from cdc.plan_report import PlanReport
 from cdc.plan_run import Running, start
 from cdc.send import Sender
@@ -48,7 +49,6 @@ from tieout.migrate import unit_of_work
 from tieout.queries import query
 from tieout.settings import Connection, Settings
 
-_MOVING = ("waiting", "ready", "sending", "in_doubt")
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 Progress = Callable[[str], None]
 
@@ -126,13 +126,22 @@ def drain(
             started = time.monotonic()
             writes = writes_of(writers, connection.system)
             reason = reason_not_to(session, connection) if writes else "its system is only read"
-            is_open = any(_open(session, connection.name).get(state) for state in _MOVING)
+            state = (
+                session.execute(query("outbox", "standing"), {"connection": connection.name}).fetchone() or {}
+            )
+            is_open = bool(state.get("is_open"))
             reason = trust.reason_not_to(connection) if reason is None else reason
             if reason is not None and is_open:
                 not_written[connection.name] = reason
             if reason is not None or not is_open:
                 continue
             counts: Counter[str] = Counter()
+            released = outbox.release(session, connection.name) if state["is_waiting"] else 0
+            if not (released or state["is_ready"] or state["is_sending"]):
+                # What is open waits for records that are not there, or for its time: nobody is asked for that.
+                _report(session, connection.name, counts, time.monotonic() - started)
+                totals += counts
+                continue
             try:
                 client = open_one(connection)
                 try:
@@ -187,16 +196,6 @@ def _check(session: Any, settings: Settings, open_one: OpenClient, name: str) ->
         client.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """How far the ready entries of one entity were looked at."""
-
-    after: int = 0
-    tried: frozenset[int] = frozenset()
-    """Entries behind `after` that were tried already."""
-    is_end: bool = False
-
-
 class _Drain:
     """One target during one drain."""
 
@@ -219,6 +218,9 @@ class _Drain:
         """Entities in which nothing may be made yet."""
         self._running: Running | None = running
         self._sender: Sender = Sender(lane, wait)
+        self._picker: Picker = Picker(lane, running.plan if running is not None else None)
+        self._is_checked: bool = False
+        """Nobody had stopped the target when the last call was claimed."""
         self.stopped_by: str | None = None
         """Why the target was left half way: a person paused it while it was written to."""
 
@@ -226,7 +228,6 @@ class _Drain:
         """Send until nothing moves any more, or something is in doubt."""
         if not self._without_doubt():
             return
-        outbox.release(self._lane.session, self._lane.name)
         while True:
             moved = 0
             for write in self._lane.writes.values():
@@ -255,12 +256,19 @@ class _Drain:
 
     def _entity(self, write: Write, operation: Operation) -> int | None:
         """Batches of one entity until none is ready. How many entries moved; None when the target must be left."""
-        moved, place = 0, _Place()
         if operation == "create" and write.entity in self._closed:
             return 0
+        try:
+            return self._batches(write, operation)
+        finally:
+            if not self._lane.session.broken and not self._lane.session.closed:
+                self._picker.release()
+
+    def _batches(self, write: Write, operation: Operation) -> int | None:
+        moved, place = 0, Place()
         while True:
             before = place
-            entries, place = self._peek(write, operation, place)
+            entries, place = self._picker.next(write, operation, place)
             if place.is_end:
                 return moved
             look = self._running.look(entries) if self._running is not None and entries else "as planned"
@@ -268,38 +276,13 @@ class _Drain:
                 place = before
             if not entries or look != "as planned":
                 continue
-            if self._is_stopped():
+            if not self._is_checked and self._is_stopped():
                 return None
+            self._is_checked = False
             done = self._batch(write, operation, entries)
             if done is None:
                 return None
             moved += done
-
-    def _peek(self, write: Write, operation: Operation, place: _Place) -> tuple[list[Entry], _Place]:
-        """The next batch, and the place behind it: what it leaves out comes next, what was tried does not come again."""
-        values = {
-            "connection": self._lane.name,
-            "entity": write.entity,
-            "operation": operation,
-            "after": place.after,
-            "tried": sorted(place.tried),
-            "limit": write.batch(operation),
-            "plan": self._running.plan if self._running is not None else None,
-        }
-        rows = self._lane.session.execute(query("outbox", "peek"), values).fetchall()
-        if not rows:
-            return [], _Place(is_end=True)
-        together = [rows[0]] if rows[0]["is_alone"] else [row for row in rows if not row["is_alone"]]
-        entries, unlinked = entries_of(self._lane.session, together, also_gone=operation == "remove")
-        if unlinked:
-            self._lane.session.execute(query("outbox", "wait_again"), {"entries": unlinked})
-        if entries:
-            serial = write.serial_by(entries[0].outgoing)
-            entries = [entry for entry in entries if write.serial_by(entry.outgoing) == serial]
-        done = {entry.entry for entry in entries} | set(unlinked)
-        left = [row["entry"] for row in rows if row["entry"] not in done]
-        after = min(left) - 1 if left else rows[-1]["entry"]
-        return entries, _Place(after=after, tried=frozenset(one for one in place.tried | done if one > after))
 
     def _batch(self, write: Write, operation: Operation, entries: list[Entry]) -> int | None:
         """Look, check, send, settle."""
@@ -338,6 +321,7 @@ class _Drain:
         sent = self._sender.send(write, operation, entries)
         if sent is None:
             return before - len(entries)
+        self._is_checked = True
         self._counts += _known(sent.kinds)
         self._counts["calls"] += 1
         if self._progress is not None:

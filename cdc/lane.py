@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
@@ -73,6 +73,8 @@ class Lane:
     run: UUID | None
     note_call: Callable[[int], None] = lambda _: None
     """Remembers outside the database that the call of this number leaves (`tieout.witness`)."""
+    reserved: set[int] = field(default_factory=set)
+    """Entries that other senders pass over for now (`cdc/picking.py`)."""
 
     @property
     def name(self) -> str:

@@ -140,7 +140,9 @@ def _line_of(rows: Any, line: str) -> Mapping[str, Any] | None:
 
 
 def _walk(value: object) -> Iterator[Reference]:
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return
+    if isinstance(value, dict):
         if LINKED in value:
             yield _reference(value[LINKED])
             return

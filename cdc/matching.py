@@ -37,9 +37,9 @@ def taken_meanwhile(lane: Lane, write: Write, wanted: Mapping[str, str]) -> dict
     """
     if not wanted:
         return {}
-    values = {"connection": lane.name, "entity": write.entity}
+    values = {"connection": lane.name, "entity": write.entity, "target_ids": list(wanted.values())}
     lane.session.execute(query("links", "lock_targets"), values)
-    rows = lane.session.execute(query("links", "owners"), {**values, "target_ids": list(wanted.values())})
+    rows = lane.session.execute(query("links", "owners"), values)
     owners = {row["target_id"]: row["key"] for row in rows}
     for key, target_id in wanted.items():
         owners.setdefault(target_id, key)

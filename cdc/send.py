@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdc.asking import Asking, verdict_of
-from cdc.calls import START_SECONDS, Claimed, claim, exchange
+from cdc.calls import START_SECONDS, Claimed, claim, exchange, prepare
 from cdc.doubt import Wait, lose
 from cdc.keeping import kept, show_made_twice
 from cdc.lane import Entry, Lane
@@ -62,10 +62,11 @@ class Sender:
         Raises what stops the target (ConnectionRefused, RetryLater, CredentialsError …), with the entries ready again.
         """
         # Budget and token first: after `sending` is committed nothing but the request follows.
-        slot = self._ready(sum(len(str(entry.outgoing.payload)) for entry in entries))
+        prepared = prepare(write, operation, entries)
+        slot = self._ready(len(prepared.content))
         try:
             deadline = boottime() + START_SECONDS
-            claimed = claim(self._lane, write, operation, entries)
+            claimed = claim(self._lane, write, operation, entries, prepared)
             if claimed is None:
                 slot.unused()
                 return None
@@ -114,7 +115,7 @@ class Sender:
     ) -> tuple[Counter[str], str]:
         lane = self._lane
         try:
-            answer = exchange(lane, claimed.request, claimed.call, claimed.number, slot, deadline)
+            answer = exchange(lane, claimed.prepared, claimed.call, claimed.number, slot, deadline)
             outcomes = write.outcomes(operation, [entry.outgoing for entry in claimed.entries], answer)
         except (UnknownOutcome, SchemaDrift) as error:
             words = str(error)

@@ -82,10 +82,9 @@ def settle(
         keys = [(lane.name, write.entity, verdict.entry.key) for verdict in verdicts]
         outbox.lock_keys(lane.session, keys)
         known = lane.session.execute(
-            query("outbox", "claimable"),
+            query("outbox", "alive"),
             {
                 "entries": [verdict.entry.entry for verdict in verdicts],
-                "keys": [verdict.entry.key for verdict in verdicts],
                 "states": list(states),
                 # Sent again meanwhile, an entry is another call's to settle.
                 "call": call,
@@ -172,6 +171,7 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
     returned, is_seen = as_agreed(entry.outgoing, shown, write.same)
     link: Row = {
         "key": entry.key,
+        "entry": entry.entry,
         "target_id": target_id,
         "line_ids": dict(outcome.line_ids) if outcome.line_ids is not None else None,
         "mirror_version": number if is_seen else None,
@@ -179,7 +179,7 @@ def _applied(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None
         "is_gone": is_removal,
         "is_read": not is_removal,
         "returned": returned,
-        "said": None if is_removal else entry.row["payload"],
+        "is_said": not is_removal,
     }
     steps.links.append(link)
     steps.linked.append(entry.key)
@@ -381,8 +381,6 @@ def _store(lane: Lane, write: Write, steps: _Steps) -> None:
     outbox.close(session, steps.closed)
     if steps.linked:
         session.execute(query("outbox", "release_waiters"), {"entity": write.entity, "keys": steps.linked})
-    keys = [(lane.name, write.entity, link["key"]) for link in steps.links]
-    outbox.put_back(session, keys, "settled")
 
 
 def _tell(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> None:

@@ -19,6 +19,7 @@ from tieout.settings import package_root
 _HEADER = re.compile(r"^-- name:[ \t]*(?P<name>\S+)[ \t]*$", re.MULTILINE)
 
 
+@functools.cache
 def query(file: str, statement: str) -> LiteralString:
     """The text of a statement; LookupError, with the nearest name, when there is none."""
     statements = _load(package_root() / "sql" / "queries" / f"{file}.sql")

@@ -43,16 +43,39 @@ where
 select 1 as one;
 
 -- name: record
--- A call, recorded before it leaves: until the deadline it may be in flight.
-insert into cdc.calls (
-    call, number, connection, entity, operation, entries, keys, method, path, body, body_hash, serial_by, worker, run, deadline
+-- A call, recorded before it leaves, and its entries on their way with it: until the deadline it may be in flight.
+-- reserved: those of them that others pass over; from now on their state says it.
+with recorded as (
+    insert into cdc.calls (
+        call, number, connection, entity, operation, entries, keys, method, path, body, body_hash, serial_by, worker, run,
+        deadline
+    )
+    values (
+        %(call)s, nextval('cdc.version'), %(connection)s, %(entity)s, %(operation)s, %(entries)s::bigint[], %(keys)s, %(method)s,
+        %(path)s, %(body)s, %(body_hash)s, %(serial_by)s, %(worker)s, %(run)s,
+        clock_timestamp() + make_interval(secs => %(seconds)s)
+    )
+    returning number
+),
+
+sent as (
+    update cdc.outbox
+    set
+        state = 'sending',
+        call = %(call)s,
+        serial_by = %(serial_by)s,
+        attempts = attempts + 1,
+        changed_at = now()
+    where entry = any(%(entries)s::bigint[])
 )
-values (
-    %(call)s, nextval('cdc.version'), %(connection)s, %(entity)s, %(operation)s, %(entries)s, %(keys)s, %(method)s, %(path)s,
-    %(body)s, %(body_hash)s, %(serial_by)s, %(worker)s, %(run)s,
-    clock_timestamp() + make_interval(secs => %(seconds)s)
-)
-returning number;
+
+select
+    recorded.number,
+    (
+        select count(pg_advisory_unlock(hashtext('tieout.outbox'), (given.entry %% 2147483647)::integer))
+        from unnest(%(reserved)s::bigint[]) as given (entry)
+    ) as released
+from recorded;
 
 -- name: answered
 -- How a call ended; `is_settled` when nothing of it is in doubt. What another process settled meanwhile stands.
@@ -213,13 +236,3 @@ select
     'a write answer was poorer than a read'
 from unnest(%(ids)s::text[]) as given (id)
 on conflict (connection, stream, id) do nothing;
-
--- name: resent
--- Of these entries, those whose last call was in doubt: what is sent now might be there already.
-select outbox.entry
-from cdc.outbox
-inner join cdc.calls
-    on calls.call = outbox.call
-where
-    outbox.entry = any(%(entries)s)
-    and calls.outcome = 'settled by asking';

@@ -212,46 +212,63 @@ inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[
 where links.model <> 'corrections';
 
 -- name: settle
--- What a settlement says about links. Columns that are not given stay.
-update cdc.links
-set
-    version = links.version + 1,
-    target_id = coalesce(given.target_id, links.target_id),
-    said = coalesce(given.said, links.said),
-    returned = case when given.is_read then given.returned else links.returned end,
-    line_ids = coalesce(given.line_ids, links.line_ids),
-    mirror_version = coalesce(given.mirror_version, links.mirror_version),
-    generation = coalesce(given.generation, links.generation),
-    yielded = coalesce(given.yielded, links.yielded),
-    is_adopted = coalesce(given.is_adopted, links.is_adopted),
-    is_gone = coalesce(given.is_gone, links.is_gone),
-    if_taken = coalesce(given.if_taken, links.if_taken),
-    rejected_hash = given.rejected_hash,
-    rejected_on = given.rejected_on,
-    told_as = case when given.said is null then links.told_as end,
-    linked_at = case when given.target_id is not null then coalesce(links.linked_at, now()) else links.linked_at end,
-    updated_at = now()
-from jsonb_to_recordset(%(rows)s) as given (
-    key text,
-    target_id text,
-    said jsonb,
-    is_read boolean,
-    returned jsonb,
-    line_ids jsonb,
-    mirror_version bigint,
-    generation integer,
-    yielded jsonb,
-    is_adopted boolean,
-    is_gone boolean,
-    if_taken boolean,
-    rejected_hash text,
-    rejected_on jsonb
+-- What a settlement says about links; the diff shall look at their keys again. Columns that are not given stay.
+-- `is_said`: the target holds what the open entry says.
+with moved as (
+    update cdc.links
+    set
+        version = links.version + 1,
+        target_id = coalesce(given.target_id, links.target_id),
+        said = case when given.is_said then outbox.payload else coalesce(given.said, links.said) end,
+        returned = case when given.is_read then given.returned else links.returned end,
+        line_ids = coalesce(given.line_ids, links.line_ids),
+        mirror_version = coalesce(given.mirror_version, links.mirror_version),
+        generation = coalesce(given.generation, links.generation),
+        yielded = coalesce(given.yielded, links.yielded),
+        is_adopted = coalesce(given.is_adopted, links.is_adopted),
+        is_gone = coalesce(given.is_gone, links.is_gone),
+        if_taken = coalesce(given.if_taken, links.if_taken),
+        rejected_hash = given.rejected_hash,
+        rejected_on = given.rejected_on,
+        told_as = case when given.said is null and given.is_said is not true then links.told_as end,
+        linked_at = case when given.target_id is not null then coalesce(links.linked_at, now()) else links.linked_at end,
+        updated_at = now()
+    from jsonb_to_recordset(%(rows)s) as given (
+        key text,
+        entry bigint,
+        target_id text,
+        is_said boolean,
+        said jsonb,
+        is_read boolean,
+        returned jsonb,
+        line_ids jsonb,
+        mirror_version bigint,
+        generation integer,
+        yielded jsonb,
+        is_adopted boolean,
+        is_gone boolean,
+        if_taken boolean,
+        rejected_hash text,
+        rejected_on jsonb
+    )
+    left join cdc.outbox
+        on outbox.entry = given.entry
+    where
+        links.connection = %(connection)s
+        and links.entity = %(entity)s
+        and links.key = given.key
+    returning links.model, links.source_connection, links.source_id
 )
-where
-    links.connection = %(connection)s
-    and links.entity = %(entity)s
-    and links.key = given.key
-returning links.key, links.version;
+
+insert into cdc.changed_keys (model, source_connection, source_id, because)
+select distinct
+    moved.model,
+    moved.source_connection,
+    moved.source_id,
+    'settled'
+from moved
+-- What a correction made is driven by no model.
+where moved.model <> 'corrections';
 
 -- name: owners
 -- To which keys these records of a target are linked.
@@ -265,8 +282,15 @@ where
     and target_id = any(%(target_ids)s);
 
 -- name: lock_targets
--- One at a time links records that the target has already: links are locked by key, and two keys may want one record.
-select pg_advisory_xact_lock(hashtextextended('links/' || %(connection)s::text || '/' || %(entity)s::text, 0));
+-- One at a time links a record that the target has already: links are locked by key, and two keys may want one record.
+-- In the order of the records, so that two settlements wait for each other instead of deadlocking.
+select count(pg_advisory_xact_lock(hashtextextended('links/' || %(connection)s::text || '/' || %(entity)s::text || '/' || wanted.id, 0)))
+from (
+    select distinct given.id
+    from unnest(%(target_ids)s::text[]) as given (id)
+    order by given.id
+    offset 0
+) as wanted;
 
 -- name: put_back_disputes
 -- Entries that are held because the target moved a document may agree, now that we know where its contact went.
