@@ -73,8 +73,9 @@ class Books:
     """What was filled."""
 
     orders: int
+    copied: int
+    """Of them, by this fill."""
     seconds: float
-    """Of the copying alone."""
 
 
 def prepare(settings: Settings, database: Database) -> None:
@@ -106,7 +107,9 @@ def fill(database: Database, orders: int) -> Books:
         list(pool.map(lambda job: _copy(database, job[0], job[1], version), jobs))
     with database.connect() as connection:
         connection.execute(_SQL["analyze"])
-    return Books(orders=(until + 1) * ORDERS, seconds=time.monotonic() - began)
+    return Books(
+        orders=(until + 1) * ORDERS, copied=max(0, until - there) * ORDERS, seconds=time.monotonic() - began
+    )
 
 
 def change(
