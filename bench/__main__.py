@@ -24,6 +24,7 @@ RESULTS = HERE / "RESULTS.md"
 BENCHMARKS: dict[str, str] = {
     "load": "loading Xero invoices into staging tables, beside a raw COPY and other loaders",
     "workers": "one set of books from one, two and four hosts, and BI on a streaming replica",
+    "diff": "what a diff costs by what changed, at two sizes of the books, beside a full sweep and drt-core",
 }
 """Name and what it measures, in the order of the pipeline. `budget` runs for minutes by the clock: by name only."""
 

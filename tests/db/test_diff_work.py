@@ -12,8 +12,10 @@ import pytest
 
 import cdc.diff_sweep as sweeping
 from cdc.alert_watch import conditions
-from cdc.outbound import models_in_force
-from tests.db.fix_engine import Engine, engine
+from cdc.diff_rows import candidates, mirror_of
+from cdc.diff_work import kept_of
+from cdc.outbound import OutboundModel, models_in_force
+from tests.db.fix_engine import MODELS, Engine, engine
 
 __all__ = ["engine"]
 
@@ -199,6 +201,37 @@ def test_a_sweep_has_few_ranges_on_their_way_and_tells_how_far_it_is(
     assert told[1].startswith("out_contacts: 2 of 60 records, ")
     assert told[1].endswith(" left")
     assert told[-1] == "out_contacts: 60 of 60 records"
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_the_plan_that_a_session_keeps_reads_by_key(engine: Engine, model: OutboundModel) -> None:
+    engine.connection.execute(
+        """
+        insert into staging.magento__orders (connection, id, payload, content_hash, version)
+        select 'shop', number::text, '{"number": "1", "lines": [], "paid": 1}', '', 1 from generate_series(1, 20000) as number
+        """
+    )
+    engine.connection.execute(
+        """
+        insert into staging.magento__customers (connection, id, payload, content_hash, version)
+        select connection, id, '{}', '', 1 from staging.magento__orders
+        """
+    )
+    engine.connection.execute("analyze")
+    parameters = ("source_connections", "source_ids", "control", "entity", "model")
+    with engine.database.connect() as session:
+        kept_of(session)
+        text = candidates(model, mirror_of("xero", engine.writers("xero")[model.entity])).as_string(session)
+        for number, name in enumerate(parameters, 1):
+            text = text.replace(f"%({name})s", f"${number}")
+        session.execute(f"prepare kept (text[], text[], text[], text, text) as {text}".encode())
+        values = f"'{{shop}}', '{{7}}', '{{_key}}', '{model.entity}', '{model.name}'"
+        statement = f"explain (verbose) execute kept ({values})"
+        plan = "\n".join(row["QUERY PLAN"] for row in session.execute(statement.encode()))
+
+    assert "unnest($1)" in plan, "it is a generic one"
+    assert "Seq Scan on staging.magento__" not in plan
+    assert "Index Scan using magento__" in plan or "Bitmap Heap Scan on staging.magento__" in plan
 
 
 def test_models_are_read_once_a_session(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
