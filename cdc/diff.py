@@ -78,6 +78,8 @@ class Diffed:
     models: tuple[ModelDiff, ...] = field(default_factory=tuple)
     errors: tuple[TieoutError, ...] = ()
     """Of models that failed, when they were not to be raised."""
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Models that were not looked at, because first loads of what they read are not at their end. Their keys are kept."""
 
 
 def diff(
@@ -112,7 +114,7 @@ def diff(
             connection=connection, database=database, settings=settings, run=run, full=full, is_proof=is_proof,
             writers=writers, progress=progress, lately=lately,
         )  # fmt: skip
-        locked = [name for name in chosen if full or name in work.waiting]
+        locked = [name for name in chosen if (full or name in work.waiting) and name not in work.unread]
         done: Mapping[str, ModelDiff] = {}
         failures: list[TieoutError] = []
         if locked:
@@ -133,6 +135,7 @@ def diff(
             found for name in chosen if (found := looked.get(name, ModelDiff(model=name))) is not None
         ),
         errors=tuple(failures),
+        unread={name: work.unread[name] for name in chosen if name in work.unread},
     )
 
 

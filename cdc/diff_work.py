@@ -35,6 +35,9 @@ class Work:
     has_changes: bool
     """Records changed since the last fan-out."""
     has_removals: bool
+    unread: Mapping[str, tuple[str, ...]]
+    """Models that read streams whose first load is not at its end, with connection and name of each. What such a model says of a
+    part of the records (a second invoice without the first) is not what it will say of all."""
     referring: tuple[str, ...]
     """Targets with entries that wait for a record, or that refer to nothing."""
 
@@ -47,6 +50,7 @@ def look(session: Session) -> Work:
         waiting=frozenset(row["model"] for row in rows if row["is_waiting"]),
         has_changes=any(row["has_changes"] for row in rows),
         has_removals=any(row["has_removals"] for row in rows),
+        unread={row["model"]: tuple(row["unread"]) for row in rows if row["unread"]},
         referring=tuple(rows[0]["referring"]) if rows else (),
     )
 

@@ -44,6 +44,8 @@ IDENTITY_SECONDS = 300.0
 LEAVE_SECONDS = 10.0
 """Whoever only reads is waited for so long at the end; a drain is waited for until its call is over."""
 LISTEN_SECONDS = 0.2
+BACKFILL_SECONDS = 120.0
+"""A first load that takes days goes on for so long between two looks at what changed."""
 STATEMENTS = 1000
 """Prepared statements that a session keeps."""
 
@@ -246,6 +248,7 @@ class _Source:
                 run=follow.run(),
                 progress=lambda so_far: follow.page(name, so_far),
                 stop=follow.stop,
+                backfill_seconds=BACKFILL_SECONDS,
             )
             follow.count(loads=1, changed=sum(each.changed for each in loaded))
         except Stopping:

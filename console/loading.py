@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from console.frame import App
 from console.report import Report, about, table, worst
 from loaders import poll
 from loaders.crew import Stop, work_off
-from loaders.poll import Loaded
+from loaders.progress import Backfill, Loaded, duration
 from tieout.errors import DatabaseDown, LockHeld, MigrationMismatch, TieoutError, UsageError
 from tieout.settings import Connection
 
@@ -69,7 +69,7 @@ def load_each(
 
 def in_words(tell: Callable[[str], None]) -> Tell:
     """How far a load is, as one line."""
-    return lambda so_far: tell(f"{_name(so_far)}: {so_far.rows:,} read, {so_far.changed:,} changed")
+    return lambda so_far: tell(f"{_name(so_far)}: {_far(so_far)}")
 
 
 @contextmanager
@@ -106,8 +106,17 @@ class _Bars:
             return
         if key not in self._tasks:
             self._tasks[key] = self._shown.add_task(_name(so_far), total=None, detail="")
-        detail = f"{so_far.rows:,} read, {so_far.changed:,} changed"
-        self._shown.update(self._tasks[key], completed=so_far.rows, detail=detail)
+        backfill = so_far.backfill
+        total = backfill.rows + backfill.left if backfill is not None and backfill.left is not None else None
+        done = backfill.rows if backfill is not None else so_far.rows
+        self._shown.update(self._tasks[key], completed=done, total=total, detail=_far(so_far))
+
+
+def _far(loaded: Loaded) -> str:
+    """How far a stream is: a first load by the vendor's count and the time that it takes, else what was read."""
+    if loaded.backfill is not None:
+        return loaded.backfill.sentence
+    return f"{loaded.rows:,} read, {loaded.changed:,} changed"
 
 
 def _name(loaded: Loaded) -> str:
@@ -129,6 +138,9 @@ def load_report(loaded: Sequence[Loaded], errors: Sequence[TieoutError] = ()) ->
             empty="Loaded: nothing new in any stream.",
         )
     ]
+    going = [each.backfill for each in loaded if each.backfill is not None]
+    if going:
+        shown.append(backfill_table(going))
     if failed:
         rows = [(each.connection, each.stream, str(each.error)) for each in failed]
         shown.append(table("Streams that were not loaded", ("connection", "stream", "why"), rows))
@@ -146,6 +158,7 @@ def load_report(loaded: Sequence[Loaded], errors: Sequence[TieoutError] = ()) ->
                     "changed": each.changed,
                     "deleted": each.deleted,
                     "bad": each.bad,
+                    "backfill": backfill_data(each.backfill) if each.backfill is not None else None,
                     "error": str(each.error) if each.error else None,
                 }
                 for each in loaded
@@ -158,6 +171,37 @@ def load_report(loaded: Sequence[Loaded], errors: Sequence[TieoutError] = ()) ->
         exit_code=worst((*errors, *stopped)),
         errors=(*errors, *stopped),
     )
+
+
+def backfill_table(going: Sequence[Backfill]) -> RenderableType:
+    """First loads that go on."""
+    rows = [
+        (
+            each.connection,
+            each.stream,
+            each.rows,
+            each.left,
+            f"{each.part:.0%}" if each.part is not None else "",
+            duration(each.seconds_left) if each.seconds_left is not None else "",
+            "calls of a day" if each.is_bound_by_day else "pace",
+        )
+        for each in going
+    ]
+    columns = ("connection", "stream", "read#", "left#", "part", "takes", "bound by")
+    return table("First loads that go on, newest first", columns, rows)
+
+
+def backfill_data(backfill: Backfill) -> dict[str, object]:
+    """A first load that goes on, as `--json` shows it."""
+    return {
+        "connection": backfill.connection,
+        "stream": backfill.stream,
+        "rows": backfill.rows,
+        "left": backfill.left,
+        "part": round(backfill.part, 4) if backfill.part is not None else None,
+        "seconds_left": round(backfill.seconds_left) if backfill.seconds_left is not None else None,
+        "bound": "day" if backfill.is_bound_by_day else "pace",
+    }
 
 
 def error_data(error: TieoutError) -> dict[str, object]:

@@ -29,6 +29,9 @@ from tieout.errors import ExitCode, UsageError
 
 FailOn = Literal["new", "any", "none"]
 
+BACKFILL_SECONDS = 600.0
+"""`sync` goes on with first loads for so long a run: what is fresh must not wait for them. `load` reads them to their end."""
+
 fail_on = click.option(
     "--fail-on",
     type=click.Choice(["new", "any", "none"]),
@@ -101,6 +104,7 @@ def diff_report(found: Any) -> Report:
     return Report(
         data={
             "models": [dict(zip(("model", *columns), row, strict=True)) for row in rows],
+            "unread": {model: list(streams) for model, streams in found.unread.items()},
             "missed": {each.model: list(each.missed_keys) for each in found.models if each.missed},
             "errors": [error_data(error) for error in found.errors],
         },
@@ -114,8 +118,20 @@ def diff_report(found: Any) -> Report:
                 empty="Difference: nothing to look at.",
             ),
             *(_missed(each) for each in found.models if each.missed),
+            *_unread(found),
         ],
     )
+
+
+def _unread(found: differ.Diffed) -> list[Text]:
+    """What waits for the end of first loads."""
+    if not found.unread:
+        return []
+    streams = ", ".join(sorted({each for names in found.unread.values() for each in names}))
+    words = (
+        f"{len(found.unread)} model(s) wait for the end of the first load of {streams}: see `tieout status`."
+    )
+    return [Text(words, style="yellow")]
 
 
 def _missed(found: ModelDiff) -> Text:
@@ -224,7 +240,9 @@ def sync(app: App, with_proof: bool, fail_on: FailOn) -> Report:
     """
     reports: dict[str, Report] = {}
     with app.run("sync") as run, progress("sync") as tell:
-        reports["load"] = load_report(*load_each(app, run, None, (), tell=in_words(tell)))
+        reports["load"] = load_report(
+            *load_each(app, run, None, (), tell=in_words(tell), backfill_seconds=BACKFILL_SECONDS)
+        )
         tell("diff")
         reports["diff"] = diff_report(differ.diff(app.database, app.settings, run=run, raises=False))
         reports["drain"] = drain_report(drainer.drain(app.database, app.settings, run=run, progress=tell))

@@ -13,8 +13,10 @@ from cdc import alerts, audit, conflicts, glance, installation, report
 from cdc.glance import ConnectionStatus, Waiting
 from cdc.report import Group
 from console.frame import App, command
+from console.loading import backfill_data, backfill_table
 from console.report import Report, facts, minute, moneys, short, table, verdict
 from console.saved import unfinished
+from loaders.progress import backfills
 from tieout.budget import Forecast, forecast
 
 STATES = ("ready", "waiting", "held", "rejected", "sending", "in_doubt")
@@ -30,6 +32,7 @@ def status(app: App) -> Report:
     with app.database.connect() as database:
         found = glance.status(database, problem=installation.problem(database, app.settings))
         budgets = forecast(database)
+        going = backfills(database, budgets)
         head = audit.head(database)
         letters = report.dead_letters(database)
         holds = report.holds(database)
@@ -39,6 +42,8 @@ def status(app: App) -> Report:
     shown: list[RenderableType] = [verdict(found.is_good, found.verdict), _connections(found.connections)]
     if any(one.limit is not None or one.blocked_until is not None for one in budgets):
         shown.append(_budgets(budgets))
+    if going:
+        shown.append(backfill_table(going))
     if letters or holds:
         shown.append(_people([*letters, *holds]))
     if clashing:
@@ -79,6 +84,7 @@ def status(app: App) -> Report:
             "unfinished_plans": plans,
             "audit": _fields(head),
             "budgets": [_fields(one) for one in budgets],
+            "backfills": [backfill_data(one) for one in going],
         },
         shown=shown,
     )

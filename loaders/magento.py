@@ -4,7 +4,7 @@ Facts recorded on Magento Open Source 2.4.4: `updated_at` has whole seconds in U
 seconds after their own stamp; page numbers over a list that changes lose rows; a filter that Magento does not
 understand means "equal" or "everything", never an error. Hence a keyset for changes (`updated_at` at or after
 the cursor less ten minutes, sorted by `updated_at, entity_id`, always page 1), and by `entity_id` for
-everything. What moves no stamp is met otherwise: a partial shipment changes the items of its order (the order
+everything, downward the first time. What moves no stamp is met otherwise: a partial shipment changes the items of its order (the order
 is asked for by id), comments and address edits are found by the nightly sweep, deleted records by a sweep of
 everything.
 """
@@ -12,7 +12,7 @@ everything.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -69,6 +69,33 @@ def _one_second(ask: Ask, stream: Stream, second: str, read: _Read) -> Iterator[
         read = _read(ask, stream, filters, sort=(_ID,))
         yield read.page(None)
         last = read.last_number(stream, last)
+
+
+def history(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
+    """Every record, the newest first: what changed last, whose stamp is the cursor for `changed`, then by `entity_id` downward.
+
+    Nothing that goes, comes or changes meanwhile can hide another record: an id stays where it is, and what changes is later than
+    the cursor. A position is an id, so that a load goes on days later where it stopped.
+    """
+    below = int(cursor.value["below"]) if cursor is not None else 0
+    if cursor is None:
+        read = _read(ask, stream, [], sort=("updated_at", _ID), downward=True)
+        position = _position(read.latest_stamp())
+        if not read.has_more:
+            yield read.page(position)
+            return
+        if position is None:
+            raise SchemaDrift(f"Magento's {stream.name} have no readable updated_at.")
+        yield replace(read.page(position), history=Cursor(value={"below": 0}), left=read.total)
+    while True:
+        filters: list[_Filter] = [(_ID, str(below), "lt")] if below else []
+        read = _read(ask, stream, filters, sort=(_ID,), downward=True)
+        if not read.has_more:
+            yield replace(read.page(None), left=0)
+            return
+        below = read.lowest_number(stream, below)
+        left = max(0, read.total - len(read.records))
+        yield replace(read.page(None), history=Cursor(value={"below": below}), left=left)
 
 
 def walk(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
@@ -185,9 +212,9 @@ def find(ask: Ask, stream: Stream, ids: Sequence[str]) -> Iterator[tuple[Sequenc
 
 
 def criteria(
-    filters: Sequence[_Filter], *, sort: Sequence[str], size: int, number: int = 1
+    filters: Sequence[_Filter], *, sort: Sequence[str], size: int, number: int = 1, downward: bool = False
 ) -> dict[str, str]:
-    """The parameters of a list: filters (field, value, condition) that all hold, sorted upward, one page."""
+    """The parameters of a list: filters (field, value, condition) that all hold, sorted upward or downward, one page."""
     if len(filters) > MOST_FILTERS:
         raise ValueError(f"at most {MOST_FILTERS} filters")
     parameters: dict[str, str] = {}
@@ -197,7 +224,7 @@ def criteria(
     for index, field in enumerate(sort):
         name = f"searchCriteria[sortOrders][{index}]"
         # Without a direction Magento sorts downward.
-        parameters |= {f"{name}[field]": field, f"{name}[direction]": "ASC"}
+        parameters |= {f"{name}[field]": field, f"{name}[direction]": "DESC" if downward else "ASC"}
     return parameters | {"searchCriteria[pageSize]": str(size), "searchCriteria[currentPage]": str(number)}
 
 
@@ -213,23 +240,36 @@ class _Read:
     def page(self, cursor: Cursor | None) -> Page:
         return Page(records=self.records, version=self.version, cursor=cursor)
 
+    def _stamps(self) -> list[str]:
+        fields = (_field(raw, "updated_at") for raw in self.records)
+        return [stamp for stamp in fields if stamp and parse_time(stamp)]
+
+    def latest_stamp(self) -> str | None:
+        """The newest `updated_at`, whatever the order."""
+        return max(self._stamps(), default=None)
+
     def newest_stamp(self, stream: Stream) -> str | None:
         """The newest `updated_at`. SchemaDrift when rows that have successors are not in its order."""
-        stamps = [
-            stamp
-            for stamp in (_field(raw, "updated_at") for raw in self.records)
-            if stamp and parse_time(stamp)
-        ]
+        stamps = self._stamps()
         if self.has_more and stamps != sorted(stamps):
             raise SchemaDrift(f"Magento's {stream.name} do not come in the order of updated_at.")
         return max(stamps, default=None)
 
+    def _numbers(self, stream: Stream) -> list[int]:
+        records = (identify(stream, raw) for raw in self.records)
+        return [int(record.id) for record in records if isinstance(record, RawRecord) and record.id.isdigit()]
+
+    def lowest_number(self, stream: Stream, before: int) -> int:
+        """The lowest id of a page that has successors. SchemaDrift when they do not come downward, or the walk would not move on."""
+        numbers = self._numbers(stream)
+        lowest = min(numbers, default=before)
+        if numbers != sorted(numbers, reverse=True) or (before and lowest >= before) or not lowest:
+            raise SchemaDrift(f"A page of Magento's {stream.name} did not lead downward from id {before}.")
+        return lowest
+
     def last_number(self, stream: Stream, before: int) -> int:
         """The highest id. SchemaDrift when the walk would not move on."""
-        records = (identify(stream, raw) for raw in self.records)
-        numbers = [
-            int(record.id) for record in records if isinstance(record, RawRecord) and record.id.isdigit()
-        ]
+        numbers = self._numbers(stream)
         highest = max(numbers, default=before)
         if self.has_more and highest <= before:
             raise SchemaDrift(f"A page of Magento's {stream.name} did not move on from id {before}.")
@@ -244,9 +284,11 @@ def _read(
     sort: Sequence[str],
     size: int = 0,
     number: int = 1,
+    downward: bool = False,
 ) -> _Read:
     size = size or stream.page_size
-    asked = ask(stream.path, params=criteria(filters, sort=sort, size=size, number=number))
+    params = criteria(filters, sort=sort, size=size, number=number, downward=downward)
+    asked = ask(stream.path, params=params)
     answer = split(asked.answer, stream.under)
     total = answer.value("total_count")
     count = len(answer.records)
@@ -301,7 +343,7 @@ def _stream(
 
 def _document(name: str, *, path: str, **more: Any) -> Stream:
     defaults: dict[str, Any] = {"created": "created_at", "sweep_days": SWEEP_DAYS, "stamp": "updated_at"}
-    return _stream(name, path=path, read=changed, walk=walk, find=find, **(defaults | more))
+    return _stream(name, path=path, read=changed, walk=walk, find=find, history=history, **(defaults | more))
 
 
 def _whole(name: str, *, path: str, key: tuple[str, ...], reader: Reader, **more: Any) -> Stream:

@@ -79,6 +79,12 @@ class Page:
     """None: this page alone does not move the position."""
     form: str = "full"
     """`full`, or the name of a poorer form that lacks parts of the record."""
+    history: Cursor | None = None
+    """Of a backfill: the position from which it goes on once this page is stored; None behind its last page."""
+    left: int | None = None
+    """Of a backfill: how many records are still to come, where the vendor tells."""
+    total: int | None = None
+    """With the last page of a walk by page numbers: how many records there were then. A mirror that has fewer missed some."""
     identified: Sequence[RawRecord | BadRecord] | None = None
     """The same records as `loaders.records.identify` gives them, where the reader had to look at them anyway."""
 
@@ -119,11 +125,15 @@ class Stream:
     parse_time: Callable[[str], datetime | None] = field(repr=False)
     """How the system writes that time (UTC); None for its placeholders."""
     read: Reader = field(repr=False)
-    """What changed since the cursor; from None on: everything."""
+    """What changed since the cursor; from None on: everything, unless there is a `history` to do that."""
     walk: Reader = field(repr=False)
     """Every record, for sweeps; with a cursor {"created_from": …}: those created since then."""
     find: Finder | None = field(default=None, repr=False)
     """Asks for records by id; None when the API cannot."""
+    history: Reader | None = field(default=None, repr=False)
+    """Every record, newest first, for a first load that may take days: its first page also gives the cursor from which `read`
+    follows what changes, the others give positions of their own (`Page.history`). None: the first load is `read` from None on.
+    """
     is_whole: bool = False
     """`read` always gives every record that exists, so each load notices deletions."""
     grows_only: bool = False

@@ -4,9 +4,9 @@ Facts from developer.xero.com/documentation ("Requests and responses", "Efficien
 of the entities), checked 2026-03: `If-Modified-Since` (ISO, UTC, whole seconds, inclusive or not is not said)
 compares UpdatedDateUTC; without `page` a list lacks lines, so every read is paged; the default order is
 UpdatedDateUTC, then id. Walking numbered pages of a list that is sorted by time loses rows: one that is
-edited meanwhile moves to the end and pulls others onto a page that was read. Hence two walks: *seek* for
-changes (always page 1, from a second before the last row) and pages in the order of the id, which never
-changes, for everything. What no stamp shows (a contact's balances, deleted items, deleted transfers) a sweep
+edited meanwhile moves to the end and pulls others onto a page that was read. Hence three walks: *seek* for
+changes (always page 1, from a second before the last row), pages of the last change first for a first load
+(what is edited moves to the front), and pages in the order of the id, which never changes, for sweeps. What no stamp shows (a contact's balances, deleted items, deleted transfers) a sweep
 finds.
 """
 
@@ -35,12 +35,7 @@ IDS_A_REQUEST = 40
 
 
 def seek(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
-    """What changed since the cursor; the first time everything, in the order of the id where the API can sort
-    by it.
-    """
-    if stream.order is not None and (cursor is None or "page" in cursor.value):
-        yield from _first_load(ask, stream, cursor)
-        return
+    """What changed since the cursor; from None on everything, the oldest change first."""
     newest = _time(cursor.value["since"]) if cursor is not None else None
     lower = _second(newest) - timedelta(seconds=OVERLAP_SECONDS) if newest is not None else None
     while True:
@@ -87,6 +82,35 @@ def _crowded_second(
     newest = max(filter(None, (newest, reached)), default=None)
     yield Page(records=(), version=0, cursor=_since(newest))
     return newest if more else None
+
+
+def history(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
+    """Every record, what changed last first, in pages. The newest stamp, on the first page, is the cursor for `seek`.
+
+    Nothing ever goes from these lists (archived and deleted ones are asked for, or stay), so a record only moves towards the
+    front, by a change, and pushes others onto later pages: they are met twice, and none is passed over. The one that moved is
+    later than the cursor. Records of one stamp may change places between two pages, which nobody promises not to happen:
+    whether all were met shows in the vendor's count (`Page.total`).
+    """
+    number = 1
+    if cursor is not None:
+        # Pages of another size before: the same place, rounded towards the front.
+        seen = (int(cursor.value["page"]) - 1) * int(cursor.value["size"])
+        number = seen // stream.page_size + 1
+    before: Sequence[bytes] = ()
+    while True:
+        read = _read(ask, stream, order=f"{stream.stamp} DESC", number=number)
+        position = _since(read.newest()) if number == 1 else None
+        is_repeated = bool(before) and list(read.records) == list(before)
+        if is_repeated or not read.has_more:
+            yield replace(read.page(position), left=0, total=read.total)
+            return
+        read.require_descending(stream)
+        left = max(0, read.total - number * stream.page_size) if read.total is not None else None
+        number += 1
+        behind = Cursor(value={"page": number, "size": stream.page_size})
+        yield replace(read.page(position), history=behind, left=left)
+        before = read.records
 
 
 def walk(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:  # noqa: ARG001 (no windows here)
@@ -167,6 +191,8 @@ class _Read:
     times: Sequence[datetime]
     version: int
     has_more: bool
+    total: int | None = None
+    """Of the whole list, where Xero counts it."""
 
     def page(self, cursor: Cursor | None) -> Page:
         return Page(records=self.records, version=self.version, cursor=cursor, identified=self.identified)
@@ -182,31 +208,13 @@ class _Read:
                 cure="Nothing was skipped; run the load with --full until this is cured.",
             )
 
-
-def _first_load(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
-    """Everything, in the order of the id. The position is the page; changes are followed from the newest
-    stamp before it.
-
-    That stamp is asked for first: a row that changes after its page was read carries a later one, so the
-    first seek meets it.
-    """
-    number = int(cursor.value["page"]) if cursor is not None else 1
-    since = str(cursor.value["since"]) if cursor is not None else None
-    if since is None:
-        newest = _read(ask, stream, order=f"{stream.stamp} DESC", page_size=1).newest()
-        if newest is None:
-            return
-        since = newest.isoformat()
-    before: Sequence[bytes] = ()
-    while True:
-        read = _read(ask, stream, order=f"{stream.order} ASC", number=number)
-        repeated = bool(before) and list(read.records) == list(before)
-        if repeated or not read.has_more:
-            yield read.page(Cursor(value={"since": since}))
-            return
-        number += 1
-        yield read.page(Cursor(value={"since": since, "page": number}))
-        before = read.records
+    def require_descending(self, stream: Stream) -> None:
+        """Pages by number are only safe when what changes moves to the front."""
+        if any(later > earlier for earlier, later in zip(self.times, self.times[1:], strict=False)):
+            raise SchemaDrift(
+                f"Xero's {stream.path} do not come with the last change first.",
+                cure="Nothing was skipped. Report this: the order of Xero's list has changed.",
+            )
 
 
 def _read(
@@ -241,7 +249,13 @@ def _read(
         times=times,
         version=asked.version,
         has_more=paged and _has_more(answer.value("pagination"), number, len(answer.records)),
+        total=_total(answer.value("pagination")) if paged else None,
     )
+
+
+def _total(pagination: Any) -> int | None:
+    count = pagination.get("itemCount") if isinstance(pagination, dict) else None
+    return count if isinstance(count, int) else None
 
 
 def _has_more(pagination: Any, number: int, count: int) -> bool:
@@ -289,7 +303,8 @@ def _whole(name: str, *, path: str, key: str, **more: Any) -> Stream:
 
 
 def _seek(name: str, *, path: str, key: str, **more: Any) -> Stream:
-    return _stream(name, path=path, key=key, read=seek, walk=walk, **({"find": find_each} | more))
+    defaults = {"find": find_each, "history": history if "order" in more else None}
+    return _stream(name, path=path, key=key, read=seek, walk=walk, **(defaults | more))
 
 
 STREAMS: tuple[Stream, ...] = (

@@ -152,6 +152,13 @@ def forecast(session: Session) -> list[Forecast]:
     ]
 
 
+def day_share(limit: int) -> int:
+    """How many calls of a day backfills may make: they leave the rest to what is fresh and to people."""
+    share = _share(limit, "day", Work.BACKFILL)
+    assert share is not None, "a limit has a share"  # noqa: S101
+    return share
+
+
 class Budget:
     """The budget of one connection, shared over all processes through the database."""
 

@@ -50,6 +50,7 @@ class Event(StrEnum):
     CONNECTION_PINNED = "connection.pinned"
     LOAD_STREAM_FINISHED = "load.stream.finished"
     LOAD_STREAM_FAILED = "load.stream.failed"
+    LOAD_BACKFILL_GOES_ON = "load.backfill.goes_on"
     LOAD_SWEEP_FINISHED = "load.sweep.finished"
     LOAD_RECORD_REFUSED = "load.record.refused"
     BUILD_FINISHED = "build.finished"
@@ -152,6 +153,15 @@ EVENTS: Mapping[Event, Mapping[str, str]] = {
         "error": "class",
         "message": "text",
         "rows": "records kept",
+    },
+    Event.LOAD_BACKFILL_GOES_ON: {
+        "connection": "name",
+        "stream": "name",
+        "rows": "records read so far",
+        "left": "records still to come, by the vendor's count",
+        "percent": "of all",
+        "seconds_left": "at the measured pace, or at the calls that a day allows",
+        "bound": "pace, or day: the vendor's limit on calls of a day",
     },
     Event.LOAD_SWEEP_FINISHED: {
         "connection": "name",

@@ -3,7 +3,8 @@
 set plan_cache_mode = force_generic_plan;
 
 -- name: work
--- What there is to do, without a look at any view. A row a model, or one without a model before the first build.
+-- What there is to do, without a look at any view. A row a model, or one without a model before the first build. unread: what
+-- the model reads and whose first load is not at its end: of a part of the records it would say what is not so.
 with state as materialized (
     select
         (select changes.seq from cdc.changes order by changes.seq limit 1) is not null as has_changes,
@@ -36,7 +37,18 @@ select
                 and outbox.cause = 'counting'
         ),
         false
-    ) as is_waiting
+    ) as is_waiting,
+    array(
+        select cursors.connection || ' ' || cursors.stream
+        from cdc.cursors
+        inner join cdc.connections on cursors.connection = connections.connection
+        where
+            cursors.history is not null
+            and cursors.backfilled_at is null
+            and models.config -> 'dirty'
+            @> jsonb_build_array(jsonb_build_object('table', connections.system || '__' || cursors.stream))
+        order by cursors.connection, cursors.stream
+    ) as unread
 from state
 left join cdc.models on models.kind = 'outbound'
 order by (models.config ->> 'position')::integer, models.model;

@@ -1,12 +1,48 @@
 -- Where each stream stands, what must be asked again, and what a sweep saw.
 
 -- name: position
--- The cursor of a stream and whether it was ever read to its end.
+-- The cursor of a stream, how far back its history is read, and whether it was ever read to its end.
 select
     cursors.cursor,
+    cursors.history,
+    cursors.history_rows,
+    cursors.history_pages,
+    cursors.history_left,
+    cursors.history_seconds,
     cursors.backfilled_at is not null as is_backfilled
 from cdc.cursors
 where cursors.connection = %(connection)s and cursors.stream = %(stream)s;
+
+-- name: note_history
+-- A page of the history, in the transaction that merges it. is_anew: the first one; history: the position behind it, null keeps
+-- the one before; rows, left_over, seconds: of this page.
+insert into cdc.cursors as known
+    (connection, stream, history, history_rows, history_pages, history_left, history_seconds)
+values (%(connection)s, %(stream)s, %(history)s::jsonb, %(rows)s, 1, %(left_over)s, %(seconds)s)
+on conflict (connection, stream) do update
+    set
+        history = coalesce(excluded.history, case when not %(is_anew)s::boolean then known.history end),
+        history_rows = excluded.history_rows + case when %(is_anew)s::boolean then 0 else known.history_rows end,
+        history_pages = excluded.history_pages + case when %(is_anew)s::boolean then 0 else known.history_pages end,
+        history_seconds = excluded.history_seconds + case when %(is_anew)s::boolean then 0 else known.history_seconds end,
+        history_left = excluded.history_left,
+        updated_at = now();
+
+-- name: histories
+-- First backfills that go on; connection: of this one, null for all.
+select
+    cursors.connection,
+    cursors.stream,
+    cursors.history_rows,
+    cursors.history_pages,
+    cursors.history_left,
+    cursors.history_seconds,
+    cursors.backfilled_at is null as is_first
+from cdc.cursors
+where
+    cursors.history is not null
+    and (%(connection)s::text is null or cursors.connection = %(connection)s)
+order by cursors.connection, cursors.stream;
 
 -- name: begin
 -- The database's time and the number that mark the beginning of a load. From here on the session of the load does not wait for
@@ -18,7 +54,7 @@ select
     set_config('synchronous_commit', 'off', false) as waits_for_disk;
 
 -- name: reached_end
--- The load that began then has read to the end: everything older is mirrored.
+-- The load that began then has read to the end, the history with it: everything older is mirrored.
 -- It waits for the disk, and with it for all pages of the load: whoever is told that a load is done may rely on it.
 insert into cdc.cursors as known (connection, stream, backfilled_at, loaded_from, loaded_version)
 select
@@ -33,6 +69,8 @@ on conflict (connection, stream) do update
         backfilled_at = coalesce(known.backfilled_at, excluded.backfilled_at),
         loaded_from = excluded.loaded_from,
         loaded_version = excluded.loaded_version,
+        history = null,
+        history_left = null,
         updated_at = now();
 
 -- name: swept
@@ -126,6 +164,12 @@ order by known.id;
 select count(*) as live
 from {table} as known
 where known.connection = %(connection)s and known.deleted_at is null;
+
+-- name: count_bad
+-- How many records of a stream could not be stored.
+select count(*) as bad
+from cdc.bad_records
+where bad_records.connection = %(connection)s and bad_records.stream = %(stream)s;
 
 -- name: forget_seen
 -- What this and abandoned sweeps of the stream met.

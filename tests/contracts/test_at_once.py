@@ -13,8 +13,9 @@ import pytest
 
 from loaders import stage
 from loaders.crew import Stop, Stopping
+from loaders.load import load
 from loaders.poll import Loaded, load_connection
-from loaders.stream import Page
+from loaders.stream import Page, streams_of
 from tests.contracts.conftest import Source
 from tests.contracts.test_streams_magento import trade as trade_in_shop
 from tests.contracts.test_streams_xero import trade as trade_in_books
@@ -37,8 +38,6 @@ def source(request: pytest.FixtureRequest) -> Source:
 
 def mirrored(source: Source, connection: str) -> dict[tuple[str, str], Any]:
     """Everything that is mirrored of a connection."""
-    from loaders.stream import streams_of
-
     return {
         (stream.name, record_id): (row["payload"], row["deleted_at"])
         for stream in streams_of(source.system)
@@ -209,16 +208,15 @@ def test_a_refused_connection_is_told_once_and_what_is_under_way_ends(shop: Sour
 def test_a_page_that_was_asked_for_beside_the_merge_has_a_number_of_its_own_moment(shop: Source) -> None:
     trade_in_shop(shop, 6)
     pages: list[Page] = []
-    plain = shop.stream("invoices", page_size=2).read
+    plain = shop.stream("invoices", page_size=2).history
+    assert plain is not None
 
     def kept(*arguments: Any) -> Iterator[Page]:
         for page in plain(*arguments):
             pages.append(page)
             yield page
 
-    stream = replace(shop.stream("invoices", page_size=2), read=kept)
-    from loaders.poll import load
-
+    stream = replace(shop.stream("invoices", page_size=2), history=kept)
     load(shop.database, shop.client, stream)
 
     versions = [page.version for page in pages if page.records]

@@ -36,10 +36,13 @@ def place(shop: Source, **fields: Any) -> int:
     return int(order["entity_id"])
 
 
-def trade(shop: Source, orders: int = 3) -> list[int]:
-    """Orders that went through everything, and customers."""
-    placed = [place(shop) for _ in range(orders)]
-    for number, order in enumerate(placed):
+def trade(shop: Source, orders: int = 3, *, first: int = 0, apart: int = 0) -> list[int]:
+    """Orders that went through everything, so many seconds apart, and customers, numbered from `first` on."""
+    placed = []
+    for number in range(first, first + orders):
+        shop.control("clock", advance_seconds=apart)
+        order = place(shop)
+        placed.append(order)
         shop.control("invoice", order_id=order)
         shop.control("ship", order_id=order)
         shop.control("refund", order_id=order)

@@ -27,12 +27,13 @@ EDITABLE = {
 PAGED = [name for name in EDITABLE if name != "items"]
 
 
-def trade(books: Source, count: int = 3) -> None:
-    """So many records of every entity, each in a second of its own."""
-    contact = {"ContactID": books.make("Contacts", {"Name": "Everybody"})[0]["ContactID"]}
+def trade(books: Source, count: int = 3, *, first: int = 0, apart: int = 1) -> None:
+    """So many records of every entity, so many seconds apart, numbered from `first` on."""
+    name = f"Everybody {first}" if first else "Everybody"
+    contact = {"ContactID": books.make("Contacts", {"Name": name})[0]["ContactID"]}
     line = {"Description": "Work", "Quantity": 1, "UnitAmount": 10, "AccountCode": "200", "TaxType": "NONE"}
-    for number in range(count):
-        books.control("clock", advance_seconds=1)
+    for number in range(first, first + count):
+        books.control("clock", advance_seconds=apart)
         books.make("Contacts", {"Name": f"Contact {number}"})
         books.make("Items", {"Code": f"I{number}"})
         document = {"Contact": contact, "LineItems": [line], "Date": "2026-01-05", "Status": "AUTHORISED"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 from tests.faults.fix_faults import Faults
 
 POINTS = (
-    "write before loaders.poll.run",
-    "commit before loaders.poll.run",
+    "write before loaders.load.run",
+    "commit before loaders.load._read",
     "read after shop",
     "commit after cdc.diff._changed_round",
     "commit after cdc.calls.claim",
