@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 BENCHMARKS: dict[str, str] = {
     "load": "loading Xero invoices into staging tables, beside a raw COPY and other loaders",
+    "outbox": "entries through the outbox with all that is kept of them, beside a bare claim loop, pgqueuer and procrastinate",
     "workers": "one set of books from one, two and four hosts, and BI on a streaming replica",
     "diff": "what a diff costs by what changed, at two sizes of the books, beside a full sweep and drt-core",
 }

@@ -8,16 +8,26 @@ still ready, is not waited for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from cdc.lane import Entry, Lane, Row, entries_of
 from cdc.writing import Operation, Write
-from tieout.queries import query
+from tieout.queries import compose, query
 
 MOST_OTHERS = 31
 """So many batches of other senders are looked past, to find one that is free."""
 ASLEEP_SECONDS = 60
+
+
+@functools.cache
+def reserving(*, is_bound: bool) -> sql.Composed:
+    """The statement that takes a batch, for the entries of a plan or for those of none."""
+    bound = query("outbox", "bound_by_plan" if is_bound else "bound_by_none")
+    return compose("outbox", "reserve", bound=sql.SQL(bound))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +107,8 @@ class Picker:
             "from_sleepers": from_sleepers,
             "seconds": ASLEEP_SECONDS,
         }
-        rows = self._lane.session.execute(query("outbox", "reserve"), values).fetchall()
+        statement = reserving(is_bound=self._plan is not None)
+        rows = self._lane.session.execute(statement, values).fetchall()
         found = [row for row in rows if row["entry"] is not None]
         self._lane.reserved.update(row["entry"] for row in found if row["is_reserved"])
         return found, int(rows[0]["seen"]) if rows else 0

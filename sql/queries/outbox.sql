@@ -371,23 +371,30 @@ where
     and candidate.entry not in (select unmet.entry from unmet);
 
 -- name: release_waiters
--- The same for those that wait for given keys.
+-- The same for those that wait for given keys; fenced, so that it is a look by key for each, however many wait for others.
 with candidate as materialized (
     select
         entry,
         connection,
         waits_for
-    from cdc.outbox
-    where
-        entry in (
-            select waiting.entry
-            from unnest(%(keys)s::text[]) as settled (key)
-            inner join cdc.outbox as waiting
-                on
-                    waiting.waits_for
-                    @> jsonb_build_array(jsonb_build_object('entity', %(entity)s::text, 'key', settled.key))
-            where waiting.state = 'waiting'
-        )
+    from (
+        select distinct on (waiting.entry)
+            waiting.entry,
+            waiting.connection,
+            waiting.waits_for
+        from unnest(%(keys)s::text[]) as settled (key)
+        cross join lateral (
+            select
+                outbox.entry,
+                outbox.connection,
+                outbox.waits_for
+            from cdc.outbox
+            where
+                outbox.waits_for @> jsonb_build_array(jsonb_build_object('entity', %(entity)s::text, 'key', settled.key))
+                and outbox.state = 'waiting'
+            offset 0
+        ) as waiting
+    ) as each_once
 ),
 
 unmet as (
@@ -396,16 +403,31 @@ unmet as (
     cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
         connection text, entity text, key text, settled boolean, gone boolean
     )
-    left join cdc.links
-        on
-            links.connection = coalesce(needed.connection, candidate.connection)
-            and links.entity = needed.entity
-            and links.key = needed.key
-    left join cdc.outbox as head
-        on
-            head.connection = coalesce(needed.connection, candidate.connection)
-            and head.entity = needed.entity
-            and head.key = needed.key
+    left join lateral (
+        select
+            link.target_id,
+            link.is_gone,
+            link.said
+        from cdc.links as link
+        where
+            link.connection = coalesce(needed.connection, candidate.connection)
+            and link.entity = needed.entity
+            and link.key = needed.key
+        offset 0
+    ) as links
+        on true
+    left join lateral (
+        select
+            open_one.entry,
+            open_one.held_for
+        from cdc.outbox as open_one
+        where
+            open_one.connection = coalesce(needed.connection, candidate.connection)
+            and open_one.entity = needed.entity
+            and open_one.key = needed.key
+        offset 0
+    ) as head
+        on true
     where
         case
             when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
@@ -555,8 +577,8 @@ group by connection, held_for, cause;
 
 -- name: reserve
 -- The next entries of one operation that may be sent and that no other sender is busy with, with their links; `seen`: how many
--- were looked at. The locks are of the session, on the numbers of entries: nobody waits for them. `plan`: only those that this
--- plan binds; null: only those that none does. `from_sleepers`: also those of senders that have said nothing for so long.
+-- were looked at. The locks are of the session, on the numbers of entries: nobody waits for them. {bound}: only those that a
+-- plan binds, or only those that none does. `from_sleepers`: also those of senders that have said nothing for so long.
 with ready as materialized (
     select outbox.entry
     from cdc.outbox
@@ -565,7 +587,7 @@ with ready as materialized (
         and outbox.entity = %(entity)s
         and outbox.operation = %(operation)s
         and outbox.state = 'ready'
-        and outbox.plan is not distinct from %(plan)s::text
+        and {bound}
         and outbox.not_before <= now()
         and outbox.entry > %(after)s::bigint
         and not outbox.entry = any(%(tried)s::bigint[])
@@ -633,6 +655,14 @@ from (
 left join next_ones
     on true
 order by next_ones.entry;
+
+-- name: bound_by_none
+-- Of `reserve`. Two texts, because the planner takes `is not distinct from` for a rare case and would sort all that are ready.
+outbox.plan is null
+
+-- name: bound_by_plan
+-- Of `reserve`: what this plan binds.
+outbox.plan = %(plan)s
 
 -- name: unreserve
 -- What was reserved and not sent may be taken by others.
