@@ -239,7 +239,9 @@ def _lacks(name: str, sent: Any, held: Any) -> bool:
 
 
 def _by(slot: str, one: Any, held: Sequence[Any]) -> Any:
-    return next((other for other in held if other.get(slot) == one.get(slot)), None)
+    """The entry of the same slot; None as well where either has no entry there."""
+    entries = (other for other in held if isinstance(other, Mapping) and isinstance(one, Mapping))
+    return next((other for other in entries if other.get(slot) == one.get(slot)), None)
 
 
 def _is_empty(value: object) -> bool:

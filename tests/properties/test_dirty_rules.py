@@ -1,0 +1,186 @@
+"""Law of the dirty rules: whatever happens to a mirrored record, each row of an outbound model or mart that differs
+afterwards belongs to a driving record that the rules named. So the diff of what changed finds all that a full one finds.
+
+Nothing here knows what a model reads: every table of its lineage is edited, and all its rows are compared. A small trade is
+taken through the real commands first, so that links and the ledger's own records are there too. `TIEOUT_TEST_EDITS` sets
+how many random examples are tried.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sandbox import random_trade
+from tests.acceptance.fix_setup import new_world
+from tests.acceptance.fix_world import World
+from tests.properties import fix_edits as edits
+from tests.properties.fix_edits import Edit, Record, Rows, Session, Watched
+
+ORDERS = 10
+SEED = 5
+EXAMPLES = int(os.environ.get("TIEOUT_TEST_EDITS", "5"))
+
+# More of the models has something to say: drafts, deposits, contacts by company, rates of a table, the way back to the shop.
+RICHER = """
+update lookups.routes set draft_on_order = 'yes', deposits = 'prepayment', contacts = 'by_company', rate_source = 'table';
+insert into lookups.back_routes (connection, to_connection, entity)
+select 'books', 'shop', unnest(array['customers', 'products', 'base_prices', 'source_items'])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """A session whose work is never committed, with the models in force, their rows and all mirrored records."""
+
+    session: Session
+    models: tuple[Watched, ...]
+    before: Mapping[str, Rows]
+    records: Mapping[str, Sequence[Record]]
+
+    def readers(self, table: str) -> list[Watched]:
+        """The models that read a staging table."""
+        return [model for model in self.models if table in model.tables]
+
+
+@pytest.fixture(scope="module")
+def world(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with new_world(server_url, built, tmp_path_factory.mktemp("rules"), edition="commerce") as world:
+        random_trade.play(world.stand, ORDERS, seed=SEED)
+        world.first_run()
+        with world.database.connect() as session:
+            session.execute(RICHER)
+        yield world
+
+
+@pytest.fixture
+def trade(world: World) -> Iterator[Trade]:
+    with world.database.connect(direct=True, lease_seconds=600) as session:
+        session.execute("set plan_cache_mode = force_generic_plan")
+        with session.transaction(force_rollback=True):
+            edits.forget_changes(session)
+            # Makes its temporary table: later that would throw away the plans of all views.
+            edits.fanned_out(session)
+            models = edits.watched(session)
+            yield Trade(
+                session=session,
+                models=models,
+                before={model.name: edits.rows_of(session, model) for model in models},
+                records=edits.records(session, edits.tables_of(models)),
+            )
+
+
+def test_every_change_of_any_table_is_named_by_a_rule_and_by_that_rule_alone(trade: Trade) -> None:
+    """One record of the table moves to another's order, customer, code or name, one says other amounts and words, one goes; then
+    all are as they were. Without the table's rules the same rows would be missed: the mutation that this test must find.
+    """
+    behind: list[str] = []
+    unneeded: list[str] = []
+    for table, records in trade.records.items():
+        done = _all_kinds(records)
+        with trade.session.transaction(force_rollback=True):
+            edits.load(trade.session, done)
+            changes = trade.session.execute("select * from cdc.changes").fetchall()
+            seen = edits.effect(trade.session, trade.readers(table), trade.before)
+            behind += [
+                f"{model} does not follow {done}: {sorted(drivers)[:3]}"
+                for model, drivers in seen.missed.items()
+            ]
+            # Nothing of this table leads to keys any more.
+            bare = edits.named_without(trade.session, table, changes)
+            unneeded += [
+                f"{model}: {table}"
+                for model, drivers in seen.changed.items()
+                if drivers and not drivers - bare.named.get(model, frozenset()) and model not in bare.swept
+            ]
+            # They come back: what differed differs again.
+            edits.forget_changes(trade.session)
+            edits.load(trade.session, [edits.back(each) for each in records if _is_touched(each, done)])
+            again = edits.Effect(
+                changed=seen.changed, named=edits.fanned_out(trade.session), swept=edits.swept(trade.session)
+            )
+            behind += [
+                f"{model} does not follow the return of {done}: {sorted(drivers)[:3]}"
+                for model, drivers in again.missed.items()
+            ]
+    assert not behind, "\n".join(behind)
+    assert not unneeded, unneeded
+
+
+def test_a_changed_lookup_is_one_that_the_model_says_it_reads(trade: Trade) -> None:
+    """A build marks the models of a changed lookup as sweep due: so their list must be whole."""
+    names = [
+        row["name"]
+        for row in trade.session.execute(
+            "select relname as name from pg_class where relnamespace = 'lookups'::regnamespace and relkind = 'r'"
+        ).fetchall()
+    ]
+    unsaid = []
+    for name in sorted(names):
+        others = [model for model in trade.models if name not in model.lookups]
+        with trade.session.transaction(force_rollback=True):
+            trade.session.execute(f'delete from lookups."{name}"')
+            unsaid += [
+                f"{model.name} reads {name}"
+                for model in others
+                if edits.differing(trade.before[model.name], edits.rows_of(trade.session, model))
+            ]
+    assert not unsaid
+
+
+def test_random_edits_are_all_followed(trade: Trade) -> None:
+    """Several records at once, of any tables: one value each, or a move, or gone."""
+    tables = sorted(table for table, records in trade.records.items() if records)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize="TIEOUT_TEST_EDITS" not in os.environ,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.data())
+    def followed(data: st.DataObject) -> None:
+        done = [_any_edit(data, trade, tables) for _ in range(data.draw(st.integers(1, 4)))]
+        touched = {each.table for each in done}
+        models = [model for model in trade.models if model.tables & touched]
+        with trade.session.transaction(force_rollback=True):
+            edits.load(trade.session, done)
+            missed = edits.effect(trade.session, models, trade.before).missed
+        assert not missed, f"{done}: {missed}"
+
+    followed()
+
+
+def _all_kinds(records: Sequence[Record]) -> list[Edit]:
+    """Three records: one moves, one is stirred, one goes; of fewer the first only."""
+    if not records:
+        return []
+    first, middle, last = records[0], records[len(records) // 2], records[-1]
+    made = [edits.moved(first, last)]
+    if middle is not first:
+        made.append(edits.stirred(middle))
+    if last is not middle:
+        made.append(edits.gone(last))
+    return [each for each in made if each is not None] or [edits.stirred(first)]
+
+
+def _any_edit(data: st.DataObject, trade: Trade, tables: Sequence[str]) -> Edit:
+    records = trade.records[data.draw(st.sampled_from(tables))]
+    record, donor = data.draw(st.sampled_from(records)), data.draw(st.sampled_from(records))
+    kind = data.draw(st.sampled_from(["move", "change", "change", "gone"]))
+    if kind == "gone":
+        return edits.gone(record)
+    if kind == "move" and (made := edits.moved(record, donor)):
+        return made
+    path, held = data.draw(st.sampled_from(list(edits.leaves(record.payload))))
+    return edits.changed(record, path, data.draw(st.sampled_from([edits.other(held), None, "?"])))
+
+
+def _is_touched(record: Record, done: Sequence[Edit]) -> bool:
+    return any((each.connection, each.id) == (record.connection, record.id) for each in done)
