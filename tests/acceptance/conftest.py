@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.fix_setup import build_once, new_world
+from tests.acceptance.fix_warm import Warm
 from tests.acceptance.fix_world import World
 
 
@@ -23,4 +24,5 @@ def built(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 def world(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A shop without orders and books without documents, connected."""
     with new_world(server_url, built, tmp_path_factory.mktemp("world")) as world:
+        world.warm = Warm()
         yield world

@@ -38,6 +38,8 @@ def new_world(server_url: str, template: str, folder: Path, *, edition: str = "c
         write_settings(world)
         yield world
     finally:
+        if world.warm is not None:
+            world.warm.close()
         shop.stop()
         books.stop()
         admin(server_url, "drop database {name} with (force)", name)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ from sandbox import trade
 from sandbox.bad_stories import BAD
 from sandbox.serving import Running
 from sandbox.stand import Stand
+from tests.acceptance.fix_warm import Warm
 from tests.fix_http import LOCAL
 from tests.ledger import from_magento as ledger
 from tieout.db import Database
@@ -52,6 +53,8 @@ class World:
     shop: Running
     books: Running
     played: list[trade.Played] = field(default_factory=list)
+    warm: Warm | None = None
+    """The session of its diffs; None: each command has its own."""
 
     @property
     def stand(self) -> Stand:
@@ -72,12 +75,13 @@ class World:
 
     def run(self, *arguments: str, codes: Sequence[int] = (0,)) -> Ended:
         """A command in this process, with `--json`; it must end with one of the codes."""
-        done = CliRunner().invoke(
-            main,
-            [*arguments, "--json"],
-            env={"TIEOUT_SETTINGS": str(self.settings_file)},
-            standalone_mode=True,
-        )
+        with self.warm.diffs() if self.warm is not None else nullcontext():
+            done = CliRunner().invoke(
+                main,
+                [*arguments, "--json"],
+                env={"TIEOUT_SETTINGS": str(self.settings_file)},
+                standalone_mode=True,
+            )
         printed = done.stdout.strip().splitlines()
         data = json.loads(printed[-1], parse_float=Decimal) if printed else {}
         if done.exit_code not in codes:
