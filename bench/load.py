@@ -65,12 +65,9 @@ class _Place:
         if ran.returncode:
             raise RuntimeError(ran.stderr[-4000:])
         told: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
-        assert told["rows"] == self.count * len(connections), told
-        return told
-
-    def rate(self, told: dict[str, float]) -> float:
-        """Documents a second."""
-        return told["rows"] / told["seconds"]
+        # A load looks again at the newest two minutes: a few are read twice, and counted once.
+        assert told["rows"] >= self.count * len(connections), told
+        return told | {"rate": self.count * len(connections) / told["seconds"]}
 
 
 def benchmark(scale: float) -> Iterator[Measure]:
@@ -98,10 +95,10 @@ def _first_loads(
     raws, ones, twos, memory = [_raw_copy(place, connection)], [], [], 0.0
     for number in range(ROUNDS):
         told = place.load(f"one_{number}")
-        ones.append(place.rate(told))
+        ones.append(told["rate"])
         raws.append(_raw_copy(place, connection))
         both = place.load(f"two_{number}", f"three_{number}")
-        twos.append(place.rate(both))
+        twos.append(both["rate"])
         memory = max(memory, told["memory_mb"], both["memory_mb"])
     return raws[1:], ones, twos, memory
 

@@ -1,5 +1,6 @@
-"""A server of Xero invoices that costs next to nothing itself: pages are rendered before the clock starts, and a process of
-its own only writes bytes. Its answers have the shape of Xero's (`Invoices` and `pagination`), without gzip.
+"""A server of Xero invoices that costs next to nothing itself: documents are rendered before the clock starts, and a process of
+its own only joins and writes bytes. Its answers have the shape of Xero's (`Invoices` and `pagination`), without gzip; it knows
+pages, both orders and If-Modified-Since.
 
     python -m bench.load_server FOLDER COUNT     renders, prints its address, serves until it is ended
 
@@ -13,6 +14,8 @@ import json
 import random
 import sys
 import uuid
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,7 +35,7 @@ def ids(count: int) -> list[str]:
 def invoice(number: int, record_id: str, *, edited: int = 0) -> bytes:
     """One invoice with five lines, 2.7 KB, as Xero's API shows it; `edited` counts the changes since."""
     chance = random.Random(number)
-    stamp = START + timedelta(milliseconds=997 * number, days=edited * 90)
+    stamp = _stamp(number, edited)
     milliseconds = int(stamp.timestamp() * 1000)
     lines, total = [], 0
     for line in range(LINES):
@@ -98,6 +101,11 @@ def invoice(number: int, record_id: str, *, edited: int = 0) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
+def _stamp(number: int, edited: int) -> datetime:
+    """When a document changed last: no two have the same, and each edit is later than all before."""
+    return START + timedelta(milliseconds=997 * number, days=edited * 90)
+
+
 _THINGS = (
     "Merino throw",
     "Linen sheet set",
@@ -111,47 +119,46 @@ _NAMES = ("Okafor", "Nguyen", "Schmidt", "Rossi", "Dubois", "Tanaka", "Silva", "
 
 
 class Documents:
-    """All documents as pages in the order of their ids, and the newest of them."""
+    """All documents, in the two orders in which Xero shows them."""
 
     def __init__(self, count: int) -> None:
         self._ids = ids(count)
-        self._edited = 0
         self._documents = [invoice(number, record_id) for number, record_id in enumerate(self._ids)]
-        self._render()
+        self._stamps = [_stamp(number, 0) for number in range(count)]
+        self._by_time = list(range(count))
+        self._edits = 0
 
     def change(self, share: float) -> int:
         """Edit every so-manieth document; how many."""
-        self._edited += 1
+        self._edits += 1
         numbers = range(0, len(self._ids), round(1 / share))
         for number in numbers:
-            self._documents[number] = invoice(number, self._ids[number], edited=self._edited)
-        self._render()
+            self._documents[number] = invoice(number, self._ids[number], edited=self._edits)
+            self._stamps[number] = _stamp(number, self._edits)
+        self._by_time.sort(key=self._stamps.__getitem__)
         return len(numbers)
 
-    def page(self, number: int) -> bytes:
+    def page(self, number: int, size: int, order: str, since: datetime | None) -> bytes:
         """A page as it is sent; an empty one past the end."""
-        return self.pages[number - 1] if number <= len(self.pages) else b'{"Invoices":[]}'
+        shown: Sequence[int] = range(len(self._ids))
+        if order.startswith("UpdatedDateUTC") or since is not None:
+            first = (
+                bisect_left(self._by_time, since, key=self._stamps.__getitem__) if since is not None else 0
+            )
+            shown = self._by_time[first:]
+        if order.endswith("DESC"):
+            shown = shown[::-1]
+        documents = [self._documents[place] for place in shown[(number - 1) * size : number * size]]
+        pages = -(-len(shown) // size)
+        around = {"page": number, "pageSize": size, "pageCount": pages, "itemCount": len(shown)}
+        return (
+            b'{"pagination":' + json.dumps(around).encode() + b',"Invoices":[' + b",".join(documents) + b"]}"
+        )
 
     def save(self, path: Path) -> None:
         """One document a line."""
         with path.open("wb") as file:
             file.writelines(document + b"\n" for document in self._documents)
-
-    def _render(self) -> None:
-        count = len(self._documents)
-        last = -(-count // PAGE)
-        self.pages = [
-            _envelope(number, last, count, self._documents[(number - 1) * PAGE : number * PAGE])
-            for number in range(1, last + 1)
-        ]
-        self.newest = _envelope(1, count, count, self._documents[-1:])
-
-
-def _envelope(number: int, last: int, count: int, documents: list[bytes]) -> bytes:
-    pagination = {"page": number, "pageSize": PAGE, "pageCount": last, "itemCount": count}
-    return (
-        b'{"pagination":' + json.dumps(pagination).encode() + b',"Invoices":[' + b",".join(documents) + b"]}"
-    )
 
 
 def serve(folder: Path, count: int) -> None:
@@ -164,11 +171,11 @@ def serve(folder: Path, count: int) -> None:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            asked = parse_qs(urlsplit(self.path).query)
-            if "DESC" in asked.get("order", [""])[0]:
-                self._answer(documents.newest)
-            else:
-                self._answer(documents.page(int(asked["page"][0])))
+            asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            since = self.headers.get("If-Modified-Since")
+            moment = datetime.fromisoformat(since).replace(tzinfo=UTC) if since else None
+            size = int(asked.get("pageSize", PAGE))
+            self._answer(documents.page(int(asked["page"]), size, asked.get("order", ""), moment))
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
