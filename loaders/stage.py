@@ -263,13 +263,14 @@ class _Target:
 
     def compare(self, records: Sequence[RawRecord], asked_version: int) -> Merged:
         """Records that may be known are compared again, under row locks."""
+        name = self._values["connection"]
         self.connection.execute(query("stage", "make_incoming"))
         self.connection.execute(query("stage", "clear_incoming"))
         copy_binary(
             self.connection,
             sql.Identifier("pg_temp", "incoming"),
             _INCOMING,
-            ((record.id, record.raw, _hash(record), record.modified_at) for record in records),
+            ((name, record.id, record.raw, _hash(record), record.modified_at) for record in records),
         )
         inserted = _count(self.execute("insert_new"), "inserted")
         if inserted == len(records):
@@ -370,7 +371,13 @@ _COPIED = {
     "modified_at": "timestamptz",
     "version": "int8",
 }
-_INCOMING = {"id": "text", "payload": "jsonb", "content_hash": "text", "modified_at": "timestamptz"}
+_INCOMING = {
+    "connection": "text",
+    "id": "text",
+    "payload": "jsonb",
+    "content_hash": "text",
+    "modified_at": "timestamptz",
+}
 _STATEMENTS: dict[tuple[str, str, str], bytes] = {}
 _COLUMNS: dict[str, tuple[str, ...]] = {}
 """Key columns by table, asked once a process: a migration changes them, and after one a process starts anew.

@@ -30,13 +30,12 @@ def put(
 ) -> Merged:
     """Merge invoices in a transaction; `asked` now unless it is given."""
     version = asked if asked is not None else next_version(session)
-    values: dict[str, Any] = {"told_by": "poll"} | arguments
+    values: dict[str, Any] = {"told_by": "poll", "connection_name": "books"} | arguments
     with session.transaction():
         return merge(
             session,
             system="xero",
             stream="invoices",
-            connection_name="books",
             records=records,
             asked_version=version,
             **values,
@@ -361,6 +360,31 @@ def test_a_new_record_that_another_session_stores_meanwhile_is_compared_with_it(
         assert totals == {"a": 1, "b": 2, "c": 1}
         assert sorted(row["id"] for row in rows(one, "cdc.history", "id")) == ["a", "b", "c"]
         assert sorted(row["id"] for row in rows(one, "cdc.changes", "id")) == ["a", "b", "c"]
+
+
+def test_the_records_of_a_new_connection_are_looked_for_by_their_key(connection: Session) -> None:
+    """The statistics know one connection; of another one the planner expects nothing, and every index looks as good."""
+    put(connection, *(record(f"old-{number}") for number in range(300)))
+    connection.execute("analyze staging.xero__invoices")
+    put(connection, *(record(f"new-{number}") for number in range(300)), connection_name="new")
+    values: dict[str, Any] = {
+        "connection": "new",
+        "stream": "invoices",
+        "form": "full",
+        "ids": "{new-7}",
+        "hashes": "{x}",
+    }
+    values |= {"told_by": "poll", "run": None}
+    target = stage._Target.of(
+        connection, find_stream("xero", "invoices"), "new", told_by="poll", form="full", run=None
+    )
+
+    for statement in ("differing", "tell_added"):
+        with connection.transaction(force_rollback=True):
+            plan = connection.execute(b"explain (analyze) " + target._text(statement), values).fetchall()
+        looks = [row["QUERY PLAN"] for row in plan if "xero__invoices" in row["QUERY PLAN"]]
+        assert looks
+        assert all("xero__invoices_pkey" in look for look in looks), looks
 
 
 def test_two_sessions_merging_the_same_new_record_make_one_row(database: Any) -> None:
