@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "outbox": "entries through the outbox with all that is kept of them, beside a bare claim loop, pgqueuer and procrastinate",
     "workers": "one set of books from one, two and four hosts, and BI on a streaming replica",
     "diff": "what a diff costs by what changed, at two sizes of the books, beside a full sweep and drt-core",
+    "marts": "marts by changed keys beside the diff and a full rebuild, and BI beside hand-made tables",
 }
 """Name and what it measures, in the order of the pipeline. `budget` runs for minutes by the clock: by name only."""
 

@@ -230,7 +230,7 @@ def _keep_seeds(connection: Session) -> None:
 
 def _trade(settings: Settings, database: Database) -> None:
     """Diff and accept until there is nothing to do."""
-    plenty = _with_limits(settings)
+    plenty = with_limits(settings)
     ledger = _Ledger({**open_writers("magento"), **open_writers("xero")})
     for _ in range(ROUNDS):
         diff(database, plenty)
@@ -246,7 +246,8 @@ def _trade(settings: Settings, database: Database) -> None:
     raise AssertionError("the first orders never come to rest")
 
 
-def _with_limits(settings: Settings) -> Settings:
+def with_limits(settings: Settings) -> Settings:
+    """Settings under which a diff holds nothing for its size."""
     return replace(settings, limits=Limits(creates=10**9, updates=10**9))
 
 

@@ -258,6 +258,7 @@ def _mart(
         unique_key=tuple(meta.unique_key),
         connection_column=meta.refresh_by.connection_column,
         id_column=meta.refresh_by.id_column,
+        indexes=tuple(meta.indexes),
         dirty=meta.rules,
         tables=_tables(above),
         lookups=_lookups(above),

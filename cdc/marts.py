@@ -12,9 +12,10 @@ tables (`reports` in sql/queries/marts.sql), as fresh as these.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -120,6 +121,7 @@ def _refresh(session: Session, mart: Mart) -> int:
 
 
 def _refresh_locked(session: Session, mart: Mart) -> int:
+    _index(session, mart)
     state = session.execute(query("marts", "state"), {"mart": mart.name}).fetchone()
     if mart.sweep_due or state is None or not _fits(session, mart):
         return _full(session, mart)
@@ -163,8 +165,7 @@ def _by_keys(session: Session, mart: Mart) -> tuple[int, int]:
                 "connections": [key["source_connection"] for key in keys],
                 "ids": [key["source_id"] for key in keys],
             }
-            session.execute(_compose("delete_keys", mart), values)
-            rows = session.execute(_compose("fill_keys", mart), values).rowcount
+            rows = session.execute(_refreshing(mart), values).rowcount
         session.execute(query("marts", "note_fresh"), {"mart": mart.name, "rows": rows})
     return rows, len(keys)
 
@@ -191,7 +192,62 @@ def _create(session: Session, mart: Mart) -> None:
     session.execute(_compose("create", mart))
     session.execute(compose("marts", "key", table=mart.table, key=_names(mart.unique_key)))
     session.execute(_compose("index", mart))
+    _index(session, mart)
     session.execute(compose("marts", "comment", table=mart.table))
+
+
+def _index(session: Session, mart: Mart) -> None:
+    """The indexes that the yml asks for, and no others of ours; each is named by its text."""
+    begins = f"{mart.name[:40]}_bi_"
+    wanted = {f"{begins}{hashlib.sha256(text.encode()).hexdigest()[:8]}": text for text in mart.indexes}
+    rows = session.execute(query("marts", "indexes"), {"mart": mart.name, "name": begins}).fetchall()
+    there = {row["name"] for row in rows}
+    if not _columns(session, mart.name):
+        return
+    for name in sorted(there - wanted.keys()):
+        session.execute(compose("marts", "drop_index", name=sql.Identifier(name)))
+    for name in sorted(wanted.keys() - there):
+        # Of the same project and trust as the model itself.
+        definition: Any = wanted[name]
+        statement = compose(
+            "marts", "add_index", name=sql.Identifier(name), table=mart.table, definition=sql.SQL(definition)
+        )
+        try:
+            session.execute(statement)
+        except psycopg.Error as error:
+            raise BuildError(
+                f"The yml of the mart {mart.name} asks for an index that cannot be made: {definition}: {error.diag.message_primary}.",
+                cure="Correct it under `indexes`: it is what stands after `create index on …`.",
+            ) from error
+
+
+def _refreshing(mart: Mart) -> sql.Composed:
+    """The statement that makes rows of changed drivers again."""
+
+    def same(names: Sequence[str], operator: LiteralString) -> sql.Composed:
+        pairs = [
+            sql.SQL("mart.{0} {1} made.{0}").format(sql.Identifier(name), sql.SQL(operator)) for name in names
+        ]
+        return sql.SQL(" and ").join(pairs)
+
+    def of(side: str) -> sql.Composed:
+        return sql.SQL(", ").join([sql.Identifier(side, column.name) for column in mart.columns])
+
+    rest = [column.name for column in mart.columns if column.name not in mart.unique_key]
+    return compose(
+        "marts",
+        "refresh_keys",
+        table=mart.table,
+        view=mart.view,
+        columns=_names([column.name for column in mart.columns]),
+        connection_column=sql.Identifier(mart.connection_column),
+        id_column=sql.Identifier(mart.id_column),
+        mart_columns=of("mart"),
+        made_columns=of("made"),
+        key=sql.SQL(", ").join([sql.Identifier("desired", name) for name in mart.unique_key]),
+        is_same_key=same(mart.unique_key, "="),
+        is_same=same(rest, "is not distinct from") if rest else sql.SQL("true"),
+    )
 
 
 def _compose(statement: str, mart: Mart) -> sql.Composed:

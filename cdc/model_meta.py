@@ -19,7 +19,7 @@
         xero__accounts: sweep
         magento__stock_items: {ignored: why}
 
-A mart says `kind: mart`, `driver`, `unique_key`, `refresh_by: {connection_column, id_column}` and `dirty`.
+A mart says `kind: mart`, `driver`, `unique_key`, `refresh_by: {connection_column, id_column}`, `dirty`, and `indexes` for BI.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ class MartMeta(_Meta):
     kind: Literal["mart"]
     unique_key: list[str] = Field(min_length=1)
     refresh_by: RefreshBy
+    indexes: list[str] = Field(default_factory=list)
+    """What BI asks for: what stands after `create index on …`, beside the key and `refresh_by`."""
 
 
 def parse_meta(meta: Mapping[str, Any], *, where: str) -> OutboundMeta | MartMeta | None:

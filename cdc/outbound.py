@@ -262,6 +262,8 @@ class Mart:
     lookups: tuple[str, ...]
     code_hash: str
     lookups_hash: str
+    indexes: tuple[str, ...] = ()
+    """For BI: what stands after `create index on …`."""
     sweep_due: bool = True
     build: str = ""
 
@@ -283,6 +285,7 @@ class Mart:
             "columns": _columns_to_config(self.columns),
             "unique_key": list(self.unique_key),
             "refresh_by": {"connection_column": self.connection_column, "id_column": self.id_column},
+            "indexes": list(self.indexes),
             "dirty": _dirty_to_config(self.dirty),
             "tables": list(self.tables),
             "lookups": list(self.lookups),
@@ -300,6 +303,8 @@ class Mart:
             unique_key=tuple(config["unique_key"]),
             connection_column=config["refresh_by"]["connection_column"],
             id_column=config["refresh_by"]["id_column"],
+            # A set that was built before there were such has none.
+            indexes=tuple(config.get("indexes", ())),
             dirty=_dirty_from_config(config["dirty"]),
             tables=tuple(config["tables"]),
             lookups=tuple(config["lookups"]),

@@ -5,6 +5,7 @@ with documents as (
         'invoice'::text as document_type,
         invoices.contact_id,
         invoices.document_date,
+        invoices.due_date,
         invoices.currency_code,
         invoices.currency_rate,
         1 as sign,
@@ -22,6 +23,7 @@ with documents as (
         'credit note'::text as document_type,
         credit_notes.contact_id,
         credit_notes.document_date,
+        null::date as due_date,
         credit_notes.currency_code,
         credit_notes.currency_rate,
         -1 as sign,
@@ -42,6 +44,7 @@ with documents as (
         'overpayment'::text as document_type,
         overpayments.contact_id,
         overpayments.document_date,
+        null::date as due_date,
         overpayments.currency_code,
         overpayments.currency_rate,
         -1 as sign,
@@ -62,6 +65,8 @@ movements as (
         documents.document_id,
         documents.document_type,
         documents.contact_id,
+        documents.document_date,
+        documents.due_date,
         documents.currency_code,
         documents.currency_rate,
         coalesce(moved.day, documents.document_date, date '1900-01-01') as from_date,
@@ -127,8 +132,9 @@ movements as (
     ) as moved
     where moved.amount is not null
     group by
-        documents.connection, documents.document_id, documents.document_type, documents.contact_id, documents.currency_code,
-        documents.currency_rate, documents.sign, coalesce(moved.day, documents.document_date, date '1900-01-01')
+        documents.connection, documents.document_id, documents.document_type, documents.contact_id, documents.document_date,
+        documents.due_date, documents.currency_code, documents.currency_rate, documents.sign,
+        coalesce(moved.day, documents.document_date, date '1900-01-01')
 )
 
 select
@@ -136,6 +142,9 @@ select
     movements.document_id,
     movements.document_type,
     movements.contact_id,
+    contacts.name as contact_name,
+    movements.document_date,
+    movements.due_date,
     movements.from_date,
     lead(movements.from_date) over timeline as until_date,
     movements.currency_code,
@@ -144,6 +153,8 @@ select
     organisation.base_currency_code,
     round(sum(movements.amount) over timeline / nullif(coalesce(movements.currency_rate, 1), 0), 2) as base_open_amount
 from movements
+left join {{ ref('stg_xero__contacts') }} as contacts
+    on movements.connection = contacts.connection and movements.contact_id = contacts.contact_id
 left join lateral (
     select organisations.base_currency_code
     from {{ ref('stg_xero__organisations') }} as organisations

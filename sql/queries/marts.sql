@@ -39,6 +39,27 @@ alter column as_of set not null;
 -- Rows of a changed driver are found by this.
 create index on {table} ({connection_column}, {id_column});
 
+-- name: indexes
+-- Indexes that a mart has beside its key and that of its drivers. Parameters: mart, name (how their names begin).
+select class.relname as name
+from pg_index
+inner join pg_class as class on pg_index.indexrelid = class.oid
+where
+    pg_index.indrelid = to_regclass(format('marts.%%I', %(mart)s::text))
+    and starts_with(class.relname, %(name)s::text);
+
+-- name: add_index
+-- An index that the yml of the mart asks for. {definition}: what stands after the table.
+create index {name} on {table} {definition};
+
+-- name: drop_index
+-- The yml of the mart does not ask for it any more.
+drop index marts.{name};
+
+-- name: analyze
+-- So many rows are new that what the server knows of the table is wrong.
+analyze {table};
+
 -- name: comment
 -- For those who look with psql.
 comment on column {table}.as_of is 'When this row was made from its sources';
@@ -101,32 +122,79 @@ select
     now()
 from {view};
 
--- name: delete_keys
--- Rows of changed drivers. Parameters: connections, ids (equally long).
-delete from {table} as mart
-using unnest(%(connections)s::text[], %(ids)s::text[]) as changed (connection, id)
-where
-    mart.{connection_column} = changed.connection
-    and mart.{id_column} = changed.id;
+-- name: refresh_keys
+-- Rows of changed drivers, made again; a row that is as it was is left alone, as_of and all. `offset 0` lets each key reach the
+-- base tables and the mart's own indexes (design, section 7): nothing here grows with the mart. Parameters: connections, ids
+-- (equally long). {key}: its primary key; {is_same_key}, {is_same}: mart and made compared.
+with changed as (
+    select
+        given.connection,
+        given.id
+    from unnest(%(connections)s::text[], %(ids)s::text[]) as given (connection, id)
+),
 
--- name: fill_keys
--- The same rows made again; `offset 0` lets each key reach the base tables (design, section 7). Parameters as above.
-insert into {table} ({columns}, as_of)
-select
-    {columns},
-    now()
-from (
-    select desired.*
-    from unnest(%(connections)s::text[], %(ids)s::text[]) as changed (connection, id)
+made as materialized (
+    select
+        desired.*,
+        -- Two rows of one key are both written, so that the primary key refuses them.
+        count(*) over (partition by {key}) as of_key
+    from changed
     cross join lateral (
-        select live.*
+        select {columns}
         from {view} as live
         where
             live.{connection_column} = changed.connection
             and live.{id_column} = changed.id
         offset 0
     ) as desired
-) as made;
+),
+
+standing as materialized (
+    select mart.*
+    from changed
+    cross join lateral (
+        select
+            mart.ctid as place,
+            {mart_columns}
+        from {table} as mart
+        where
+            mart.{connection_column} = changed.connection
+            and mart.{id_column} = changed.id
+        offset 0
+    ) as mart
+),
+
+gone as (
+    delete from {table}
+    where ctid = any(
+        array(
+            select mart.place
+            from standing as mart
+            left join made
+                on
+                    {is_same_key}
+                    and {is_same}
+                    and made.of_key = 1
+            where made.of_key is null
+        )
+    )
+    returning 1
+)
+
+insert into {table} ({columns}, as_of)
+select
+    {made_columns},
+    now()
+from made
+left join standing as mart
+    on
+        {is_same_key}
+        and {is_same}
+        and made.of_key = 1
+where
+    mart.place is null
+    -- What is replaced is gone before.
+    and (select count(*) from gone) >= 0;
 
 -- name: state
 -- How fresh a mart is; no row when it was never made. Parameters: mart.
@@ -191,30 +259,31 @@ language sql stable
 as $$
 select
     balances.source_connection,
-    documents.contact_id,
-    documents.contact_name,
+    balances.contact_id,
+    balances.contact_name,
     balances.document_id,
     balances.document_type,
     documents.document_number,
     documents.store_code,
-    documents.document_date,
-    documents.due_date,
-    receivables_on.day - coalesce(documents.due_date, documents.document_date),
+    balances.document_date,
+    balances.due_date,
+    receivables_on.day - coalesce(balances.due_date, balances.document_date),
     case
         when balances.open_amount < 0 then 'credit'
-        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) then 'not due'
-        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) + 30 then '1 to 30 days'
-        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) + 60 then '31 to 60 days'
-        when receivables_on.day <= coalesce(documents.due_date, documents.document_date) + 90 then '61 to 90 days'
+        when receivables_on.day <= coalesce(balances.due_date, balances.document_date) then 'not due'
+        when receivables_on.day <= coalesce(balances.due_date, balances.document_date) + 30 then '1 to 30 days'
+        when receivables_on.day <= coalesce(balances.due_date, balances.document_date) + 60 then '31 to 60 days'
+        when receivables_on.day <= coalesce(balances.due_date, balances.document_date) + 90 then '61 to 90 days'
         else 'over 90 days'
     end,
     balances.currency_code,
     balances.open_amount,
     balances.base_currency_code,
     balances.base_open_amount,
-    documents.as_of
+    balances.as_of
 from marts.receivable_balances as balances
-inner join marts.receivables as documents
+-- By its key: where neither number nor store is asked for, nobody looks there.
+left join marts.receivables as documents
     on balances.source_connection = documents.source_connection and balances.document_id = documents.document_id
 where
     balances.from_date <= receivables_on.day

@@ -323,7 +323,8 @@ def test_marts_that_followed_random_changes_equal_marts_made_anew(world: World, 
                     told_by="poll",
                 )
     done = dict(marts.refresh(world.database))
-    assert all(done.values())
+    # What would be the same again is left alone.
+    assert any(done.values())
 
     for mart in done:
         for one, other in ((f"marts.{mart}", f"marts_live.{mart}"), (f"marts_live.{mart}", f"marts.{mart}")):

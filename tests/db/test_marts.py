@@ -66,6 +66,46 @@ def test_only_the_changed_drivers_are_made_again(built: Place) -> None:
     assert built.rows("select * from cdc.changed_keys where model = 'sales'") == []
 
 
+def test_a_row_that_would_be_the_same_is_left_alone(built: Place) -> None:
+    _refresh(built)
+    before = built.rows("select ctid, xmin, as_of, * from marts.sales order by order_id")
+    _changed(built, "1", "2", "3")
+
+    assert _refresh(built) == 0
+
+    assert built.rows("select ctid, xmin, as_of, * from marts.sales order by order_id") == before
+    assert built.rows("select * from cdc.changed_keys where model = 'sales'") == []
+
+
+def test_indexes_of_the_yml_are_made_and_go_with_it(built: Place) -> None:
+    def definitions() -> list[str]:
+        rows = built.rows(
+            "select indexdef from pg_indexes where tablename = 'sales' and indexname like '%%\\_bi\\_%%'"
+        )
+        return [row["indexdef"].partition(" USING ")[2] for row in rows]
+
+    _refresh(built)
+    assert definitions() == []
+    built.edit(
+        "models/marts/sales.yml",
+        "unique_key:",
+        'indexes: ["(total) where total > 20"]\n          unique_key:',
+    )
+    built.build()
+    _refresh(built)
+    assert definitions() == ["btree (total) WHERE (total > (20)::numeric)"]
+
+    built.edit("models/marts/sales.yml", '["(total) where', '["(totl) where')
+    built.build()
+    with pytest.raises(BuildError, match=r'asks for an index that cannot be made.*"totl" does not exist'):
+        _refresh(built)
+
+    built.edit("models/marts/sales.yml", 'indexes: ["(totl) where total > 20"]\n          ', "")
+    built.build()
+    _refresh(built)
+    assert definitions() == []
+
+
 def test_a_driver_that_is_gone_loses_its_rows(built: Place) -> None:
     _refresh(built)
     built.run("update staging.magento__orders set deleted_at = now() where id = '2'")
