@@ -77,11 +77,11 @@ def changed(database: Database, arrivals: queue.SimpleQueue[tuple[str, float]], 
     with database.connect() as session:
         rows = session.execute(
             "select id, payload from staging.magento__orders"
-            " where connection = 'shop' and payload ->> 'customer_is_guest' = '1' order by id limit 100"
+            " where connection = 'shop' and payload ->> 'customer_is_guest' = '1' and payload ->> 'status' = 'complete' order by id limit 100"
         ).fetchall()
         for number in range(WARM + changes):
             row = rows[number % len(rows)]
-            name = f"Renamed {number:06}"
+            name = f"Renamed {time.time_ns() % 10**9:09}"
             payload = row["payload"]
             record = {**payload, "billing_address": {**payload["billing_address"], "lastname": name}}
             with session.transaction():
