@@ -24,6 +24,9 @@ RESULTS = HERE / "RESULTS.md"
 BENCHMARKS: dict[str, str] = {
     "load": "loading Xero invoices into staging tables, beside a raw COPY and other loaders",
     "outbox": "entries through the outbox with all that is kept of them, beside a bare claim loop, pgqueuer and procrastinate",
+    "latency": "from the commit of a change to the request on the wire, beside NOTIFY alone",
+    "calls": "calls of a first sync and of an idle hour, beside the arithmetic minimum",
+    "first_sync": "a first sync through the stand-ins, beside a replay of the same calls",
     "workers": "one set of books from one, two and four hosts, and BI on a streaming replica",
     "diff": "what a diff costs by what changed, at two sizes of the books, beside a full sweep and drt-core",
     "marts": "marts by changed keys beside the diff and a full rebuild, and BI beside hand-made tables",

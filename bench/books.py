@@ -140,7 +140,7 @@ def change(
 @contextmanager
 def server() -> Iterator[tuple[Settings, Database]]:
     """A server of its own, prepared: call `fill`. The first benchmark that asks builds it, the others copy its files."""
-    kept = Path(tempfile.gettempdir()) / f"tieout-bench-books-{_fingerprint()}"
+    kept = Path(tempfile.gettempdir()) / f"tieout-bench-books-{fingerprint()}"
     with kept.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
@@ -149,23 +149,23 @@ def server() -> Iterator[tuple[Settings, Database]]:
                 embedded.stop(settings.data_dir)
                 made = kept.with_suffix(".new")
                 shutil.rmtree(made, ignore_errors=True)
-                _copy_files(settings.data_dir, made)
+                copy_files(settings.data_dir, made)
                 made.rename(kept)
     with place.folder() as made:
         settings = Settings(data_dir=made / "data", project_dir=made, lookups_dir=made / "lookups")
-        _copy_files(kept, settings.data_dir)
+        copy_files(kept, settings.data_dir)
         try:
             yield settings, Database(embedded.ensure_running(settings.data_dir))
         finally:
             embedded.stop(settings.data_dir)
 
 
-def _copy_files(there: Path, here: Path) -> None:
+def copy_files(there: Path, here: Path) -> None:
     """With their owner, which as root is another user."""
     subprocess.run(["cp", "-a", str(there), str(here)], check=True)
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """Of everything that a prepared server depends on."""
     root = Path(__file__).parents[1]
     folders = ("models", "sql", "cdc", "loaders", "tieout", "bench")

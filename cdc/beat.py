@@ -63,7 +63,7 @@ class Beat:
     def __init__(self, name: str, action: Callable[[], None], *, every: float, ending: Ending) -> None:
         self.name: str = name
         self._action: Callable[[], None] = action
-        self._every: float = every
+        self.every: float = every
         self._ending: Ending = ending
         self._woken: threading.Event = threading.Event()
         self._told: tuple[str, float] = ("", 0.0)
@@ -103,7 +103,7 @@ class Beat:
                 self._woken.clear()
                 self._until_done()
                 if not self._ending.asked.is_set():
-                    self._woken.wait(self._every)
+                    self._woken.wait(self.every)
         except BaseException as error:  # noqa: BLE001 (whatever it is, it must end the process, not only this thread)
             self._ending.ask(error)
 

@@ -187,8 +187,10 @@ def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelD
     if work.has_removals:
         with connection.transaction():
             connection.execute(query("outbox", "await_referrers"))
-    for model, *_ in through:
-        guard(connection, task.settings, model, task.lately)
+    for model, looked, _ in through:
+        # Without entries of its own, now or left by a diff that died, there is nothing to hold or to let go.
+        if looked.counts.made or model.name in work.waiting:
+            guard(connection, task.settings, model, task.lately)
     _see_to_references(
         connection,
         work,
@@ -308,8 +310,9 @@ def _report(
     )
     if missed is not None:
         emit(Event.DIFF_MISSED, model=model.name, records=missed.records, keys=list(missed.keys))
+    targets = _targets(connection, model.name) if counts.made else []
     emit(
-        Event.DIFF_MODEL_FINISHED, model=model.name, connection=", ".join(_targets(connection, model.name)), keys=drivers,
+        Event.DIFF_MODEL_FINISHED, model=model.name, connection=", ".join(targets), keys=drivers,
         creates=report.created, updates=report.updated, removals=report.removed, held=report.held, waiting=0,
         skipped=report.skipped, drift=report.drift, seconds=round(seconds, 3),
     )  # fmt: skip

@@ -13,7 +13,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,28 +26,27 @@ from cdc import drain as drainer
 from cdc import marts
 from cdc.beat import Beat, Ending, is_for_later
 from cdc.gate import OpenClient, Writers, opener
-from cdc.lane import Client, Sending
+from cdc.lane import Client
 from cdc.lately import Lately
-from cdc.standing import Identity
+from cdc.warm import Kept, changing, distance, warm
 from cdc.worker import Worker
 from cdc.writing import open_writers
 from loaders import poll
 from loaders.crew import Stop, Stopping
+from tieout.budget import forecast
 from tieout.db import SESSION_LOST, Database
 from tieout.errors import TieoutError
 from tieout.queries import query
 from tieout.settings import Connection, Settings
 from tieout.systems import find_system
 
-IDENTITY_SECONDS = 300.0
-"""So often a client that stays open asks who answers."""
 LEAVE_SECONDS = 10.0
 """Whoever only reads is waited for so long at the end; a drain is waited for until its call is over."""
+WHOLE_SECONDS = 900.0
+"""Lists that are always read whole (accounts, tax rates, stores) change seldom: so often."""
 LISTEN_SECONDS = 0.2
 BACKFILL_SECONDS = 120.0
 """A first load that takes days goes on for so long between two looks at what changed."""
-STATEMENTS = 1000
-"""Prepared statements that a session keeps."""
 
 Session = psycopg.Connection[dict[str, Any]]
 Load = Callable[..., list[poll.Loaded]]
@@ -103,21 +102,21 @@ class Follow:
         """The diff's."""
         self._is_due = True
         """The diff looks even without news: at first, and after a failure, which may have left entries uncounted."""
-        self._diff = self._beat("diff", self._diff_once, pace.look)
+        self._diff = self.beat("diff", self._diff_once, pace.look)
         self._drains = {
-            name: self._beat(f"drain {name}", _Target(self, connection).drain, pace.look)
+            name: self.beat(f"drain {name}", _Target(self, connection).drain, pace.look)
             for name, connection in sorted(settings.connections.items())
             if connection.writes == "on" and find_system(connection.system).writes
         }
         self._loads = [
-            self._beat(f"load {name}", _Source(self, connection).load, pace.load)
-            for name, connection in sorted(settings.connections.items())
+            _Source(self, connection).beat
+            for _, connection in sorted(settings.connections.items())
             if find_system(connection.system).reads
         ]
         self._others = [
-            self._beat("listen", self._listen, pace.look),
-            self._beat("marts", self._refresh_marts, pace.marts),
-            self._beat("house", house, pace.house),
+            self.beat("listen", self._listen, pace.look),
+            self.beat("marts", self._refresh_marts, pace.marts),
+            self.beat("house", house, pace.house),
         ]
 
     def work(self) -> None:
@@ -139,7 +138,8 @@ class Follow:
         with self._mutex:
             self.counts.update(counts)
 
-    def _beat(self, name: str, action: Callable[[], None], every: float) -> Beat:
+    def beat(self, name: str, action: Callable[[], None], every: float) -> Beat:
+        """A part that ends with the others."""
         return Beat(name, action, every=every, ending=self.ending)
 
     # ------------------------------------------------------------------ listening
@@ -234,23 +234,31 @@ class _Source:
         self._follow = follow
         self._connection = connection
         self._client: Any = None
+        self._whole = -math.inf
+        """When the lists that are read whole were read."""
+        self.beat: Beat = follow.beat(f"load {connection.name}", self.load, follow.pace.load)
 
     def load(self) -> None:
-        """All streams once."""
+        """What may have changed, once."""
         follow, name = self._follow, self._connection.name
+        now = time.monotonic()
+        is_whole = now - self._whole >= WHOLE_SECONDS
         try:
             self._client = self._client or follow.open_client(self._connection)
             loaded = follow.load(
                 follow.database,
                 follow.settings,
                 self._connection,
+                streams=None if is_whole else changing(self._connection.system),
                 client=self._client,
                 run=follow.run(),
                 progress=lambda so_far: follow.page(name, so_far),
                 stop=follow.stop,
                 backfill_seconds=BACKFILL_SECONDS,
             )
+            self._whole = now if is_whole else self._whole
             follow.count(loads=1, changed=sum(each.changed for each in loaded))
+            self.beat.every = self._distance(loaded)
         except Stopping:
             return
         except (TieoutError, *SESSION_LOST):
@@ -258,6 +266,13 @@ class _Source:
             raise
         finally:
             follow.loaded(name)
+
+    def _distance(self, loaded: Sequence[poll.Loaded]) -> float:
+        """Seconds until the next load."""
+        with self._follow.database.connect() as session:
+            limits = {each.connection: each.limit for each in forecast(session)}
+        # A look a stream; what a first load or many changes need beyond that has its turn in the budget.
+        return distance(self._follow.pace.load, len(loaded), limits.get(self._connection.name))
 
     def _close(self) -> None:
         client, self._client = self._client, None
@@ -337,44 +352,3 @@ class _Target:
         if worker is not None:
             with suppress(psycopg.Error):
                 worker.__exit__(None, None, None)
-
-
-class Kept:
-    """A client that stays open from drain to drain."""
-
-    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = client
-        self._clock = clock
-        self._known: tuple[Identity, float] | None = None
-
-    @property
-    def http(self) -> Sending:
-        """The one HTTP client of the connection."""
-        return self._client.http
-
-    def __getattr__(self, name: str) -> Any:
-        # Writers know their own system's client, and may ask more of it.
-        return getattr(self._client, name)
-
-    def identity(self) -> Identity:
-        """Who answers, asked again after a while."""
-        if self._known is None or self._clock() - self._known[1] > IDENTITY_SECONDS:
-            self._known = (self._client.identity(), self._clock())
-        return self._known[0]
-
-    def close(self) -> None:
-        """Not yet: see `end`."""
-
-    def end(self) -> None:
-        """Really."""
-        self._client.close()
-
-
-def warm(database: Database, session: Session | None) -> Session:
-    """The session, or a new one when it was lost; it prepares each statement at its second use and keeps them."""
-    if session is not None and not session.closed and not session.broken:
-        return session
-    session = database.connect(direct=True)
-    session.prepare_threshold = 1
-    session.prepared_max = STATEMENTS
-    return session

@@ -13,6 +13,7 @@ import pytest
 from cdc import desk
 from cdc.desk import Chosen
 from cdc.follow import Follow, Pace
+from cdc.warm import changing, distance
 from loaders.poll import Loaded
 from tests.db.fix_engine import Engine, FakeClient, engine
 from tieout.errors import MigrationMismatch, NotSent, RetryLater, TieoutError
@@ -23,13 +24,17 @@ SOON = 0.02
 
 
 def following(
-    engine: Engine, *, look: float = SOON, load: Callable[..., list[Loaded]] | None = None
+    engine: Engine,
+    *,
+    look: float = SOON,
+    load: Callable[..., list[Loaded]] | None = None,
+    every: float = NEVER,
 ) -> Follow:
     """The parts, over the ledger in memory; nothing is loaded unless a test says what."""
     return Follow(
         engine.database,
         engine.settings,
-        pace=Pace(load=NEVER, marts=NEVER, look=look, house=NEVER, waiting=SOON),
+        pace=Pace(load=every, marts=NEVER, look=look, house=NEVER, waiting=SOON),
         run=lambda: engine.run,
         writers=engine.writers,
         open_client=lambda _connection: FakeClient(engine.target, engine.identity),
@@ -248,3 +253,26 @@ def test_an_ending_is_not_delayed_by_what_keeps_failing(engine: Engine, error: T
         until(lambda: listening(engine))
 
     assert ends == []
+
+
+def test_lists_that_change_seldom_are_not_read_at_every_load(engine: Engine) -> None:
+    asked: list[Any] = []
+
+    def load(_database: object, _settings: object, connection: Any, **how: Any) -> list[Loaded]:
+        if connection.name == "books":
+            asked.append(how["streams"])
+        return []
+
+    with at_work(following(engine, load=load, every=SOON)) as ends:
+        until(lambda: len(asked) >= 3)
+
+    assert ends == []
+    assert asked[:3] == [None, changing("xero"), changing("xero")]
+    assert "invoices" in changing("xero")
+    assert "tax_rates" not in changing("xero")
+
+
+def test_loads_leave_half_of_a_day_s_calls_to_others() -> None:
+    assert distance(60, 11, None) == 60
+    assert distance(60, 1, 5000) == 60
+    assert distance(60, 11, 5000) * 2500 / 11 == pytest.approx(86_400)
