@@ -276,7 +276,7 @@ class _Drain:
                 place = before
             if not entries or look != "as planned":
                 continue
-            if not self._is_checked and self._is_stopped():
+            if self._is_over() or (not self._is_checked and self._is_stopped()):
                 return None
             self._is_checked = False
             done = self._batch(write, operation, entries)

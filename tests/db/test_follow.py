@@ -205,7 +205,12 @@ def test_the_call_in_flight_is_finished_and_nothing_is_sent_after_it(engine: Eng
     for write in engine.writes.values():
         write.size = 1
     follow = following(engine)
-    engine.target.during_answer = follow.ending.ask
+
+    def end() -> None:
+        follow.ending.ask()
+        follow.ending.asked.wait(60)
+
+    engine.target.during_answer = end
     engine.customer("7")
     engine.customer("8")
 
