@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdc.diff import diff
 from sandbox import random_trade
 from tests.acceptance.fix_setup import new_world
 from tests.acceptance.fix_world import World
 from tests.properties import fix_edits as edits
 from tests.properties.fix_edits import Edit, Record, Rows, Session, Watched
+from tieout.limits import Limits
+from tieout.settings import Settings
 
 ORDERS = 10
 SEED = 5
@@ -155,6 +159,30 @@ def test_random_edits_are_all_followed(trade: Trade) -> None:
         assert not missed, f"{done}: {missed}"
 
     followed()
+
+
+def test_the_diff_of_what_changed_finds_what_a_full_one_finds(world: World) -> None:
+    """The same through the engine: open entries and drift are the same after the one as after the other."""
+    chosen = Settings.load(world.settings_file, environment=False)
+    plenty = replace(chosen, limits=Limits(creates=10**6, updates=10**6))
+    diff(world.database, plenty, full=True, raises=False)
+    with world.database.connect() as session:
+        mirrored = edits.records(session, edits.tables_of(edits.watched(session)))
+        edits.load(session, [each for records in mirrored.values() for each in _all_kinds(records)])
+    diff(world.database, plenty, raises=False)
+    incremental = _open(world)
+    diff(world.database, plenty, full=True, raises=False)
+    assert incremental == _open(world)
+    assert len(incremental) > 10
+
+
+def _open(world: World) -> list[dict[str, Any]]:
+    entries = world.rows(
+        "select connection, entity, key, operation, payload, state, cause, reason from cdc.outbox order by 1, 2, 3"
+    )
+    return entries + world.rows(
+        "select connection, entity, key, desired, fields from cdc.drift order by 1, 2, 3"
+    )
 
 
 def _all_kinds(records: Sequence[Record]) -> list[Edit]:
