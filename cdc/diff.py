@@ -27,7 +27,6 @@ from cdc.diff_rows import Counts
 from cdc.diff_sweep import Missed, sweep
 from cdc.diff_work import Switched, Work, attempt, kept_of, lock_models, look, models_of, pin, unlock_models
 from cdc.guard import refuse_unknown
-from cdc.lately import Lately
 from cdc.outbound import OutboundModel
 from cdc.writing import Write, open_writers
 from tieout.db import Database
@@ -93,14 +92,16 @@ def diff(
     progress: Progress | None = None,
     raises: bool = True,
     session: Session | None = None,
-    lately: Lately | None = None,
+    counts_along: bool = False,
     is_proof: bool = True,
 ) -> Diffed:
     """Bring the outbox up to what the models say.
 
-    `session`: an open, direct one to be used (and left open). `lately`: what counts along for the limits. `full` looks at
-    every driving record; with `is_proof` (the sweep is to find nothing) it says what no change had announced. A model that fails does not stop the others; the first failure is raised at the
-    end (unless `raises` is False: then all come back), and its keys are kept. Raises BuildError for a model that gives a key twice, an empty or missing view.
+    `session`: an open, direct one to be used (and left open). `counts_along`: what passed in the last minutes
+    counts for the limits as if this diff had made it. `full` looks at every driving record; with `is_proof` (the sweep is to
+    find nothing) it says what no change had announced. A model that fails does not stop the others; the first failure is
+    raised at the end (unless `raises` is False: then all come back), and its keys are kept. Raises BuildError for a model
+    that gives a key twice, an empty or missing view.
     """
     opened = nullcontext(session) if session is not None else database.connect(direct=True)
     with opened as connection, unit_of_work(connection):
@@ -112,7 +113,7 @@ def diff(
         chosen = [name for name in work.names if models is None or name in models]
         task = _Task(
             connection=connection, database=database, settings=settings, run=run, full=full, is_proof=is_proof,
-            writers=writers, progress=progress, lately=lately,
+            writers=writers, progress=progress, counts_along=counts_along,
         )  # fmt: skip
         locked = [name for name in chosen if (full or name in work.waiting) and name not in work.unread]
         done: Mapping[str, ModelDiff] = {}
@@ -149,7 +150,7 @@ class _Task:
     is_proof: bool
     writers: Writers
     progress: Progress | None
-    lately: Lately | None
+    counts_along: bool
 
     def tell(self, text: str) -> None:
         if self.progress is not None:
@@ -190,7 +191,7 @@ def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelD
     for model, looked, _ in through:
         # Without entries of its own, now or left by a diff that died, there is nothing to hold or to let go.
         if looked.counts.made or model.name in work.waiting:
-            guard(connection, task.settings, model, task.lately)
+            guard(connection, task.settings, model, counts_along=task.counts_along)
     _see_to_references(
         connection,
         work,

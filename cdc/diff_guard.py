@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
+from cdc import lately
 from cdc.guard import SHRUNKEN, SHRUNKEN_CURE, VANISHED, Made, Posted, Standing, is_shrunken, stops
-from cdc.lately import Lately
 from cdc.outbound import OutboundModel
 from cdc.postings import posts_of
 from tieout.limits import Limits
@@ -17,16 +17,16 @@ from tieout.settings import Settings
 Session = psycopg.Connection[dict[str, Any]]
 
 
-def guard(connection: Session, settings: Settings, model: OutboundModel, lately: Lately | None) -> None:
+def guard(connection: Session, settings: Settings, model: OutboundModel, *, counts_along: bool) -> None:
+    """Count, hold, let go, in one transaction. `counts_along`: what passed in the last minutes counts as made now."""
     with connection.transaction():
         values = {"model": model.name}
         limits = settings.limits.of(model.name)
         _notice_shrinking(connection, model.name, limits)
         made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
-        counted = lately.with_passed(model.name, made) if lately is not None else made
+        counted = lately.with_passed(connection, model.name, made) if counts_along else made
         stopped = stops(counted, limits, _standing(connection, model))
-        if lately is not None:
-            lately.note(model.name, made, stopped)
+        lately.note(connection, model.name, made, stopped)
         for stop in stopped:
             held = {
                 "operations": list(stop.operations),

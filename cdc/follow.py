@@ -3,8 +3,8 @@
 A thread a connection loads it; one diffs; one a target drains it; one refreshes the marts; one keeps house; one listens for
 notifications. They are the functions that the commands call, over sessions, clients and prepared statements that stay.
 Notifications are hints: every part also looks by the clock, so that a lost one costs seconds and nothing else. Nothing is
-remembered in the process that the database does not know, but for what counts along for limits (`cdc.lately`): it may be
-killed anywhere, and several may run, on any host, because each part takes the locks that its command takes.
+remembered in the process that the database does not know: it may be killed anywhere, and several may run, on any host,
+because each part takes the locks that its command takes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from cdc import marts
 from cdc.beat import Beat, Ending, is_for_later
 from cdc.gate import OpenClient, Writers, opener
 from cdc.lane import Client
-from cdc.lately import Lately
 from cdc.warm import Kept, changing, distance, warm
 from cdc.worker import Worker
 from cdc.writing import open_writers
@@ -94,7 +93,6 @@ class Follow:
         self.writers: Writers = writers
         self.load: Load = load
         self.open_client: OpenClient = open_client or opener(database, settings)
-        self._lately = Lately()
         self._mutex = threading.Lock()
         self._loading: dict[str, float] = {}
         """Connections whose load has brought something and goes on, and since when."""
@@ -176,7 +174,7 @@ class Follow:
             writers=self.writers,
             raises=False,
             session=self._session,
-            lately=self._lately,
+            counts_along=True,
         )
         self._is_due = False
         made = sum(each.created + each.updated + each.removed for each in found.models)

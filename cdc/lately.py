@@ -1,53 +1,57 @@
-"""Limits that hold over many small diffs: what a process let pass in the last minutes counts along with what a diff makes.
+"""Limits that hold over many small diffs: what passed in the last minutes counts along with what a diff makes.
 
 The limits of `cdc.guard` are of one diff, and `sync` makes one every few minutes. A process that makes one at each commit
-would begin to count anew each time, and a flood would pass page by page.
+would begin to count anew each time, and a flood would pass page by page. Kept in the database, in the transaction that lets
+the entries pass: several processes, on any host, and one that was started anew count together.
 """
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
 
 from cdc.guard import Made, Stop
+from tieout.queries import query
 
-WINDOW_SECONDS = 300.0
+Session = psycopg.Connection[dict[str, Any]]
+WINDOW_SECONDS = 300
 """What is made within this time counts as if one diff had made it."""
 
 
-class Lately:
-    """What the diffs of one process let pass, by model."""
-
-    def __init__(self, seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._passed: defaultdict[str, deque[tuple[float, Made]]] = defaultdict(deque)
-
-    def with_passed(self, model: str, made: Sequence[Made]) -> list[Made]:
-        """What is made now and what passed lately, one row an operation and currency; nothing when nothing is made now."""
-        passed = self._passed[model]
-        while passed and passed[0][0] < self._clock() - self._seconds:
-            passed.popleft()
-        sums = {(one.operation, one.currency): one for one in made}
-        for _, one in passed:
+def with_passed(connection: Session, model: str, made: Sequence[Made]) -> list[Made]:
+    """What is made now and what passed lately, one row an operation and currency; nothing when nothing is made now."""
+    operations = {one.operation for one in made}
+    sums = {(one.operation, one.currency): one for one in made}
+    values = {"model": model, "seconds": WINDOW_SECONDS}
+    for row in connection.execute(query("outbox", "passed_lately"), values):
+        one = Made(**row)
+        if one.operation in operations:
             name = (one.operation, one.currency)
-            if any(each.operation == one.operation for each in made):
-                sums[name] = _sum(sums[name], one) if name in sums else one
-        return list(sums.values())
+            sums[name] = _sum(sums[name], one) if name in sums else one
+    return list(sums.values())
 
-    def note(self, model: str, made: Sequence[Made], stops: Sequence[Stop]) -> None:
-        """Remember what was made now and not held whole."""
-        held = {
-            (operation, stop.currency)
-            for stop in stops
-            if stop.above is None and not stop.without_amount
-            for operation in stop.operations
-        }
-        now = self._clock()
-        for one in made:
-            if (one.operation, None) not in held and (one.operation, one.currency) not in held:
-                self._passed[model].append((now, one))
+
+def note(connection: Session, model: str, made: Sequence[Made], stops: Sequence[Stop]) -> None:
+    """Remember what was made now and not held whole, in the transaction that lets it pass."""
+    held = {
+        (operation, stop.currency)
+        for stop in stops
+        if stop.above is None and not stop.without_amount
+        for operation in stop.operations
+    }
+    passed = [
+        asdict(one)
+        for one in made
+        if (one.operation, None) not in held and (one.operation, one.currency) not in held
+    ]
+    if passed:
+        values = {"model": model, "seconds": WINDOW_SECONDS}
+        connection.execute(query("outbox", "forget_passed"), values)
+        connection.execute(query("outbox", "note_passed"), {"model": model, "rows": Jsonb(passed)})
 
 
 def _sum(one: Made, other: Made) -> Made:
@@ -57,5 +61,5 @@ def _sum(one: Made, other: Made) -> Made:
         entries=one.entries + other.entries,
         amount=one.amount + other.amount,
         largest=max(one.largest, other.largest),
-        without_amount=one.without_amount,
+        without_amount=one.without_amount + other.without_amount,
     )

@@ -115,6 +115,43 @@ where
 group by operation, currency
 order by operation, currency;
 
+-- name: passed_lately
+-- What limits let pass of a model in the last `seconds`, one row an operation and currency.
+select
+    operation,
+    currency,
+    sum(entries)::bigint as entries,
+    sum(amount) as amount,
+    max(largest) as largest,
+    sum(without_amount)::bigint as without_amount
+from cdc.passed
+where
+    model = %(model)s
+    and passed_at > now() - make_interval(secs => %(seconds)s)
+group by operation, currency;
+
+-- name: note_passed
+-- Remember what passes in this transaction. rows: one an operation and currency.
+insert into cdc.passed (model, operation, currency, entries, amount, largest, without_amount)
+select
+    %(model)s,
+    given.operation,
+    given.currency,
+    given.entries,
+    given.amount,
+    given.largest,
+    given.without_amount
+from jsonb_to_recordset(%(rows)s) as given (
+    operation text, currency text, entries bigint, amount numeric, largest numeric, without_amount bigint
+);
+
+-- name: forget_passed
+-- What is too long ago to count.
+delete from cdc.passed
+where
+    model = %(model)s
+    and passed_at <= now() - make_interval(secs => %(seconds)s);
+
 -- name: linked
 -- How many records a model has in its targets.
 select count(*) as records

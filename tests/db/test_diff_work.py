@@ -49,7 +49,7 @@ def test_entries_that_a_dead_diff_left_uncounted_are_counted_without_a_changed_k
 ) -> None:
     engine.customer()
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patched:
