@@ -71,7 +71,7 @@ class _Place:
 
 
 def benchmark(scale: float) -> Iterator[Measure]:
-    """All lines of the loading part of issue 5."""
+    """First loads, the same again unchanged and a little changed, and the memory of the process."""
     count = max(2, round(DOCUMENTS * scale / PAGE)) * PAGE
     with server() as (settings, database), _source(settings.project_dir, count) as address:
         place = _Place(database=database, folder=settings.project_dir, address=address, count=count)
@@ -299,7 +299,7 @@ def _memory(place: _Place, largest: float) -> Measure:
         beside=f"{few:,} invoices, one connection: {memory:.0f} MB",
         ratio=largest / memory,
         target=f"< {MEMORY_MB} MB",
-        is_met=largest < MEMORY_MB,
+        is_met=max(largest, memory) < MEMORY_MB,
     )
 
 
