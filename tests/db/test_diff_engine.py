@@ -205,7 +205,7 @@ def test_a_diff_that_died_before_its_end_leaves_nothing_that_could_be_sent(
 ) -> None:
     engine.customer()
 
-    def die(*_arguments: object) -> None:
+    def die(*_arguments: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
