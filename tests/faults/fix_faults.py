@@ -138,8 +138,10 @@ class Faults:
         self.time_passes()
         return victim
 
-    def paused(self, *arguments: str, point: str, nth: int = 1, action: str = "pause") -> Victim:
-        """A command that stopped itself at a point, for a moment."""
+    def paused(
+        self, *arguments: str, point: str, nth: int = 1, action: str = "pause", again: int = 2
+    ) -> Victim:
+        """A command that stopped itself at a point, for a moment; one that ends with 4 before is started `again`."""
         url = self.world.database.url
         victim = self.start(
             *arguments,
@@ -150,6 +152,9 @@ class Faults:
         )
         with self.quiet():
             ended = victim.wait()
+        if ended == {"exit": 4} and again:
+            # Its session was ended while it met a sleeper's locks: "try again later", as a scheduler does.
+            return self.paused(*arguments, point=point, nth=nth, action=action, again=again - 1)
         if ended != {"stopped": True}:
             raise NotMet(f"{point}: {ended} {victim.said[-2000:]}")
         return victim
