@@ -41,7 +41,8 @@ _LEASES_END = """
     select pg_terminate_backend(pid, 5000)
     from pg_stat_activity
     where
-        application_name = %(sleeper)s
+        datname = current_database()
+        and application_name = %(sleeper)s
         and (
             state like 'idle in transaction%%'
             or pid in (
@@ -49,6 +50,7 @@ _LEASES_END = """
                 from pg_locks
                 where
                     locktype = 'advisory'
+                    and database = (select oid from pg_database where datname = current_database())
                     and (classid::bigint << 32) | objid::bigint not in (select lock_key from cdc.workers)
             )
         )
@@ -58,7 +60,8 @@ _CUT = """
     select pg_terminate_backend(pid, 5000)
     from pg_stat_activity
     where
-        application_name = %(sleeper)s
+        datname = current_database()
+        and application_name = %(sleeper)s
         and (
             not %(only_lock)s
             or pid in (
@@ -66,6 +69,7 @@ _CUT = """
                 from pg_locks
                 where
                     locktype = 'advisory'
+                    and database = (select oid from pg_database where datname = current_database())
                     and (classid::bigint << 32) | objid::bigint in (select lock_key from cdc.workers)
             )
         )
@@ -138,10 +142,8 @@ class Faults:
         self.time_passes()
         return victim
 
-    def paused(
-        self, *arguments: str, point: str, nth: int = 1, action: str = "pause", again: int = 2
-    ) -> Victim:
-        """A command that stopped itself at a point, for a moment; one that ends with 4 before is started `again`."""
+    def paused(self, *arguments: str, point: str, nth: int = 1, action: str = "pause") -> Victim:
+        """A command that stopped itself at a point, for a moment."""
         url = self.world.database.url
         victim = self.start(
             *arguments,
@@ -152,9 +154,6 @@ class Faults:
         )
         with self.quiet():
             ended = victim.wait()
-        if ended == {"exit": 4} and again:
-            # Its session was ended while it met a sleeper's locks: "try again later", as a scheduler does.
-            return self.paused(*arguments, point=point, nth=nth, action=action, again=again - 1)
         if ended != {"stopped": True}:
             raise NotMet(f"{point}: {ended} {victim.said[-2000:]}")
         return victim
