@@ -7,6 +7,8 @@ is read as markup, since names of customers and settings may contain brackets.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -54,13 +56,33 @@ def about(connection: str, error: TieoutError) -> TieoutError:
 
 
 def show(report: Report, *, as_json: bool) -> None:
-    """Print the answer to standard output."""
+    """Print the answer to standard output. A reader that closes early (`head`, a pager) has seen enough: that is no error, and
+    the exit code still says how the work ended.
+    """
+    try:
+        _print(report, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer goes nowhere, or Python would complain when it ends (its documentation of SIGPIPE).
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class _Screen(Console):
+    """A console that leaves it to `show` when nobody reads any more; rich would end with exit code 1, which says that tieout failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def _print(report: Report, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report.data, default=plain, ensure_ascii=False))
         return
-    console = Console(soft_wrap=False)
+    console = _Screen(soft_wrap=False)
     if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
+        console = _Screen(width=PIPE_COLUMNS)
     was_sentence = True
     for number, part in enumerate(report.shown):
         is_sentence = isinstance(part, str | Text)

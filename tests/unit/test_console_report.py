@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -255,3 +256,12 @@ def test_what_says_the_same_is_one_sign(
     first: object, second: object, same: Callable[[str, object, object], bool] | None, said: object
 ) -> None:
     assert fields.unlike("Status", first, second, same) == said
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_reader_that_closes_early_is_no_error(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+        show(Report(data={"orders": "1042 " * 20_000}, shown=["1042 " * 20_000]), as_json=as_json)
