@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import standing
+from cdc import audit, standing
 from tieout.clients.identity import Identity
 from tieout.errors import ConfigurationError, ExitCode
 from tieout.settings import Connection
@@ -29,6 +29,15 @@ def decisions(connection: Session) -> list[tuple[str, str, str | None]]:
         "select verb, decided_by, reason from cdc.decisions order by decision"
     ).fetchall()
     return [(row["verb"], row["decided_by"], row["reason"]) for row in rows]
+
+
+def audited(connection: Session) -> list[tuple[str, str, str]]:
+    """Who decided what of which connection, as it stands in the chain."""
+    audit.seal(connection)
+    rows = connection.execute(
+        "select fact::jsonb as fact from cdc.audit where kind = 'decision' order by position"
+    )
+    return [(row["fact"]["verb"], row["fact"]["by"], row["fact"]["connection"]) for row in rows]
 
 
 def test_before_anybody_answered_nothing_is_known(connection: Session) -> None:
@@ -65,6 +74,7 @@ def test_a_pause_ends_with_a_resume_and_both_are_on_record(pinned: Session) -> N
     assert standing.resume(pinned, "books", by="bob") == "paused"
     assert standing.resume(pinned, "books", by="bob") is None
     assert decisions(pinned) == [("pause", "ann", "month end"), ("resume", "bob", None)]
+    assert audited(pinned) == [("pause", "ann", "books"), ("resume", "bob", "books")]
 
 
 def test_of_several_refusals_the_first_stays_until_a_person_resumes(pinned: Session) -> None:
