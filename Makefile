@@ -3,6 +3,7 @@
 #   make test     set up and run the whole suite
 #   make chaos    kill, stop and cut it at every point for MINUTES=10, and print a table
 #   make bench    measure it beside its peers and the limit (SCALE=10 for more)
+#   make profile  show where the time goes in what misses its target
 #   make check    what the gate runs
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ PIP_QUIET := --quiet --disable-pip-version-check
 PACKAGES := $(wildcard tieout loaders cdc console sandbox tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test trades chaos bench lint format types check lock clean
+.PHONY: help setup demo test trades chaos bench profile lint format types check lock clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,6 +61,9 @@ $(PEERS)%/.installed: requirements-bench%.lock
 
 bench: setup $(PEERS)-peers/.installed $(PEERS)-singer/.installed ## Measure load, diff, drain and marts beside peers and the limit (SCALE=10, NAMES="load diff")
 	@$(BIN)/python -m bench $(NAMES) --scale $(SCALE)
+
+profile: setup ## Show where the time goes in what misses its target (SCALE=3, NAMES="diff outbox")
+	@$(BIN)/python -m bench.profile $(NAMES) --scale $(SCALE)
 
 lint: setup ## Format, lint, import contract, SQL
 	$(BIN)/ruff format --check $(PACKAGES)

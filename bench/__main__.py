@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report import Measure, as_markdown, machine, show
+from bench.report import Measure, as_markdown, machine, section_kept, show
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
@@ -73,13 +72,9 @@ def _measured(name: str, scale: float) -> list[Measure] | None:
 
 
 def _keep(name: str, scale: float, on: str, measures: Sequence[Measure]) -> None:
-    """Put the section of this benchmark and scale in the place of the one before."""
-    title = f"## {name}" + (f", scale {scale:g}" if scale != 1 else "")
-    section = f"{title}\n\n{BENCHMARKS[name][0].upper()}{BENCHMARKS[name][1:]}. {on}.\n\n{as_markdown(measures)}\n\n"
+    about = f"{BENCHMARKS[name][0].upper()}{BENCHMARKS[name][1:]}. {on}."
     text = RESULTS.read_text() if RESULTS.exists() else _HEAD
-    pattern = re.compile(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    text = pattern.sub(lambda _: section, text) if pattern.search(text) else text.rstrip() + "\n\n" + section
-    RESULTS.write_text(text.rstrip() + "\n")
+    RESULTS.write_text(section_kept(text, name, scale, f"{about}\n\n{as_markdown(measures)}"))
 
 
 _HEAD = """# Results

@@ -177,9 +177,8 @@ def fingerprint() -> str:
     )
     seen = hashlib.sha256()
     for file in files:
-        if file.name in ("RESULTS.md", "README.md") or (
-            file.parent.name == "bench" and not file.name.startswith("books")
-        ):
+        is_bench = file.relative_to(root).parts[0] == "bench"
+        if file.name == "README.md" or (is_bench and not file.name.startswith("books")):
             continue
         seen.update(str(file.relative_to(root)).encode() + file.read_bytes())
     return seen.hexdigest()[:16]

@@ -18,11 +18,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench import books
@@ -55,7 +56,7 @@ def benchmark(scale: float) -> Iterator[Measure]:
     changes = max(20, int(CHANGES * scale))
     with books.server() as (settings, database):
         books.fill(database, ORDERS)
-        with _ledger() as (address, arrivals), _followed(settings, database, address):
+        with ledger() as (address, arrivals), followed(settings, database, address):
             wire = changed(database, arrivals, changes)
             alone = notified(database, changes)
     for name, share, target in (("p50", 0.5, P50), ("p99", 0.99, P99)):
@@ -73,6 +74,13 @@ def benchmark(scale: float) -> Iterator[Measure]:
 
 def changed(database: Database, arrivals: queue.SimpleQueue[tuple[str, float]], changes: int) -> list[float]:
     """Milliseconds from each commit to the arrival of what it led to."""
+    return [(arrived - committed) * 1000 for committed, arrived in spans(database, arrivals, changes)]
+
+
+def spans(
+    database: Database, arrivals: queue.SimpleQueue[tuple[str, float]], changes: int
+) -> list[tuple[float, float]]:
+    """When each change was committed and when what it led to arrived, on the monotonic clock."""
     times = []
     with database.connect() as session:
         rows = session.execute(
@@ -97,7 +105,7 @@ def changed(database: Database, arrivals: queue.SimpleQueue[tuple[str, float]], 
             committed = time.monotonic()
             arrived = _arrival(arrivals, name)
             if number >= WARM:
-                times.append((arrived - committed) * 1000)
+                times.append((committed, arrived))
             # What settles the answer is over by then, mostly: commits of a quiet shop.
             time.sleep(random.uniform(0.1, 0.2))
     return times
@@ -147,7 +155,7 @@ def at(values: Sequence[float], share: float) -> float:
 
 
 @contextmanager
-def _ledger() -> Iterator[tuple[str, queue.SimpleQueue[tuple[str, float]]]]:
+def ledger() -> Iterator[tuple[str, queue.SimpleQueue[tuple[str, float]]]]:
     """A server that takes every contact, and what arrived with its time."""
     arrivals: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
 
@@ -189,13 +197,20 @@ def _ledger() -> Iterator[tuple[str, queue.SimpleQueue[tuple[str, float]]]]:
 
 
 @contextmanager
-def _followed(settings: Settings, database: Database, address: str) -> Iterator[None]:
-    """The parts of `tieout run` in a process of their own."""
-    job = {"data_dir": str(settings.data_dir), "url": database.url, "address": address}
+def followed(
+    settings: Settings,
+    database: Database,
+    address: str,
+    *,
+    program: str = "bench.latency",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[None]:
+    """The parts of `tieout run` in a process of their own: `program` calls `child` with the job, which `more` is added to."""
+    job = {"data_dir": str(settings.data_dir), "url": database.url, "address": address, **more}
     # What it says is much, and nobody reads it meanwhile.
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process that writes to it)
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.latency", "--child", json.dumps(job)],
+        [sys.executable, "-m", program, "--child", json.dumps(job)],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,

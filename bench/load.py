@@ -73,7 +73,7 @@ class _Place:
 def benchmark(scale: float) -> Iterator[Measure]:
     """First loads, the same again unchanged and a little changed, and the memory of the process."""
     count = max(2, round(DOCUMENTS * scale / PAGE)) * PAGE
-    with server() as (settings, database), _source(settings.project_dir, count) as address:
+    with server() as (settings, database), source(settings.project_dir, count) as address:
         place = _Place(database=database, folder=settings.project_dir, address=address, count=count)
         with database.connect() as connection:
             yield _fetching(place)
@@ -290,7 +290,7 @@ def _memory(place: _Place, largest: float) -> Measure:
     few = max(1, place.count // PAGE // 6) * PAGE
     folder = place.folder / "few"
     folder.mkdir()
-    with _source(folder, few) as address:
+    with source(folder, few) as address:
         small = _Place(database=place.database, folder=folder, address=address, count=few)
         memory = small.load("few")["memory_mb"]
     return Measure(
@@ -304,7 +304,7 @@ def _memory(place: _Place, largest: float) -> Measure:
 
 
 @contextmanager
-def _source(folder: Path, count: int) -> Iterator[str]:
+def source(folder: Path, count: int) -> Iterator[str]:
     """The server of documents as a process of its own; its address."""
     command = [sys.executable, "-m", "bench.load_server", str(folder), str(count)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ) as process:

@@ -47,7 +47,7 @@ def main() -> None:
     began = threading.Barrier(len(options.connections) + 1)
 
     def one(name: str, address: str) -> Loaded:
-        client = xero.open_client(_connection(name, address), database, Vault(database, settings))
+        client = xero.open_client(connection_to(name, address), database, Vault(database, settings))
         client.tokens.access_token()
         began.wait()
         try:
@@ -82,7 +82,8 @@ def _peak() -> float:
     return largest / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _connection(name: str, address: str) -> Connection:
+def connection_to(name: str, address: str) -> Connection:
+    """A connection without limits to that server."""
     options = {
         "flow": "custom",
         "client_id": "bench",

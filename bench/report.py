@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -83,6 +84,15 @@ def as_markdown(measures: Iterable[Measure]) -> str:
         cells = (work, measure.ours, measure.beside, _ratio(measure), measure.target, _met(measure))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def section_kept(text: str, name: str, scale: float, body: str) -> str:
+    """The file with this section in the place of the one before of the same name and scale, or at its end."""
+    title = f"## {name}" + (f", scale {scale:g}" if scale != 1 else "")
+    section = f"{title}\n\n{body}\n\n"
+    pattern = re.compile(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    text = pattern.sub(lambda _: section, text) if pattern.search(text) else text.rstrip() + "\n\n" + section
+    return text.rstrip() + "\n"
 
 
 def machine() -> str:
