@@ -5,6 +5,10 @@ one transaction: take changed keys, ask the view for their rows that differ, loc
 refer to, read again what is known, decide, store. New entries are held by the guard until the model is through, because
 only then is it known how many there are; a diff that dies leaves them so, and the next one counts them along. All is
 level-triggered: a round that is lost or repeated changes nothing.
+
+Limits are of one model, so what it makes and changes is judged as soon as its own keys are through, and may leave while
+others are still looked at; models that others refer to come first, those that nothing refers to last. What a model removes
+waits until all are through: a removal must wait for the removals of what refers to it, and those models come later.
 """
 
 from __future__ import annotations
@@ -170,7 +174,9 @@ def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelD
     connection = task.connection
     through: list[tuple[OutboundModel, Looked, float]] = []
     failures: list[TieoutError] = []
-    for model in models:
+    guarded: set[str] = set()
+    known = _Statistics(connection)
+    for model in _what_is_waited_for_first(models):
         started = time.monotonic()
         task.tell(model.name)
         try:
@@ -178,31 +184,57 @@ def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelD
                 looked = _look(task, model)
         except TieoutError as error:
             failures.append(error)
-        else:
-            through.append((model, looked, time.monotonic() - started))
-    is_many = sum(looked.counts.made for _, looked, _ in through) >= MANY
-    if is_many:
-        connection.execute(query("outbox", "analyze_links"))
-        connection.execute(query("outbox", "analyze_outbox"))
+            continue
+        if looked.counts.made:
+            known.made(looked.counts.made)
+            if guard(connection, task.settings, model, counts_along=task.counts_along, is_last=False):
+                guarded.add(model.name)
+        through.append((model, looked, time.monotonic() - started))
     work = look(connection)
     if work.has_removals:
         with connection.transaction():
             connection.execute(query("outbox", "await_referrers"))
-    for model, looked, _ in through:
-        # Without entries of its own, now or left by a diff that died, there is nothing to hold or to let go.
-        if looked.counts.made or model.name in work.waiting:
+    for model, _, _ in through:
+        # Entries of a diff that died are counted along; without any there is nothing to hold or to let go.
+        if model.name not in guarded and model.name in work.waiting:
             guard(connection, task.settings, model, counts_along=task.counts_along)
     _see_to_references(
         connection,
         work,
         [model for model, looked, _ in through if looked.counts.made or looked.counts.dropped],
     )
-    if is_many:
-        # Again, because only now it shows how many wait: a settlement must find its waiters by index.
-        connection.execute(query("outbox", "analyze_outbox"))
+    known.released()
     return {
         model.name: _report(connection, task.run, model, looked, spent) for model, looked, spent in through
     }, failures
+
+
+def _what_is_waited_for_first(models: Sequence[OutboundModel]) -> list[OutboundModel]:
+    """What others refer to stays before them; what nothing refers to (a status in the shop) is looked at last of all."""
+    referred_to = {entity for model in models for entity in model.refers_to}
+    return sorted(models, key=lambda model: (model.entity not in referred_to, model.position, model.name))
+
+
+class _Statistics:
+    """The planner's, taken afresh after many new entries: autovacuum would take a minute."""
+
+    def __init__(self, connection: Session) -> None:
+        self._connection = connection
+        self._made = 0
+        self._is_many = False
+
+    def made(self, entries: int) -> None:
+        """So many more."""
+        self._made += entries
+        if self._made >= MANY:
+            self._made, self._is_many = 0, True
+            self._connection.execute(query("outbox", "analyze_links"))
+            self._connection.execute(query("outbox", "analyze_outbox"))
+
+    def released(self) -> None:
+        """Again, because only now it shows how many wait: a settlement must find its waiters by index."""
+        if self._is_many:
+            self._connection.execute(query("outbox", "analyze_outbox"))
 
 
 def _see_to_references(connection: Session, work: Work, models: Sequence[OutboundModel]) -> None:

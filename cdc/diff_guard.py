@@ -17,13 +17,21 @@ from tieout.settings import Settings
 Session = psycopg.Connection[dict[str, Any]]
 
 
-def guard(connection: Session, settings: Settings, model: OutboundModel, *, counts_along: bool) -> None:
-    """Count, hold, let go, in one transaction. `counts_along`: what passed in the last minutes counts as made now."""
+def guard(
+    connection: Session, settings: Settings, model: OutboundModel, *, counts_along: bool, is_last: bool = True
+) -> bool:
+    """Count, hold, let go, in one transaction. Was it done?
+
+    `counts_along`: what passed in the last minutes counts as made now. `is_last`: all other models of the diff are through;
+    as long as they are not, nothing is done for a model that removes anything.
+    """
     with connection.transaction():
         values = {"model": model.name}
         limits = settings.limits.of(model.name)
-        _notice_shrinking(connection, model.name, limits)
         made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
+        if not is_last and any(one.operation == "remove" for one in made):
+            return False
+        _notice_shrinking(connection, model.name, limits)
         counted = lately.with_passed(connection, model.name, made) if counts_along else made
         stopped = stops(counted, limits, _standing(connection, model))
         lately.note(connection, model.name, made, stopped)
@@ -41,6 +49,7 @@ def guard(connection: Session, settings: Settings, model: OutboundModel, *, coun
         if made:
             connection.execute(query("outbox", "lock_references"), values)
             connection.execute(query("outbox", "release_counted"), values)
+    return True
 
 
 def _standing(connection: Session, model: OutboundModel) -> Standing:

@@ -221,6 +221,35 @@ def test_a_diff_that_died_before_its_end_leaves_nothing_that_could_be_sent(
     assert engine.states() == {CONTACT: "ready"}
 
 
+def test_what_a_model_makes_leaves_while_others_are_looked_at_unless_its_own_limit_holds_it(
+    engine: Engine,
+) -> None:
+    engine.limit(models={"out_invoices": {"creates": 1}})
+    engine.customer()
+    engine.order("1", paid=Decimal("12.00"))
+    engine.order("2")
+    calls: dict[str, int] = {}
+
+    engine.diff(progress=lambda name: calls.update({name: engine.drain().calls}))
+
+    assert calls == {"out_contacts": 0, "out_invoices": 1, "out_payments": 0}
+    assert engine.states() == {INVOICE: "guard", "shop/order/2/1": "guard", PAYMENT: "waiting"}
+
+
+def test_what_others_refer_to_is_looked_at_first(engine: Engine) -> None:
+    contacts, invoices, payments = MODELS
+    engine.in_force(replace(invoices, position=0))
+    engine.in_force(replace(payments, position=1, refers_to=("invoices",)))
+    engine.customer()
+    engine.order(paid=Decimal("12.00"))
+    told: list[str] = []
+
+    engine.diff(progress=told.append)
+
+    assert contacts.position == 0
+    assert told == ["out_invoices", "out_contacts", "out_payments"]
+
+
 def test_a_key_given_twice_fails_loudly_and_keeps_the_changed_keys(engine: Engine) -> None:
     engine.connection.execute("create or replace view outbound.out_contacts as " + _doubled(engine))
     engine.customer()
@@ -303,10 +332,15 @@ def test_a_removal_waits_for_the_removal_of_what_refers_to_it(engine: Engine) ->
     engine.sync()
 
     engine.order(paid=Decimal("12.00"), gone="cancelled", unpaid="cancelled")
-    engine.diff()
+    before_payments: dict[str, str] = {}
+    engine.diff(
+        progress=lambda name: before_payments.update(engine.states() if name == "out_payments" else {})
+    )
     states = engine.states()
     engine.drain()
 
+    # Until the model of what refers to it was looked at, nobody knows that it must wait.
+    assert before_payments == {INVOICE: "guard"}
     assert states == {INVOICE: "waiting", PAYMENT: "ready"}
     assert [path for _, path, _ in engine.target.writes[-2:]] == ["/payments", "/invoices"]
 
