@@ -36,6 +36,20 @@ _TEMPLATE = "tieout_template"
 # Losing the data of a test when the machine loses power costs nothing.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 
+# The first temporary table of each of the server's sessions makes a schema, and a new schema of whatever name makes every
+# other session of that database plan all its statements anew (PostgreSQL: plancache.c, PlanCacheSysCallback).
+_TEMPORARY = """
+do $$
+begin
+    set local allow_system_table_mods = on;
+    for number in 0 .. current_setting('max_connections')::int + 64 loop
+        execute format('create schema if not exists pg_temp_%s', number);
+        execute format('create schema if not exists pg_toast_temp_%s', number);
+    end loop;
+end
+$$
+"""
+
 _alive: list[IO[str]] = []
 
 
@@ -85,6 +99,8 @@ def server_url() -> str:
             admin(url, "drop database if exists {name}", _TEMPLATE)  # of a worker that failed half way
             admin(url, "create database {name}", _TEMPLATE)
             migrate(Database(with_name(url, _TEMPLATE)))
+            with psycopg.connect(with_name(url, _TEMPLATE), autocommit=True) as session:
+                session.execute(_TEMPORARY)
             (folder / "template").touch()
     return url
 
