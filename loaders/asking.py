@@ -14,7 +14,7 @@ import psycopg
 
 from loaders import stage
 from loaders.crew import Stop
-from loaders.records import identify
+from loaders.records import identify_all
 from loaders.stream import Asked, Client, Page, Stream
 from tieout.budget import Work
 from tieout.db import Database, next_version
@@ -92,7 +92,7 @@ class Asking:
         """Merge a page in the caller's transaction; also the ids that it contained, bad records included."""
         records = page.identified
         if records is None:
-            records = [identify(self.stream, raw) for raw in page.records]
+            records = identify_all(self.stream, page.records)
         merged = stage.merge(
             self.connection,
             system=self.stream.system,

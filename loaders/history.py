@@ -18,7 +18,7 @@ from loaders import stage
 from loaders.ahead import pages_ahead
 from loaders.asking import Asking
 from loaders.progress import Backfill, outlook
-from loaders.records import RawRecord, identify
+from loaders.records import RawRecord, identify_all
 from loaders.stream import Cursor, Page, Stream
 from tieout.budget import Forecast, forecast
 from tieout.db import json_dumps
@@ -151,7 +151,7 @@ class Walk:
         stream, until = self._asking.stream, self._known_until
         if not stream.touches or until is None:
             return "backfill"
-        records = (identify(stream, raw) for raw in page.records)
+        records = page.identified if page.identified is not None else identify_all(stream, page.records)
         stamps = (record.modified_at for record in records if isinstance(record, RawRecord))
         return "poll" if any(stamp is not None and stamp > until - LATE for stamp in stamps) else "backfill"
 

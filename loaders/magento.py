@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from loaders.records import RawRecord, identify, split
+from loaders.records import RawRecord, identify_all, split
 from loaders.stream import Ask, Cursor, Page, Reader, Stream, Touch
 from tieout.answer import Answer
 from tieout.clients.magento import parse_time
@@ -164,7 +164,7 @@ def daily(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
     Of a pair the first rate that is seen on a day is that of the day: documents were posted with it since.
     """
     asked = ask(stream.path)
-    answer = split(asked.answer, stream.under)
+    answer = split(asked.answer, stream.under, beside=("base_currency_code",))
     base = answer.value("base_currency_code")
     if not isinstance(base, str) or not base:
         raise SchemaDrift(f"Magento's {stream.name} do not name their base currency.")
@@ -256,7 +256,7 @@ class _Read:
         return max(stamps, default=None)
 
     def _numbers(self, stream: Stream) -> list[int]:
-        records = (identify(stream, raw) for raw in self.records)
+        records = identify_all(stream, self.records)
         return [int(record.id) for record in records if isinstance(record, RawRecord) and record.id.isdigit()]
 
     def lowest_number(self, stream: Stream, before: int) -> int:
@@ -289,7 +289,7 @@ def _read(
     size = size or stream.page_size
     params = criteria(filters, sort=sort, size=size, number=number, downward=downward)
     asked = ask(stream.path, params=params)
-    answer = split(asked.answer, stream.under)
+    answer = split(asked.answer, stream.under, beside=("total_count",))
     total = answer.value("total_count")
     count = len(answer.records)
     return _Read(

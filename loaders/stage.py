@@ -14,14 +14,15 @@ of it, or a page stopped by one odd record. Merging the same records twice is me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
+from msgspec import structs
 from psycopg import sql
 
-from loaders.records import BadRecord, RawRecord, content_hash, identify, record_of
+from loaders.records import BadRecord, RawRecord, content_hash, identify_all, record_of
 from loaders.stream import Cursor, Stream, find_stream
 from tieout.db import array_text, copy_binary, json_dumps
 from tieout.events import Event, emit
@@ -95,7 +96,7 @@ def merge(
     target = _Target.of(
         connection, find_stream(system, stream), connection_name, told_by=told_by, form=form, run=run
     )
-    good, bad = _sorted_out(_timed(target.stream, record) for record in records)
+    good, bad = _sorted_out(_timed(target.stream, records))
     asked = target.ask(good)
     merged = target.store(asked.unknown, asked_version, target.add)
     merged += target.store(asked.differing, asked_version, target.compare)
@@ -319,24 +320,35 @@ class _Target:
             )
 
 
-def _timed(stream: Stream, record: RawRecord | BadRecord) -> RawRecord | BadRecord:
-    """The record with its time of change, which a caller that knows only its id leaves out."""
-    if isinstance(record, BadRecord) or record.modified_at is not None or stream.stamp is None:
-        return record
-    if record.content_hash is not None:
-        return record  # it was identified, and its stamp is one that says nothing
-    identified = identify(stream, record.raw)
-    if isinstance(identified, RawRecord):
-        return replace(identified, id=record.id)
-    # A caller that knows the id need not send the fields that it is made of.
-    return record if identified.id.startswith("without-id-") else identified
+def _timed(stream: Stream, records: Iterable[RawRecord | BadRecord]) -> list[RawRecord | BadRecord]:
+    """The records with their times of change, which a caller that knows only their ids leaves out."""
+    timed = list(records)
+    if stream.stamp is None:
+        return timed
+    # One with a hash was identified, and a time that it lacks is one that says nothing.
+    untimed = [
+        (place, record)
+        for place, record in enumerate(timed)
+        if type(record) is RawRecord and record.content_hash is None and record.modified_at is None
+    ]
+    found = identify_all(stream, [record.raw for _, record in untimed]) if untimed else ()
+    for (place, record), identified in zip(untimed, found, strict=True):
+        if isinstance(identified, RawRecord):
+            is_same = identified.id == record.id
+            timed[place] = identified if is_same else structs.replace(identified, id=record.id)
+        elif not identified.id.startswith("without-id-"):
+            # A caller that knows the id need not send the fields that it is made of.
+            timed[place] = identified
+    return timed
 
 
-def _sorted_out(records: Iterable[RawRecord | BadRecord]) -> tuple[list[RawRecord], list[BadRecord]]:
+def _sorted_out(records: Sequence[RawRecord | BadRecord]) -> tuple[list[RawRecord], list[BadRecord]]:
     """Good and bad apart; of equal ids the last counts, whichever it is."""
     last: dict[str, RawRecord | BadRecord] = {record.id: record for record in records}
-    good = [record for record in last.values() if isinstance(record, RawRecord)]
-    return good, [record for record in last.values() if isinstance(record, BadRecord)]
+    good = [record for record in last.values() if type(record) is RawRecord]
+    return good, [record for record in last.values() if isinstance(record, BadRecord)] if len(good) < len(
+        last
+    ) else []
 
 
 def _refused(stream: Stream, record: RawRecord, error: psycopg.Error) -> BadRecord:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from loaders.records import BadRecord, RawRecord, identify, split
+from loaders.records import BadRecord, RawRecord, identify_all, split
 from loaders.stream import Ask, Cursor, Page, Stream, Touch
 from tieout.clients.xero import NotModified, parse_time
 from tieout.errors import NotFound, SchemaDrift
@@ -238,8 +238,8 @@ def _read(
         asked = ask(stream.path, params=params, headers=headers)
     except NotModified:
         return _Read(records=(), identified=(), times=(), version=0, has_more=False)
-    answer = split(asked.answer, stream.under)
-    identified = [identify(stream, raw) for raw in answer.records]
+    answer = split(asked.answer, stream.under, beside=("pagination",))
+    identified = identify_all(stream, answer.records)
     times = [
         record.modified_at for record in identified if isinstance(record, RawRecord) and record.modified_at
     ]
