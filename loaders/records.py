@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import repeat
@@ -170,6 +170,28 @@ def identify_all(stream: Stream, raws: Sequence[bytes]) -> list[RawRecord | BadR
             )
         )
     return identified
+
+
+def timed(stream: Stream, records: Iterable[RawRecord | BadRecord]) -> list[RawRecord | BadRecord]:
+    """The records with their times of change, which a caller that knows only their ids leaves out."""
+    found = list(records)
+    if stream.stamp is None:
+        return found
+    # One with a hash was identified, and a time that it lacks is one that says nothing.
+    untimed = [
+        (place, record)
+        for place, record in enumerate(found)
+        if type(record) is RawRecord and record.content_hash is None and record.modified_at is None
+    ]
+    looked_at = identify_all(stream, [record.raw for _, record in untimed]) if untimed else ()
+    for (place, record), identified in zip(untimed, looked_at, strict=True):
+        if isinstance(identified, RawRecord):
+            is_same = identified.id == record.id
+            found[place] = identified if is_same else msgspec.structs.replace(identified, id=record.id)
+        elif not identified.id.startswith("without-id-"):
+            # A caller that knows the id need not send the fields that it is made of.
+            found[place] = identified
+    return found
 
 
 def _joined(parts: Sequence[Any]) -> str | None:

@@ -19,10 +19,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
-from msgspec import structs
 from psycopg import sql
 
-from loaders.records import BadRecord, RawRecord, content_hash, identify_all, record_of
+from loaders.records import BadRecord, RawRecord, content_hash, record_of, timed
 from loaders.stream import Cursor, Stream, find_stream
 from tieout.db import array_text, copy_binary, json_dumps
 from tieout.events import Event, emit
@@ -96,7 +95,7 @@ def merge(
     target = _Target.of(
         connection, find_stream(system, stream), connection_name, told_by=told_by, form=form, run=run
     )
-    good, bad = _sorted_out(_timed(target.stream, records))
+    good, bad = _sorted_out(timed(target.stream, records))
     asked = target.ask(good)
     merged = target.store(asked.unknown, asked_version, target.add)
     merged += target.store(asked.differing, asked_version, target.compare)
@@ -318,28 +317,6 @@ class _Target:
             self.execute(
                 "touch", ids=list(ids), asked_version=asked_version, touched=touch.stream, path=touch.path
             )
-
-
-def _timed(stream: Stream, records: Iterable[RawRecord | BadRecord]) -> list[RawRecord | BadRecord]:
-    """The records with their times of change, which a caller that knows only their ids leaves out."""
-    timed = list(records)
-    if stream.stamp is None:
-        return timed
-    # One with a hash was identified, and a time that it lacks is one that says nothing.
-    untimed = [
-        (place, record)
-        for place, record in enumerate(timed)
-        if type(record) is RawRecord and record.content_hash is None and record.modified_at is None
-    ]
-    found = identify_all(stream, [record.raw for _, record in untimed]) if untimed else ()
-    for (place, record), identified in zip(untimed, found, strict=True):
-        if isinstance(identified, RawRecord):
-            is_same = identified.id == record.id
-            timed[place] = identified if is_same else structs.replace(identified, id=record.id)
-        elif not identified.id.startswith("without-id-"):
-            # A caller that knows the id need not send the fields that it is made of.
-            timed[place] = identified
-    return timed
 
 
 def _sorted_out(records: Sequence[RawRecord | BadRecord]) -> tuple[list[RawRecord], list[BadRecord]]:
