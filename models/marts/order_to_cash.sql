@@ -50,7 +50,7 @@ left join lateral (
         sum(ledger_invoices.due_amount) as due_amount,
         max(ledger_invoices.fully_paid_date) as paid_date,
         string_agg(distinct documents.skip, ', ') as skipped_because
-    from {{ ref('int_documents') }} as documents
+    from {{ ref('int_invoices') }} as documents
     left join {{ link_of('documents.to_connection', 'invoices', 'documents.key') }} as links on true
     left join lateral (
         select mirrored.*
@@ -61,8 +61,6 @@ left join lateral (
     where
         documents.connection = orders.connection
         and documents.order_id = orders.order_id
-        and documents.document = 'invoice'
-        and not documents.is_draft
         and not documents.is_void
 ) as invoices on true
 left join lateral (

@@ -1,7 +1,8 @@
 -- Every movement in an account where money waits between the shop and the bank, by the gateway's own transaction: what a
 -- payout file is to be compared with, line by line.
 {% set movements = [
-    ("int_order_money", "'payment', 'overpayment', 'deposit'", ""),
+    ("int_order_money", "'payment', 'overpayment'", ""),
+    ("int_order_deposits", "'deposit'", ""),
     ("int_credit_settlements", "'refund'", "-"),
 ] -%}
 {% for model, flows, sign in movements -%}

@@ -82,3 +82,8 @@ which Magento sums for each document. `wrapping` is an alias made by `gift_wrap_
 {% macro line_net_amount(line, base='') -%}
     round({{ line }}.{{ base }}row_total - {{ line }}.{{ base }}discount_amount + {{ line }}.{{ base }}discount_tax_compensation_amount, 2)
 {%- endmacro %}
+
+{#- The state of an invoice in words; a number that nobody knows gives null. -#}
+{% macro invoice_state(value) -%}
+    case {{ whole_number(value) }} when 1 then 'open' when 2 then 'paid' when 3 then 'cancelled' end
+{%- endmacro %}

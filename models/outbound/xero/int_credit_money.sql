@@ -38,7 +38,7 @@ select
     credit_notes.credited_invoice_id,
     credit_notes.is_refunded_online,
     case part.kind when 'cash' then credit_notes.refund_by end as refund_by
-from {{ ref('int_documents') }} as credit_notes
+from {{ ref('int_credits') }} as credit_notes
 cross join lateral (
     values
     ('cash', 'refund/1', credit_notes.payment_method, credit_notes.cash_amount, credit_notes.base_cash_amount),
@@ -51,4 +51,4 @@ cross join lateral (
 left join lateral (
     {{ method_in_force('credit_notes.connection', 'part.method', 'credit_notes.document_date') }}
 ) as method on part.kind <> 'cash'
-where credit_notes.document = 'credit' and part.amount > 0
+where part.amount > 0

@@ -76,7 +76,7 @@ from (
                 sum({{ line_net_amount('invoice_lines', base) }}) as {{ base }}net_amount,
                 sum(round(invoice_lines.{{ base }}tax_amount, 2)) as {{ base }}tax_amount{{ "," if not loop.last }}
                 {% endfor %}
-            from {{ ref('stg_magento__invoices') }} as invoices
+            from {{ ref('stg_magento__invoice_keys') }} as invoices
             inner join {{ ref('stg_magento__invoice_lines') }} as invoice_lines
                 on invoices.connection = invoice_lines.connection and invoices.invoice_id = invoice_lines.invoice_id
             where

@@ -43,32 +43,20 @@ cross join lateral (
             documents.order_number,
             documents.ordered_at,
             documents.re_date,
+            documents.overpayments,
+            documents.deposit_account_code,
             documents.locked_until,
             link.target_id as target_id
-        from {{ ref('int_documents') }} as documents
+        from {{ ref('int_invoices') }} as documents
         left join {{ link_of('documents.to_connection', 'invoices', 'documents.key') }} as link on true
         where
             documents.connection = driver.connection
             and documents.order_id = driver.order_id
-            and documents.document = 'invoice'
-            and not documents.is_draft
     ),
 
     -- What Xero has from us already, at the amount that was agreed.
     posted as materialized (
-        select
-            links.key,
-            links.target_id,
-            coalesce(
-                {{ number("(links.said ->> 'Amount')") }}, {{ number("(links.said #>> '{LineItems,0,UnitAmount}')") }}
-            ) as amount
-        from {{ source('engine', 'links') }} as links
-        where
-            links.model in ('out_xero__payments', 'out_xero__deposits', 'out_xero__overpayments')
-            and links.source_connection = driver.connection
-            and links.source_id = driver.order_id
-            and links.target_id is not null
-            and not links.is_gone
+        {{ posted_money('driver') }}
     ),
 
     -- What others settled on our invoices in Xero: payments and credits that no key of ours stands for.
@@ -155,32 +143,8 @@ cross join lateral (
         where liability.amount > 0
     ),
 
-    -- Deposits are used up by the invoices in their order, before any other money: modules differ in whether a later
-    -- invoice counts the deposit in total_paid once more, so that cannot decide.
     shares as materialized (
-        select
-            billed.position,
-            greatest(least(billed.deposit_amount - billed.before_amount, billed.cash_amount), 0) as amount
-        from (
-            select
-                invoices.position,
-                invoices.cash_amount,
-                coalesce(
-                    sum(invoices.cash_amount) over (
-                        order by invoices.position
-                        rows between unbounded preceding and 1 preceding
-                    ),
-                    0
-                ) as before_amount,
-                received.amount as deposit_amount
-            from invoices
-            cross join (
-                select coalesce(sum(posted.amount), 0) as amount
-                from posted
-                where posted.key ~ '/deposit/[0-9]+$'
-            ) as received
-            where not invoices.is_void
-        ) as billed
+        {{ deposit_shares() }}
     ),
 
     -- Our payment is at most what is open after what others settled. A payment by a person that equals ours is ours: the
@@ -278,7 +242,6 @@ cross join lateral (
         'cash'::text as kind,
         part.key,
         cash.key as parent_key,
-        null::text as deposit_key,
         cash.position,
         cash.to_connection,
         cash.contact_key,
@@ -342,7 +305,6 @@ cross join lateral (
         liabilities.kind,
         liabilities.movement_key as key,
         liabilities.key as parent_key,
-        null::text as deposit_key,
         liabilities.position,
         liabilities.to_connection,
         liabilities.contact_key,
@@ -390,7 +352,6 @@ cross join lateral (
         'cash'::text as kind,
         cash.payment_key || '/overpayment' as key,
         cash.key as parent_key,
-        null::text as deposit_key,
         cash.position,
         cash.to_connection,
         cash.contact_key,
@@ -400,7 +361,7 @@ cross join lateral (
             when cash.settlement = 'zero' then 'nothing to pay'
         end as skip,
         case
-            when orders.overpayments = 'hold' and cash.overpaid_amount = 0
+            when cash.overpayments = 'hold' and cash.overpaid_amount = 0
                 then
                     rest.amount || ' ' || cash.currency_code || ' were paid in the shop beyond what the invoice has open in Xero ('
                     || cash.other_amount || ' are settled by others): refund or keep? Approve to keep it as an overpayment'
@@ -412,7 +373,7 @@ cross join lateral (
         cash.payment_method,
         cash.has_method,
         cash.settlement,
-        orders.deposit_account_code as settlement_account_code,
+        cash.deposit_account_code as settlement_account_code,
         cash.settles_in,
         rest.amount,
         round(cash.base_cash_amount * rest.amount / nullif(cash.cash_amount, 0), 2) as base_amount,
@@ -425,154 +386,11 @@ cross join lateral (
         cash.transaction_id,
         {{ not_a_document }}
     from cash
-    cross join {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
     cross join lateral (
         select
             case when cash.overpaid_amount > 0 then cash.overpaid_amount else cash.wanted_amount - cash.amount end as amount
     ) as rest
     where cash.status in ('paid', 'cancelled') and cash.target_id is not null and rest.amount > 0
-
-    union all
-
-    -- What was received already, and what the shop says was paid beyond all invoices while something is left to invoice.
-    select
-        orders.order_number,
-        orders.ordered_at,
-        orders.re_date,
-        orders.locked_until,
-        'deposit'::text as flow,
-        'cash'::text as kind,
-        deposit.key,
-        null::text as parent_key,
-        deposit.key as deposit_key,
-        null::integer as position,
-        orders.to_connection,
-        orders.contact_key,
-        case
-            when orders.billing <> 'shop' then 'billed by ' || orders.billing
-            when to_char(orders.order_date, 'YYYY-MM-DD') < orders.cut_over then 'before cut-over'
-            when method.settlement in ('none', 'zero') then 'no gateway: ' || orders.payment_method || ' is paid outside the shop'
-            when orders.deposits = 'wait' and not deposit.is_posted then 'the deposit waits for its invoice'
-        end as skip,
-        null::text as hold,
-        null::text as gone,
-        orders.payment_method,
-        method.method is not null as has_method,
-        method.settlement,
-        orders.deposit_account_code as settlement_account_code,
-        coalesce(nullif(method.settles_in, ''), 'document') as settles_in,
-        deposit.amount,
-        round(deposit.amount * orders.base_cash_amount / nullif(orders.cash_amount, 0), 2) as base_amount,
-        case orders.document_currency when 'base' then orders.base_currency_code else orders.currency_code end
-            as currency_code,
-        null::numeric as currency_rate,
-        orders.ledger_base_currency_code,
-        orders.base_currency_code as shop_base_currency_code,
-        orders.order_date as document_date,
-        {{ business_date('orders.ordered_at', 'orders.ledger_time_zone') }} as ledger_date,
-        orders.transaction_id,
-        {{ not_a_document }}
-    from {{ of_order(ref('int_orders_routed'), 'driver', 'orders') }}
-    cross join lateral (
-        select
-            posted.key,
-            posted.amount,
-            true as is_posted
-        from posted
-        where posted.key ~ '/deposit/[0-9]+$'
-        union all
-        select
-            driver.connection || '/order/' || driver.order_id || '/deposit/' || (received.number + 1) as key,
-            told.paid_amount - billed.amount - received.amount as amount,
-            false as is_posted
-        from (
-            select
-                case orders.document_currency when 'base' then orders.base_paid_amount else orders.paid_amount end
-                    as paid_amount,
-                case orders.document_currency when 'base' then orders.base_cash_amount else orders.cash_amount end
-                    as cash_amount
-        ) as told
-        cross join (
-            select coalesce(sum(invoices.cash_amount), 0) as amount
-            from invoices
-            where invoices.status = 'paid' and not invoices.is_void
-        ) as billed
-        cross join (
-            select
-                coalesce(sum(posted.amount), 0) as amount,
-                count(*) as number
-            from posted
-            where posted.key ~ '/deposit/[0-9]+$'
-        ) as received
-        where
-            told.paid_amount - billed.amount - received.amount > 0
-            -- Magento counts some payments twice: more than the order's total is no deposit.
-            and told.paid_amount <= told.cash_amount
-            and not orders.is_cancelled
-            and not orders.is_deleted
-            and orders.has_route
-    ) as deposit
-    left join lateral (
-        {{ method_in_force('driver.connection', 'orders.payment_method', 'orders.order_date') }}
-    ) as method on true
-
-    union all
-
-    select
-        invoices.order_number,
-        invoices.ordered_at,
-        invoices.re_date,
-        invoices.locked_until,
-        'deposit_allocation'::text as flow,
-        'cash'::text as kind,
-        deposits.key || '/allocation/' || invoices.position as key,
-        invoices.key as parent_key,
-        deposits.key as deposit_key,
-        invoices.position,
-        invoices.to_connection,
-        invoices.contact_key,
-        invoices.skip,
-        null::text as hold,
-        null::text as gone,
-        invoices.payment_method,
-        invoices.has_method,
-        invoices.settlement,
-        null::text as settlement_account_code,
-        'document'::text as settles_in,
-        overlap.amount,
-        round(invoices.base_cash_amount * overlap.amount / nullif(invoices.cash_amount, 0), 2) as base_amount,
-        invoices.currency_code,
-        null::numeric as currency_rate,
-        invoices.ledger_base_currency_code,
-        invoices.shop_base_currency_code,
-        invoices.document_date,
-        invoices.ledger_date,
-        invoices.transaction_id,
-        {{ not_a_document }}
-    from (
-        select
-            posted.key,
-            sum(posted.amount) over received - posted.amount as from_amount,
-            sum(posted.amount) over received as to_amount
-        from posted
-        where posted.key ~ '/deposit/[0-9]+$'
-        window received as (order by length(posted.key), posted.key)
-    ) as deposits
-    cross join (
-        select
-            shares.position,
-            sum(shares.amount) over spread - shares.amount as from_amount,
-            sum(shares.amount) over spread as to_amount
-        from shares
-        window spread as (order by shares.position)
-    ) as spread_shares
-    inner join invoices on spread_shares.position = invoices.position
-    cross join lateral (
-        select
-            least(deposits.to_amount, spread_shares.to_amount) - greatest(deposits.from_amount, spread_shares.from_amount)
-                as amount
-    ) as overlap
-    where overlap.amount > 0
 
     union all
 
@@ -586,7 +404,6 @@ cross join lateral (
         'cash'::text as kind,
         cash.payment_key || '/open' as key,
         cash.key as parent_key,
-        null::text as deposit_key,
         cash.position,
         cash.to_connection,
         cash.contact_key,

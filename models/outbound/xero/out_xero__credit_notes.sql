@@ -61,13 +61,11 @@ left join lateral (
         count(*) filter (where invoices.skip is null or link.target_id is not null) as expected_count,
         jsonb_agg({{ after('invoices', 'invoices.key') }} order by invoices.position)
             filter (where invoices.skip is null or link.target_id is not null) as references_to_invoices
-    from {{ ref('int_documents') }} as invoices
+    from {{ ref('int_invoices') }} as invoices
     left join {{ link_of('invoices.to_connection', 'invoices', 'invoices.key') }} as link on not link.is_gone
     where
         invoices.connection = driver.connection
         and invoices.order_id = driver.order_id
-        and invoices.document = 'invoice'
-        and not invoices.is_draft
         and not invoices.is_void
 ) as invoices on true
 left join lateral (

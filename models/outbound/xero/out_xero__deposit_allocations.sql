@@ -19,6 +19,6 @@ select
     jsonb_build_object('InvoiceID', {{ linked('invoices', 'allocations.parent_key', settled=true) }}) as "Invoice",
     allocations.amount as "Amount",
     dated.posting_date as "Date"
-from {{ ref('int_order_money') }} as allocations
+from {{ ref('int_order_deposits') }} as allocations
 cross join {{ payment_dated('allocations', 'prepayment_allocations') }} as dated
 where allocations.flow = 'deposit_allocation'

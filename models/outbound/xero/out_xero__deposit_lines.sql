@@ -10,7 +10,7 @@ select
     deposits.amount as "UnitAmount",
     line_account.account as "AccountCode",
     'NONE'::text as "TaxType"
-from {{ ref('int_order_money') }} as deposits
+from {{ ref('int_order_deposits') }} as deposits
 left join lateral (
     {{ line_account_in_force('deposits.connection', 'deposit', 'deposits.document_date') }}
 ) as line_account on true

@@ -25,7 +25,7 @@ select
     deposits.currency_rate as "CurrencyRate",
     'NoTax'::text as "LineAmountTypes",
     deposits.key as "Reference"
-from {{ ref('int_order_money') }} as deposits
+from {{ ref('int_order_deposits') }} as deposits
 cross join {{ payment_dated('deposits', 'bank_transactions') }} as dated
 cross join {{ payment_ledger('deposits') }} as ledger
 left join lateral (

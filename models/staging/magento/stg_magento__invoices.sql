@@ -6,7 +6,7 @@ select
     source.version,
     source.modified_at,
     source.deleted_at,
-    case {{ whole_number('record.state') }} when 1 then 'open' when 2 then 'paid' when 3 then 'cancelled' end as state,
+    {{ invoice_state('record.state') }} as state,
     record.transaction_id,
     record.store_id,
     record.order_currency_code as currency_code,
