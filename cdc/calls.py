@@ -9,6 +9,7 @@ machine sleeps) is taken before the row is written, so it never lies after the o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from cdc.lane import Entry, Lane
 from cdc.outbox import Closed
 from cdc.writing import Operation, Write, WriteCall
 from tieout.budget import Slot
-from tieout.db import canonical_hash, lock_key, ordered_dumps
+from tieout.db import array_text, lock_key, numbers_text, ordered_dumps
 from tieout.errors import NotSent, Rejected
 from tieout.http import Answer, boottime
 from tieout.queries import query
@@ -72,7 +73,8 @@ def claim(
     with session.transaction():
         keys = sorted(entry.key for entry in entries)
         free = session.execute(
-            query("links", "lock_free"), {"connection": lane.name, "entity": write.entity, "keys": keys}
+            query("links", "lock_free"),
+            {"connection": lane.name, "entity": write.entity, "keys": array_text(keys)},
         ).fetchall()
         current = _current(lane, write, entries, [row["key"] for row in free])
         mine = [entry for entry in entries if entry.entry in current]
@@ -105,7 +107,7 @@ def exchange(
             request.method,
             request.path,
             slot=slot,
-            content=body_bytes(request.body),
+            content=prepared.content,
             deadline=deadline if deadline is not None else boottime() + START_SECONDS,
             params=request.params or None,
             headers={"Idempotency-Key": str(call)},
@@ -136,10 +138,10 @@ def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[
     by_entry = {entry.entry: entry for entry in entries}
     values = {
         "connection": lane.name,
-        "entries": list(by_entry),
-        "versions": [entry.row["link_version"] for entry in entries],
-        "hashes": [entry.row["payload_hash"] for entry in entries],
-        "keys": list(free),
+        "entries": numbers_text(by_entry),
+        "versions": numbers_text(entry.row["link_version"] for entry in entries),
+        "hashes": array_text([entry.row["payload_hash"] for entry in entries]),
+        "keys": array_text(free),
     }
     rows = lane.session.execute(query("outbox", "sendable"), values).fetchall()
     stale = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
@@ -172,26 +174,27 @@ def _record(
     lane: Lane, write: Write, operation: Operation, entries: Sequence[Entry], prepared: Prepared, call: UUID
 ) -> int:
     request, text = prepared.request, prepared.content.decode()
+    reserved = lane.reserved.intersection(entry.entry for entry in entries)
     path = request.path + (f"?{urlencode(request.params)}" if request.params else "")
     values: dict[str, Any] = {
         "call": call,
         "connection": lane.name,
         "entity": write.entity,
         "operation": operation,
-        "entries": [entry.entry for entry in entries],
-        "reserved": sorted(lane.reserved.intersection(entry.entry for entry in entries)),
-        "keys": [entry.key for entry in entries],
+        "entries": numbers_text(entry.entry for entry in entries),
+        "reserved": numbers_text(reserved),
+        "keys": array_text([entry.key for entry in entries]),
         "method": request.method,
         "path": path,
         "body": Jsonb(request.body, dumps=lambda _: text) if request.body is not None else None,
-        "body_hash": canonical_hash(request.body),
+        "body_hash": hashlib.sha256(prepared.content).hexdigest(),
         "serial_by": request.serial_by,
         "worker": lane.worker.identifier,
         "run": lane.run,
         "seconds": SECONDS_IN_FLIGHT,
     }
     row = lane.session.execute(query("calls", "record"), values).fetchone()
-    lane.reserved.difference_update(values["reserved"])
+    lane.reserved.difference_update(reserved)
     if row is None:
         raise AssertionError("insert … returning gives one row")
     return int(row["number"])

@@ -15,6 +15,7 @@ from cdc.standing import Identity
 from cdc.worker import Worker
 from cdc.writing import Outgoing, Reading, Write
 from tieout.budget import Slot, Work
+from tieout.db import array_text
 from tieout.http import Answer
 from tieout.queries import query
 from tieout.settings import Connection
@@ -150,9 +151,9 @@ def _targets(
     }
     names = sorted({name for some in wanted.values() for name in some})
     values = {
-        "connections": [name[0] for name in names],
-        "entities": [name[1] for name in names],
-        "keys": [name[2] for name in names],
+        "connections": array_text([name[0] for name in names]),
+        "entities": array_text([name[1] for name in names]),
+        "keys": array_text([name[2] for name in names]),
         "also_gone": also_gone,
     }
     found = (

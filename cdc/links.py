@@ -61,7 +61,7 @@ class Unlinked(Exception):
 def references(payload: object) -> tuple[Reference, ...]:
     """All references in a payload, each once, in order; `settled` if any of them asks for it."""
     found: dict[tuple[str, str], Reference] = {}
-    for reference in _walk(payload):
+    for reference in _references(payload):
         known = found.get((reference.entity, reference.key))
         if known is None or (reference.settled and not known.settled):
             found[(reference.entity, reference.key)] = reference
@@ -92,7 +92,10 @@ def resolved(value: Any, targets: Mapping[tuple[str, str], Target]) -> Any:
     if isinstance(value, dict):
         if LINKED in value:
             return _give(value[LINKED], targets)
-        return {name: resolved(item, targets) for name, item in value.items()}
+        return {
+            name: resolved(item, targets) if isinstance(item, (dict, list)) else item
+            for name, item in value.items()
+        }
     if isinstance(value, list):
         return [resolved(item, targets) for item in value]
     return value
@@ -139,18 +142,18 @@ def _line_of(rows: Any, line: str) -> Mapping[str, Any] | None:
     return next((row for row in rows if isinstance(row, Mapping) and str(row.get(LINE)) == line), None)
 
 
-def _walk(value: object) -> Iterator[Reference]:
-    if isinstance(value, str):
-        return
-    if isinstance(value, dict):
-        if LINKED in value:
-            yield _reference(value[LINKED])
-            return
-        for item in value.values():
-            yield from _walk(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _walk(item)
+def _references(payload: object) -> Iterator[Reference]:
+    """As they stand, one for each place; most values are none, so nothing is called for each."""
+    left = [payload]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if LINKED in value:
+                yield _reference(value[LINKED])
+            else:
+                left += [item for item in reversed(value.values()) if isinstance(item, (dict, list))]
+        elif isinstance(value, list):
+            left += [item for item in reversed(value) if isinstance(item, (dict, list))]
 
 
 def _reference(value: Mapping[str, Any]) -> Reference:

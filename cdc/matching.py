@@ -18,6 +18,7 @@ from typing import Any
 from cdc.lane import Entry, Lane
 from cdc.links import references
 from cdc.writing import Found, Outcome, Write
+from tieout.db import array_text
 from tieout.queries import query
 
 
@@ -26,7 +27,7 @@ def owners_of(lane: Lane, write: Write, found: Sequence[Sequence[Found]]) -> dic
     target_ids = sorted({one.target_id for some in found for one in some})
     if not target_ids:
         return {}
-    values = {"connection": lane.name, "entity": write.entity, "target_ids": target_ids}
+    values = {"connection": lane.name, "entity": write.entity, "target_ids": array_text(target_ids)}
     return {row["target_id"]: row["key"] for row in lane.session.execute(query("links", "owners"), values)}
 
 
@@ -37,7 +38,11 @@ def taken_meanwhile(lane: Lane, write: Write, wanted: Mapping[str, str]) -> dict
     """
     if not wanted:
         return {}
-    values = {"connection": lane.name, "entity": write.entity, "target_ids": list(wanted.values())}
+    values = {
+        "connection": lane.name,
+        "entity": write.entity,
+        "target_ids": array_text(list(wanted.values())),
+    }
     lane.session.execute(query("links", "lock_targets"), values)
     rows = lane.session.execute(query("links", "owners"), values)
     owners = {row["target_id"]: row["key"] for row in rows}

@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from tieout.db import array_text
 from tieout.queries import query
 
 Session = psycopg.Connection[dict[str, Any]]
@@ -84,9 +85,9 @@ def put_back(connection: Session, keys: Iterable[tuple[str, str, str]], because:
         connection.execute(query("links", "put_back"), {**_columns(ordered), "because": because})
 
 
-def _columns(keys: Sequence[tuple[str, str, str]]) -> dict[str, list[str]]:
+def _columns(keys: Sequence[tuple[str, str, str]]) -> dict[str, str]:
     return {
-        "connections": [key[0] for key in keys],
-        "entities": [key[1] for key in keys],
-        "keys": [key[2] for key in keys],
+        "connections": array_text([key[0] for key in keys]),
+        "entities": array_text([key[1] for key in keys]),
+        "keys": array_text([key[2] for key in keys]),
     }

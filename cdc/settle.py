@@ -28,7 +28,7 @@ from cdc.target_change import as_agreed
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
 from loaders.stage import RawRecord, merge
-from tieout.db import json_dumps, next_version
+from tieout.db import json_dumps, next_version, numbers_text
 from tieout.events import Event, emit
 from tieout.queries import query
 
@@ -84,7 +84,7 @@ def settle(
         known = lane.session.execute(
             query("outbox", "alive"),
             {
-                "entries": [verdict.entry.entry for verdict in verdicts],
+                "entries": numbers_text(verdict.entry.entry for verdict in verdicts),
                 "states": list(states),
                 # Sent again meanwhile, an entry is another call's to settle.
                 "call": call,

@@ -173,6 +173,11 @@ def array_text(texts: Sequence[str]) -> str:
     return f'{{"{joined}"}}'
 
 
+def numbers_text(numbers: Iterable[int]) -> str:
+    """Whole numbers as Postgres writes an array of them, for a parameter that is cast (`%(entries)s::bigint []`)."""
+    return f"{{{','.join(map(str, numbers))}}}"
+
+
 def next_version(connection: psycopg.Connection[dict[str, Any]]) -> int:
     """The next number of the version sequence, taken before a read or write leaves."""
     row = connection.execute(query("database", "next_version")).fetchone()
@@ -290,12 +295,10 @@ def _checked(value: Any) -> Any:
     left = [value]
     while left:
         item = left.pop()
-        if type(item) in _PLAIN:
-            continue
         if isinstance(item, dict):
-            left.extend(item.values())
+            left += [each for each in item.values() if type(each) not in _PLAIN]
         elif isinstance(item, (list, tuple)):
-            left.extend(item)
+            left += [each for each in item if type(each) not in _PLAIN]
         elif isinstance(item, float) or (isinstance(item, Decimal) and not item.is_finite()):
             raise TypeError(f"{item!r} is not an exact number; use Decimal")
     return value

@@ -51,8 +51,8 @@ with recorded as (
         deadline
     )
     values (
-        %(call)s, nextval('cdc.version'), %(connection)s, %(entity)s, %(operation)s, %(entries)s::bigint[], %(keys)s, %(method)s,
-        %(path)s, %(body)s, %(body_hash)s, %(serial_by)s, %(worker)s, %(run)s,
+        %(call)s, nextval('cdc.version'), %(connection)s, %(entity)s, %(operation)s, %(entries)s::bigint[], %(keys)s::text[],
+        %(method)s, %(path)s, %(body)s, %(body_hash)s, %(serial_by)s, %(worker)s, %(run)s,
         clock_timestamp() + make_interval(secs => %(seconds)s)
     )
     returning number

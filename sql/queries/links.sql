@@ -279,7 +279,7 @@ from cdc.links
 where
     connection = %(connection)s
     and entity = %(entity)s
-    and target_id = any(%(target_ids)s);
+    and target_id = any(%(target_ids)s::text[]);
 
 -- name: lock_targets
 -- One at a time links a record that the target has already: links are locked by key, and two keys may want one record.

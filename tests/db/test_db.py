@@ -14,12 +14,14 @@ from psycopg.types.json import Jsonb
 
 from tieout.db import (
     Database,
+    array_text,
     canonical_hash,
     copy_rows,
     json_dumps,
     json_loads,
     lock,
     next_version,
+    numbers_text,
     open_database,
     try_lock,
     unlock,
@@ -164,7 +166,11 @@ def test_json_survives_the_round_trip(value):
     assert json_loads(json_dumps(value)) == value
 
 
-@pytest.mark.parametrize("value", [1.5, Decimal("NaN"), Decimal("Infinity"), [{"a": 0.1}]], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [1.5, Decimal("NaN"), Decimal("Infinity"), [{"a": 0.1}], {"a": [1, ("b", Decimal("NaN"))]}],
+    ids=str,
+)
 def test_numbers_that_are_not_exact_are_refused(value):
     with pytest.raises(TypeError, match="not an exact number"):
         json_dumps(value)
@@ -176,6 +182,19 @@ def test_numbers_that_are_not_exact_are_refused(value):
 def test_json_that_is_none_is_refused(text):
     with pytest.raises(ValueError, match="is not JSON"):
         json_loads(text)
+
+
+@pytest.mark.parametrize(
+    "texts", [[], ["a"], ["", " ", "a,b", "NULL", "{}", "ä\n"], ['a"b', "c\\d", '","']], ids=str
+)
+def test_lists_arrive_as_arrays_of_just_these_values(connection, texts):
+    numbers = [len(texts), -1, 2**63 - 1][: len(texts)]
+
+    row = connection.execute(
+        "select %s::text[] as texts, %s::bigint[] as numbers", (array_text(texts), numbers_text(numbers))
+    ).fetchone()
+
+    assert row == {"texts": texts, "numbers": numbers}
 
 
 @given(JSON)

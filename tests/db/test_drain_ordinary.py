@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from decimal import Decimal
 
 from tests.db.fix_engine import Engine, engine
+from tieout.db import ordered_dumps
 
 __all__ = ["engine"]
 
@@ -50,3 +52,16 @@ def test_a_changed_field_is_sent_alone_and_by_id(engine: Engine) -> None:
     contact_id = engine.link("shop/customer/7")["target_id"]
     assert (method, path) == ("POST", "/contacts")
     assert body == {"elements": [{"ContactID": contact_id, "EmailAddress": "new@example.com"}]}
+
+
+def test_the_record_of_a_call_names_the_hash_of_what_left_byte_for_byte(engine: Engine) -> None:
+    engine.customer(email="Ä@example.com")
+    engine.sync()
+
+    [(_, _, body)] = engine.target.writes
+    [call] = engine.rows("select body, body_hash, entries, keys from cdc.calls")
+
+    assert call["body_hash"] == hashlib.sha256(ordered_dumps(body)).hexdigest()
+    assert call["body"] == body
+    assert call["keys"] == ["shop/customer/7"]
+    assert engine.rows("select entry from cdc.outbox_done") == [{"entry": call["entries"][0]}]
