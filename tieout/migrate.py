@@ -143,6 +143,8 @@ def _apply(connection: Session, file: _File, applied: Mapping[str, str]) -> bool
         connection.execute(query("migrate", "limit_wait"), {"milliseconds": str(WAIT_SECONDS * 1000)})
         # Files of ours, many statements each: sent as they are, without parameters.
         connection.execute(file.text)
+        if file.number is None:
+            connection.execute(query("migrate", "keep_payloads_plain"))
         connection.execute(query("migrate", note), values)
     return True
 

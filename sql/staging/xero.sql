@@ -4,6 +4,7 @@
 -- Key columns are generated from the payload, so that the merge needs no knowledge of them; `left(…, 500)` keeps a value
 -- that is far too long from exceeding what an index takes, which would stop the page that it came in. An empty text is no
 -- key: null, so that records without one never match each other.
+-- How payloads are stored follows from `keep_payloads_plain` (sql/queries/migrate.sql), which runs after this file.
 
 create table if not exists staging.xero__organisations (
     like cdc.staging_template including all
