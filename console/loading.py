@@ -16,7 +16,7 @@ from console.report import Report, about, table, worst
 from loaders import poll
 from loaders.crew import Stop, work_off
 from loaders.progress import Backfill, Loaded, duration
-from tieout.errors import DatabaseDown, LockHeld, MigrationMismatch, TieoutError, UsageError
+from tieout.errors import DatabaseDown, LockHeld, MigrationMismatch, RetryLater, TieoutError, UsageError
 from tieout.settings import Connection
 
 Tell = Callable[[Loaded], None]
@@ -44,7 +44,7 @@ def load_each(
     """Load one or all connections; what stops one of them (credentials, a vendor that is down) does not stop the others.
 
     Several are loaded at the same time. Raises what concerns all of them: a wrong call, a database that is away or of another
-    version; a person's Ctrl-C ends each stream between two pages.
+    version; RetryLater when a person's Ctrl-C ended each stream between two pages.
     """
     chosen = app.connections(connection)
     database, settings, stop = app.database, app.settings, Stop()
@@ -62,7 +62,13 @@ def load_each(
 
     at_once = settings.loading.connections_at_once
     jobs = {each.name: partial(one, each) for each in chosen}
-    found = work_off(jobs, after={}, at_once=at_once, stop=stop)
+    try:
+        found = work_off(jobs, after={}, at_once=at_once, stop=stop)
+    except KeyboardInterrupt:
+        raise RetryLater(
+            "The load was interrupted; what was read until then is kept.",
+            cure="Run the same command again: it goes on where it stopped.",
+        ) from None
     ended = [found[each.name] for each in chosen]
     return [row for loaded, _ in ended for row in loaded], [error for _, error in ended if error is not None]
 

@@ -67,6 +67,8 @@ def load(
     """Mirror what changed in the systems into staging tables.
 
     Example: tieout load shop --stream orders
+
+    Ctrl-C ends it between two pages, with exit code 4: what was read is kept, and the next load goes on from there.
     """
     with (
         app.run("load", {"connection": connection, "streams": streams, "full": full}) as run,
