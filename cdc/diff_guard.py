@@ -7,7 +7,17 @@ from typing import Any
 import psycopg
 
 from cdc import lately
-from cdc.guard import SHRUNKEN, SHRUNKEN_CURE, VANISHED, Made, Posted, Standing, is_shrunken, stops
+from cdc.guard import (
+    SHRUNKEN,
+    SHRUNKEN_CURE,
+    VANISHED,
+    Made,
+    Posted,
+    Standing,
+    enough_for,
+    is_shrunken,
+    stops,
+)
 from cdc.outbound import OutboundModel
 from cdc.postings import posts_of
 from tieout.limits import Limits
@@ -26,6 +36,7 @@ def guard(
     as long as they are not, nothing is done for a model that removes anything.
     """
     with connection.transaction():
+        connection.execute(query("diff", "without_disk"))
         values = {"model": model.name}
         limits = settings.limits.of(model.name)
         made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
@@ -64,13 +75,13 @@ def _standing(connection: Session, model: OutboundModel) -> Standing:
         is_new=model.is_new,
         is_changed=model.is_changed,
         posts=posts_of(model.system, model.entity) is not None,
-        linked=lambda: _linked(connection, model.name),
+        linked=lambda enough: _linked(connection, model.name, enough),
         posted=posted,
     )
 
 
-def _linked(connection: Session, model: str) -> int:
-    row = connection.execute(query("outbox", "linked"), {"model": model}).fetchone()
+def _linked(connection: Session, model: str, enough: int | None) -> int:
+    row = connection.execute(query("outbox", "linked"), {"model": model, "enough": enough}).fetchone()
     return int(row["records"]) if row is not None else 0
 
 
@@ -80,7 +91,8 @@ def _notice_shrinking(connection: Session, model: str, limits: Limits) -> None:
     row = connection.execute(query("outbox", "vanished"), causes).fetchone()
     if row is None or not row["entries"]:
         return
-    shrunken = is_shrunken(row["entries"], limits, _linked(connection, model))
+    linked = _linked(connection, model, enough_for(row["entries"], limits.vanished_share))
+    shrunken = is_shrunken(row["entries"], limits, linked)
     cause = {"cause": SHRUNKEN if shrunken else VANISHED, "cure": SHRUNKEN_CURE if shrunken else None}
     connection.execute(query("outbox", "name_vanished"), {**causes, **cause})
 

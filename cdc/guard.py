@@ -8,6 +8,7 @@ is set, an entry that posts and names no amount, or a currency without a limit, 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -58,8 +59,8 @@ class Standing:
     is_changed: bool = False
     posts: bool = False
     """Entries of this kind do something to the accounts."""
-    linked: Callable[[], int] = lambda: 0
-    """Records that the model has in its targets."""
+    linked: Callable[[int | None], int] = lambda _enough: 0
+    """Records that the model has in its targets, counted until there are enough (None: all): books are large, a diff is not."""
     posted: Callable[[], Posted] = lambda: Posted(amounts={})
 
 
@@ -104,6 +105,11 @@ def stops(made: Sequence[Made], limits: Limits, standing: Standing) -> tuple[Sto
     return tuple(found)
 
 
+def enough_for(count: int, share: Decimal) -> int | None:
+    """So many records there must be for a count to be no more than that share of them; None: no number is enough."""
+    return math.ceil(count / share) if share > 0 else None
+
+
 def is_shrunken(vanished: int, limits: Limits, linked: int) -> bool:
     """Did so many rows of a model vanish that its input is to blame?"""
     return vanished > FEW and Decimal(vanished) > limits.vanished_share * linked
@@ -131,7 +137,7 @@ def _too_many(counts: Mapping[str, int], limits: Limits, standing: Standing) -> 
         elif (
             count >= limits.share_from
             and share < 1
-            and Decimal(count) > share * (linked := standing.linked())
+            and Decimal(count) > share * (linked := standing.linked(enough_for(count, share)))
         ):
             setting = f"{setting}_share"
             reason = (

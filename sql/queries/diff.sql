@@ -73,6 +73,10 @@ select
     set_config('synchronous_commit', 'off', true),
     pg_advisory_xact_lock_shared(%(key)s);
 
+-- name: without_disk
+-- Commit without waiting for the disk: a server that dies may forget what was held and let go, as above, and it is counted anew.
+select set_config('synchronous_commit', 'off', true);
+
 -- name: build_in_force
 -- The set that is in force now.
 select builds.build

@@ -153,13 +153,17 @@ where
     and passed_at <= now() - make_interval(secs => %(seconds)s);
 
 -- name: linked
--- How many records a model has in its targets.
+-- How many records a model has in its targets; counted until there are `enough` (null: all).
 select count(*) as records
-from cdc.links
-where
-    model = %(model)s
-    and target_id is not null
-    and not is_gone;
+from (
+    select 1
+    from cdc.links
+    where
+        model = %(model)s
+        and target_id is not null
+        and not is_gone
+    limit %(enough)s::bigint
+) as found;
 
 -- name: posted
 -- How much money a model has in its targets, by currency, and of how many records nobody knows: each as it was last sent.

@@ -52,6 +52,14 @@ def test_the_first_to_answer_is_remembered_and_may_change_its_name(pinned: Sessi
     assert (row["target_identity"], row["target_name"], row["is_demo"]) == ("guid-1", "Demo Ltd", False)
 
 
+def test_who_answers_as_before_costs_no_write(pinned: Session) -> None:
+    before = pinned.execute("select xmin, xmax, ctid from cdc.connections").fetchall()
+
+    standing.pin(pinned, BOOKS, DEMO)
+
+    assert pinned.execute("select xmin, xmax, ctid from cdc.connections").fetchall() == before
+
+
 def test_somebody_else_is_refused_and_changes_nothing(pinned: Session) -> None:
     with pytest.raises(ConfigurationError) as refused:
         standing.pin(pinned, BOOKS, replace(DEMO, id="guid-2", name="Real Ltd"))

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from cdc.guard import Made, Posted, Standing, is_shrunken, refuse_unknown, stops
+from cdc.guard import Made, Posted, Standing, enough_for, is_shrunken, refuse_unknown, stops
 from tieout.errors import ConfigurationError
 from tieout.limits import Limits
 
 LIMITS = Limits(creates=10, updates=5, removals=1)
 MONEY = Limits(amounts={"EUR": Decimal(1000)}, largest={"EUR": Decimal(400)})
-BOOKS = Standing(posts=True, linked=lambda: 100)
+BOOKS = Standing(posts=True, linked=lambda _enough: 100)
 
 
 def made(**counts: int) -> list[Made]:
@@ -70,7 +70,9 @@ def euros(amount: int, *, largest: int = 0, entries: int = 3, **changes: Any) ->
 def test_which_operations_are_held(
     counts: Mapping[str, int], is_new: bool, is_changed: bool, held: Mapping[str, str]
 ) -> None:
-    found = stops(made(**counts), LIMITS, Standing(is_new=is_new, is_changed=is_changed, linked=lambda: 1000))
+    found = stops(
+        made(**counts), LIMITS, Standing(is_new=is_new, is_changed=is_changed, linked=lambda _enough: 1000)
+    )
 
     assert {operation: stop.cause for stop in found for operation in stop.operations} == held
 
@@ -95,13 +97,32 @@ def test_counts_of_all_currencies_are_one_count() -> None:
 def test_changes_are_held_beyond_a_share_of_what_is_in_the_target(
     count: int, linked: int, is_held: bool
 ) -> None:
-    found = stops(made(update=count), Limits(), Standing(linked=lambda: linked))
+    def counted(enough: int | None) -> int:
+        # Books are large: nobody counts further than it takes to know.
+        return linked if enough is None else min(linked, enough)
+
+    found = stops(made(update=count), Limits(), Standing(linked=counted))
 
     assert [stop.cause for stop in found] == (["over the limit of updates_share"] if is_held else [])
 
 
+@pytest.mark.parametrize(
+    ("count", "share", "enough"),
+    [
+        pytest.param(30, "0.5", 60, id="exactly the share"),
+        pytest.param(31, "0.3", 104, id="rounded up"),
+        pytest.param(1, "0", None, id="none is ever enough"),
+    ],
+)
+def test_so_many_records_are_enough_for_a_count_to_be_within_a_share(
+    count: int, share: str, enough: int | None
+) -> None:
+    assert enough_for(count, Decimal(share)) == enough
+    assert enough is None or Decimal(share) * (enough - 1) < count <= Decimal(share) * enough
+
+
 def test_creates_have_no_share_unless_one_is_set() -> None:
-    standing = Standing(linked=lambda: 10)
+    standing = Standing(linked=lambda _enough: 10)
 
     assert stops(made(create=400), Limits(), standing) == ()
     assert stops(made(create=400), Limits(creates_share=Decimal("0.5")), standing)[0].operations == (
