@@ -26,7 +26,14 @@ select
     state.referring,
     coalesce(
         models.sweep_due
-        or exists (select 1 from cdc.changed_keys where changed_keys.model = models.model)
+        -- `between`, so that only the index gives this order: with `=` keys of marts, and those just consumed, are read along.
+        or (
+            select changed_keys.model
+            from cdc.changed_keys
+            where changed_keys.model between models.model and models.model
+            order by changed_keys.model, changed_keys.seq
+            limit 1
+        ) = models.model
         or exists (
             select 1
             from cdc.outbox

@@ -11,7 +11,7 @@ listen tieout_ready;
 -- name: news
 -- Has a diff anything to look at? Keys of marts are not its business.
 select
-    exists (select from cdc.changes)
+    (select changes.seq from cdc.changes order by changes.seq limit 1) is not null
     or exists (
         select
         from cdc.models
@@ -19,7 +19,13 @@ select
             models.kind = 'outbound'
             and (
                 models.sweep_due
-                or exists (select from cdc.changed_keys where changed_keys.model = models.model)
+                or (
+                    select changed_keys.model
+                    from cdc.changed_keys
+                    where changed_keys.model between models.model and models.model
+                    order by changed_keys.model, changed_keys.seq
+                    limit 1
+                ) = models.model
             )
     ) as has_news;
 

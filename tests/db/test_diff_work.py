@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -16,6 +16,7 @@ from cdc.diff_rows import candidates, mirror_of
 from cdc.diff_work import kept_of
 from cdc.outbound import OutboundModel, models_in_force
 from tests.db.fix_engine import MODELS, Engine, engine
+from tieout.queries import query
 
 __all__ = ["engine"]
 
@@ -62,6 +63,23 @@ def test_entries_that_a_dead_diff_left_uncounted_are_counted_without_a_changed_k
     engine.diff()
 
     assert engine.states() == {"shop/customer/7": "ready"}
+
+
+@pytest.mark.parametrize(("file", "name"), [("diff", "work"), ("follow", "news")])
+def test_what_waits_is_found_by_index_however_many_keys_others_have(
+    engine: Engine, file: LiteralString, name: LiteralString
+) -> None:
+    engine.connection.execute(
+        "insert into cdc.changed_keys (model, source_connection, source_id, because)"
+        " select 'a_mart', 'shop', number::text, '' from generate_series(1, 5000) as number"
+    )
+    engine.connection.execute("analyze cdc.changed_keys")
+
+    plan = "\n".join(row["QUERY PLAN"] for row in engine.rows("explain " + query(file, name)))
+
+    assert "using changed_keys_model on changed_keys" in plan
+    assert "Seq Scan on changed_keys" not in plan
+    assert "changed_keys_pkey" not in plan
 
 
 def test_a_session_that_is_kept_sees_another_build(engine: Engine) -> None:
