@@ -33,8 +33,15 @@ _OURS = "TIEOUT_TEST_"
 _FOLDER = "TIEOUT_TEST_FOLDER"
 _PREFIX = "tieout-tests-"
 _TEMPLATE = "tieout_template"
-# Losing the data of a test when the machine loses power costs nothing.
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+# Losing the data of a test when the machine loses power costs nothing. Autovacuum would take new statistics of each world every
+# minute, and with them the plans of its sessions; what a test needs to be analysed, the engine analyses by itself.
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
 
 # The first temporary table of each of the server's sessions makes a schema, and a new schema of whatever name makes every
 # other session of that database plan all its statements anew (PostgreSQL: plancache.c, PlanCacheSysCallback).
@@ -76,9 +83,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take long come first: else a worker ends on one of them while the others have nothing to do."""
-    long = ("tests/acceptance/", "tests/faults/")
-    items.sort(key=lambda item: not item.nodeid.startswith(long))
+    """The files that take long come first: else a worker ends on one of them while the others have nothing to do.
+
+    The first worker begins with the models, which all files of worlds wait for; the second with what takes as long and needs none.
+    """
+    first = ("tests/acceptance/test_audit.py", "tests/db/test_build.py")
+    long = ("tests/acceptance/", "tests/faults/", "tests/properties/", "tests/recipes/")
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        file = item.nodeid.partition("::")[0]
+        return first.index(file) if file in first else len(first), not file.startswith(long)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="session")
