@@ -15,7 +15,7 @@ PIP_QUIET := --quiet --disable-pip-version-check
 PACKAGES := $(wildcard tieout loaders cdc console sandbox tests bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test trades chaos bench profile lint format types check lock clean
+.PHONY: help setup demo test slow trades chaos bench profile lint format types check lock clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ demo: setup ## Load, build, diff, drain, prove a sample trade of 200 orders
 
 test: setup ## Run the whole suite
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
+
+slow: setup ## Run the whole suite and print what took longest
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q --durations=60 --durations-min=1
 
 SEED ?= 1
 TRADES ?= 1000

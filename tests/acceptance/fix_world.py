@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +33,8 @@ from tieout.db import Database
 from tieout.settings import package_root
 
 Json = dict[str, Any]
+_BEGINS_ANEW = frozenset({"build", "migrate", "restore", "recover"})
+"""Commands after which kept sessions would know views and columns that are no more: a scheduler's next run knows the new ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class World:
     books: Running
     played: list[trade.Played] = field(default_factory=list)
     warm: Warm | None = None
-    """The session of its diffs; None: each command has its own."""
+    """The sessions of its commands; None: each command has its own."""
 
     @property
     def stand(self) -> Stand:
@@ -75,7 +77,7 @@ class World:
 
     def run(self, *arguments: str, codes: Sequence[int] = (0,)) -> Ended:
         """A command in this process, with `--json`; it must end with one of the codes."""
-        with self.warm.diffs() if self.warm is not None else nullcontext():
+        with self._sessions(arguments[0]):
             done = CliRunner().invoke(
                 main,
                 [*arguments, "--json"],
@@ -96,6 +98,14 @@ class World:
             said = data.get("message") or behind or self._letters() or done.output[-3000:]
             raise AssertionError(f"{arguments} ended with {done.exit_code}: {said}")
         return Ended(code=done.exit_code, data=data, said=done.stderr)
+
+    def _sessions(self, command: str) -> AbstractContextManager[None]:
+        if self.warm is None:
+            return nullcontext()
+        if command in _BEGINS_ANEW:
+            self.warm.close()
+            return nullcontext()
+        return self.warm.sessions()
 
     def _letters(self) -> list[str]:
         """Dead letters in a line each, for a test that failed."""

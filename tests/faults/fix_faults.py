@@ -25,6 +25,8 @@ from sandbox.people import shopper
 from sandbox.serving import Running
 from sandbox.stand import item, place
 from tests.acceptance.fix_setup import new_world, write_settings
+from tests.acceptance.fix_warm import NAME as KEPT
+from tests.acceptance.fix_warm import Warm
 from tests.acceptance.fix_world import Ended, World, now
 from tests.faults.fix_victims import SECONDS, Json, Launcher, Victim
 from tests.faults.points import names_of
@@ -311,7 +313,8 @@ class Faults:
                 yield f"{row['found']} rows are left in {table}"
         for row in self.world.rows(
             "select pid, state, query from pg_stat_activity where datname = current_database()"
-            " and pid <> pg_backend_pid() and backend_type = 'client backend'"
+            " and pid <> pg_backend_pid() and backend_type = 'client backend' and application_name <> %s",
+            KEPT,
         ):
             yield f"a session is left: {row}"
 
@@ -363,6 +366,7 @@ def new_faults_on_own_server(folder: Path, built: str | None, *, orders: int = 6
 @contextmanager
 def traded(world: World, folder: Path, orders: int) -> Iterator[Faults]:
     """A world in which so many orders were placed and delivered."""
+    world.warm = Warm()  # the ordinary runs between and after the victims
     world.play(orders)
     world.first_run()
     launcher = Launcher(folder)
@@ -370,6 +374,7 @@ def traded(world: World, folder: Path, orders: int) -> Iterator[Faults]:
         yield Faults(world=world, launcher=launcher, folder=folder)
     finally:
         launcher.close()
+        world.warm.close()
 
 
 def _copy(source: str, target: str, programs: Path) -> None:
