@@ -23,6 +23,7 @@ RESULTS = HERE / "RESULTS.md"
 BENCHMARKS: dict[str, str] = {
     "load": "loading Xero invoices into staging tables, beside a raw COPY and other loaders",
     "outbox": "entries through the outbox with all that is kept of them, beside a bare claim loop, pgqueuer and procrastinate",
+    "outbox_steady": "the outbox filled while it is drained: its last seconds beside its first",
     "latency": "from the commit of a change to the request on the wire, beside NOTIFY alone",
     "calls": "calls of a first sync and of an idle hour, beside the arithmetic minimum",
     "first_sync": "a first sync through the stand-ins, beside a replay of the same calls",

@@ -5,7 +5,7 @@ locks of their links, the call and `sending` committed and its number in the wit
 finished entry, audit and changed key in one transaction; with the answer merged into the mirror, or not. 50 entries a call.
 Bare: batches of 50 of the same rows taken by `for update skip locked` and deleted, each batch committed; nothing else.
 Peers: their own worker with a job that does nothing, as many bytes a job, durable tables, the same server.
-The last line drains what is filled at the same time and compares the last quarter with the first (ten minutes: --scale 40).
+Whether it slows down over time: `bench.outbox_steady`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,6 @@ WORKERS = (1, 4, 8)
 ENTRIES = 6_000
 """At scale 1, for each number of workers."""
 PAYLOAD = 900
-STEADY_SECONDS = 15
-BACKLOG = 1_500
-"""So many entries are ready, at least, while a steady state is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,27 +80,17 @@ class Place:
     def cpu(self) -> float:
         """Seconds of all server processes, those that ended too."""
         own = self.postmaster.cpu_times()
-        living = sum(_seconds(one) for one in self.postmaster.children())
+        living = sum(_seconds(each) for each in self.postmaster.children())
         return living + float(own.children_user) + float(own.children_system)
 
     def run(self, command: Sequence[str], workers: int, entries: int) -> Ran:
         """Start workers, let them begin together, wait for the last."""
-        started = [
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-            for _ in range(workers)
-        ]
-        for one in started:
-            if one.stdout is None or one.stdout.readline() != "ready\n":
-                raise RuntimeError(f"a worker did not begin: {' '.join(command)}")
+        started = _started(command, workers)
         with self.database.connect() as connection:
             before, used = _wal(connection), self.cpu()
-            for one in started:
-                if one.stdin is not None:
-                    one.stdin.write("go\n")
-                    one.stdin.flush()
-            ended = [json.loads(one.communicate()[0]) for one in started]
+            for each in started:
+                _go(each)
+            ended = [json.loads(each.communicate()[0]) for each in started]
             used, written = self.cpu() - used, _wal(connection) - before
         seconds = max(each["ended"] for each in ended) - min(each["began"] for each in ended)
         python = sum(each.get("cpu", 0.0) for each in ended)
@@ -120,6 +107,17 @@ class Place:
         command = [sys.executable, "-m", outbox_null.__name__, self.database.url, str(self.folder)]
         return self.run([*command, *(["--mirrored"] if is_mirrored else [])], workers, entries)
 
+    @contextmanager
+    def draining(self, workers: int, seconds: float) -> Iterator[None]:
+        """Our own workers for so long, beside what is done meanwhile."""
+        command = [sys.executable, "-m", outbox_null.__name__, self.database.url, str(self.folder)]
+        started = _started([*command, "--seconds", str(seconds)], workers)
+        for each in started:
+            _go(each)
+        yield
+        for each in started:
+            each.communicate()
+
     def bare(self, workers: int, entries: int) -> Ran:
         """The same entries, claimed and deleted."""
         self.more(entries)
@@ -127,20 +125,25 @@ class Place:
         return self.run(command, workers, entries)
 
 
-def benchmark(scale: float) -> Iterator[Measure]:
-    """Several workers of each kind; then a while of filling and draining at once."""
-    entries = max(int(ENTRIES * scale), 500) // BATCH * BATCH
+@contextmanager
+def place() -> Iterator[Place]:
+    """A server, the records that the entries refer to, and a folder for its workers."""
     with server() as (settings, database):
         folder = settings.data_dir / "workers"
         folder.mkdir()
         process = int((settings.data_dir / "postgres-18" / "data" / "postmaster.pid").read_text().split()[0])
-        place = Place(database=database, folder=folder, postmaster=psutil.Process(process))
         with database.connect() as connection:
             prepare(connection, settings_of(database.url, folder))
-        place.drain(1, 10 * BATCH, is_mirrored=True)
-        best = yield from _drains(place, entries)
-        yield from _peers(place, best, max(entries // 3, 500) // 100 * 100)
-        yield _steady(place, STEADY_SECONDS * scale)
+        yield Place(database=database, folder=folder, postmaster=psutil.Process(process))
+
+
+def benchmark(scale: float) -> Iterator[Measure]:
+    """Several workers of each kind."""
+    entries = max(int(ENTRIES * scale), 500) // BATCH * BATCH
+    with place() as where:
+        where.drain(1, 10 * BATCH, is_mirrored=True)
+        best = yield from _drains(where, entries)
+        yield from _peers(where, best, max(entries // 3, 500) // 100 * 100)
 
 
 def _drains(place: Place, entries: int) -> Generator[Measure, None, Ran]:
@@ -196,74 +199,24 @@ def _peers(place: Place, ours: Ran, jobs: int) -> Iterator[Measure]:
         )
 
 
-def _steady(place: Place, seconds: float) -> Measure:
-    """Filled while it is drained by two workers: does it slow down?"""
-    place.more(BACKLOG)
-    command = [
-        sys.executable,
-        "-m",
-        outbox_null.__name__,
-        place.database.url,
-        str(place.folder),
-        "--seconds",
-        str(seconds),
+def _started(command: Sequence[str], workers: int) -> list[subprocess.Popen[str]]:
+    """Processes that are ready and wait to be told."""
+    started = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        for _ in range(workers)
     ]
-    with place.database.connect() as connection:
-        last = _one(connection, "select coalesce(max(entry), 0) from cdc.outbox_done")
-        size = _one(connection, "select pg_total_relation_size('cdc.outbox')")
-        workers = [
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            )
-            for _ in range(2)
-        ]
-        for one in workers:
-            if one.stdout is not None and one.stdin is not None:
-                one.stdout.readline()
-                one.stdin.write("go\n")
-                one.stdin.flush()
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            if _one(connection, "select count(*) from cdc.outbox where state = 'ready'") < BACKLOG:
-                fill(connection, place.filled + 1, BACKLOG // 3)
-                place.filled += BACKLOG // 3
-            time.sleep(0.05)
-        for one in workers:
-            one.communicate()
-        quarters = [
-            int(row["entries"])
-            for row in connection.execute(
-                """
-                with done as (select finished_at from cdc.outbox_done where entry > %(last)s),
-                span as (select min(finished_at) as first, min(finished_at) + make_interval(secs => %(seconds)s) as last from done)
-                select quarter, count(*) filter (
-                    where done.finished_at >= span.first + (quarter - 1) * (span.last - span.first) / 4
-                    and done.finished_at < span.first + quarter * (span.last - span.first) / 4
-                ) as entries
-                from generate_series(1, 4) as quarter cross join span cross join done
-                group by quarter order by quarter
-                """,
-                {"last": last, "seconds": seconds},
-            )
-        ]
-        dead = _one(
-            connection, "select n_dead_tup from pg_stat_user_tables where relid = 'cdc.outbox'::regclass"
-        )
-        grown = _one(connection, "select pg_total_relation_size('cdc.outbox')")
-        how = _one(
-            connection,
-            "select array_to_string(reloptions, ', ') from pg_class where oid = 'cdc.outbox'::regclass",
-        )
-    ratio = quarters[3] / quarters[0] if quarters[0] else None
-    return Measure(
-        work=f"filled while drained for {seconds:.0f} s, 2 workers",
-        ours=f"last quarter {4 * quarters[3] / seconds:,.0f}/s",
-        beside=f"first quarter {4 * quarters[0] / seconds:,.0f}/s",
-        ratio=ratio,
-        target="not falling",
-        is_met=ratio is not None and ratio >= 0.9,
-        note=f"cdc.outbox: {dead:,} dead rows at the end, {size / 1e6:.0f} MB before and {grown / 1e6:.0f} MB after; {how}",
-    )
+    for each in started:
+        if each.stdout is None or each.stdout.readline() != "ready\n":
+            raise RuntimeError(f"a worker did not begin: {' '.join(command)}")
+    return started
+
+
+def _go(process: subprocess.Popen[str]) -> None:
+    if process.stdin is not None:
+        process.stdin.write("go\n")
+        process.stdin.flush()
 
 
 def _seconds(process: psutil.Process) -> float:
@@ -275,10 +228,11 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _wal(connection: psycopg.Connection[Any]) -> float:
-    return float(_one(connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
+    return float(one(connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
 
 
-def _one(connection: psycopg.Connection[Any], statement: str) -> Any:
+def one(connection: psycopg.Connection[Any], statement: str) -> Any:
+    """The one value of a statement."""
     row = connection.execute(statement.encode()).fetchone()
     return next(iter(row.values())) if row else None
 

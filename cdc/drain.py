@@ -219,6 +219,8 @@ class _Drain:
         self._running: Running | None = running
         self._sender: Sender = Sender(lane, wait)
         self._picker: Picker = Picker(lane, running.plan if running is not None else None)
+        self._untidied: int = 0
+        """Entries that were sent since the outbox was tidied up."""
         self._is_checked: bool = False
         """Nobody had stopped the target when the last call was claimed."""
         self.stopped_by: str | None = None
@@ -322,6 +324,10 @@ class _Drain:
         if sent is None:
             return before - len(entries)
         self._is_checked = True
+        self._untidied += len(entries)
+        if self._untidied >= outbox.TIDY_EVERY:
+            outbox.tidy(self._lane.session)
+            self._untidied = 0
         self._counts += _known(sent.kinds)
         self._counts["calls"] += 1
         if self._progress is not None:

@@ -25,6 +25,10 @@ FIELDS = (
 )  # fmt: skip
 
 
+TIDY_EVERY = 5_000
+"""Entries; each leaves two or three dead rows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """What became of an entry."""
@@ -62,6 +66,13 @@ def hold_moved(connection: Session, reasons: Mapping[int, str]) -> None:
 def release(connection: Session, target: str) -> int:
     """Make ready what waits for records that exist by now. How many."""
     return connection.execute(query("outbox", "release_waiting"), {"connection": target}).rowcount
+
+
+def tidy(connection: Session) -> None:
+    """Make the room of finished entries free for the next ones. Not in a transaction; nothing happens where another session
+    is at it, or where the role may not (autovacuum comes by later).
+    """
+    connection.execute(query("outbox", "tidy"))
 
 
 def check_references(connection: Session, target: str) -> None:

@@ -905,6 +905,11 @@ where
     entry = any(%(entries)s)
     and state = 'ready';
 
+-- name: tidy
+-- Autovacuum comes by once a minute at most; until then a drain at full speed would leave a hundred thousand dead rows, look
+-- past their index entries, and lay new rows at the end of a file that grows. The table is not cut off: that would need it alone.
+vacuum (skip_locked, truncate false, parallel 0, skip_database_stats) cdc.outbox;
+
 -- name: analyze_outbox
 -- After many new entries the planner must know their states; autovacuum would take a minute.
 analyze cdc.outbox (connection, entity, key, model, operation, state, held_for, cause, waits_for);

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 
+import pytest
+
+from cdc import outbox
 from tests.db.fix_engine import Engine, engine
 from tieout.db import ordered_dumps
 
@@ -65,3 +68,23 @@ def test_the_record_of_a_call_names_the_hash_of_what_left_byte_for_byte(engine: 
     assert call["body"] == body
     assert call["keys"] == ["shop/customer/7"]
     assert engine.rows("select entry from cdc.outbox_done") == [{"entry": call["entries"][0]}]
+
+
+def test_a_drain_of_many_entries_makes_the_room_of_finished_ones_free(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself, every so many entries; autovacuum would come by once a minute."""
+    tidied = "select vacuum_count from pg_stat_all_tables where relid = 'cdc.outbox'::regclass"
+    monkeypatch.setattr(outbox, "TIDY_EVERY", 3)
+    engine.customer("1")
+    engine.customer("2")
+    engine.sync()
+    [before] = engine.rows(tidied)
+
+    for customer in range(3, 10):
+        engine.customer(str(customer))
+    engine.sync()
+
+    assert before["vacuum_count"] == 0
+    assert engine.rows(tidied)[0]["vacuum_count"] >= 1
+    assert engine.states() == {}
