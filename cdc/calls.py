@@ -143,7 +143,7 @@ def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[
         "hashes": array_text([entry.row["payload_hash"] for entry in entries]),
         "keys": array_text(free),
     }
-    rows = lane.session.execute(query("outbox", "sendable"), values).fetchall()
+    rows = lane.session.execute(query("claiming", "sendable"), values).fetchall()
     stale = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
     if stale:
         _drop(lane, write, stale)
@@ -166,7 +166,7 @@ def _drop(lane: Lane, write: Write, stale: Sequence[Entry]) -> None:
 def _is_busy(lane: Lane, serial_by: str) -> bool:
     lane.session.execute(query("changes", "lock"), {"key": lock_key(f"serial:{lane.name}:{serial_by}")})
     values = {"connection": lane.name, "serial_by": serial_by}
-    row = lane.session.execute(query("outbox", "is_busy"), values).fetchone()
+    row = lane.session.execute(query("claiming", "is_busy"), values).fetchone()
     return row is not None and bool(row["is_busy"])
 
 

@@ -294,7 +294,7 @@ def _of_entity(
         told = f"{verb} by {by}" + (f": {reason}" if reason else "")
         outbox.close(session, [Closed(entry=row["entry"], outcome=outcome, reason=told) for row in rows])
         keys = [row["key"] for row in rows]
-        session.execute(query("outbox", "release_waiters"), {"entity": entity, "keys": keys})
+        session.execute(query("waiting", "release_waiters"), {"entity": entity, "keys": keys})
     session.execute(query("desk", "no_longer_new"), {"models": sorted({row["model"] for row in rows})})
     keep_decision(
         session,

@@ -193,7 +193,7 @@ def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelD
     work = look(connection)
     if work.has_removals:
         with connection.transaction():
-            connection.execute(query("outbox", "await_referrers"))
+            connection.execute(query("waiting", "await_referrers"))
     for model, _, _ in through:
         # Entries of a diff that died are counted along; without any there is nothing to hold or to let go.
         if model.name not in guarded and model.name in work.waiting:
@@ -318,7 +318,7 @@ def _report(
 ) -> ModelDiff:
     counts, drivers, missed = looked.counts, looked.drivers, looked.missed
     held = (
-        connection.execute(query("outbox", "held_counts"), {"model": model.name, "run": run}).fetchall()
+        connection.execute(query("limits", "held_counts"), {"model": model.name, "run": run}).fetchall()
         if counts.made
         else []
     )

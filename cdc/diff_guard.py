@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import lately
+from cdc import lately, outbox
 from cdc.guard import (
     SHRUNKEN,
     SHRUNKEN_CURE,
@@ -39,7 +39,7 @@ def guard(
         connection.execute(query("diff", "without_disk"))
         values = {"model": model.name}
         limits = settings.limits.of(model.name)
-        made = [Made(**row) for row in connection.execute(query("outbox", "counted"), values)]
+        made = [Made(**row) for row in connection.execute(query("limits", "counted"), values)]
         if not is_last and any(one.operation == "remove" for one in made):
             return False
         _notice_shrinking(connection, model.name, limits)
@@ -56,10 +56,10 @@ def guard(
                 "reason": stop.reason,
                 "cure": _CURE,
             }
-            connection.execute(query("outbox", "guard"), {**values, **held})
+            connection.execute(query("limits", "guard"), {**values, **held})
         if made:
-            connection.execute(query("outbox", "lock_references"), values)
-            connection.execute(query("outbox", "release_counted"), values)
+            connection.execute(query("waiting", "lock_references"), values)
+            connection.execute(outbox.judging("release_counted"), values)
     return True
 
 
@@ -67,7 +67,7 @@ def _standing(connection: Session, model: OutboundModel) -> Standing:
     values = {"model": model.name}
 
     def posted() -> Posted:
-        rows = connection.execute(query("outbox", "posted"), values).fetchall()
+        rows = connection.execute(query("limits", "posted"), values).fetchall()
         amounts = {row["currency"]: row["amount"] for row in rows if row["currency"] is not None}
         return Posted(amounts=amounts, unknown=sum(row["unknown"] for row in rows))
 
@@ -81,20 +81,20 @@ def _standing(connection: Session, model: OutboundModel) -> Standing:
 
 
 def _linked(connection: Session, model: str, enough: int | None) -> int:
-    row = connection.execute(query("outbox", "linked"), {"model": model, "enough": enough}).fetchone()
+    row = connection.execute(query("limits", "linked"), {"model": model, "enough": enough}).fetchone()
     return int(row["records"]) if row is not None else 0
 
 
 def _notice_shrinking(connection: Session, model: str, limits: Limits) -> None:
     """Many rows that vanished at once are one thing that happened to the input, and told so."""
     causes = {"model": model, "one": VANISHED, "many": SHRUNKEN}
-    row = connection.execute(query("outbox", "vanished"), causes).fetchone()
+    row = connection.execute(query("limits", "vanished"), causes).fetchone()
     if row is None or not row["entries"]:
         return
     linked = _linked(connection, model, enough_for(row["entries"], limits.vanished_share))
     shrunken = is_shrunken(row["entries"], limits, linked)
     cause = {"cause": SHRUNKEN if shrunken else VANISHED, "cure": SHRUNKEN_CURE if shrunken else None}
-    connection.execute(query("outbox", "name_vanished"), {**causes, **cause})
+    connection.execute(query("limits", "name_vanished"), {**causes, **cause})
 
 
 _CURE = "Look at `tieout plan`, then approve with `tieout holds approve`, or refuse."

@@ -94,7 +94,7 @@ def settle_doubts(lane: Lane, wait: Wait) -> Doubts:
                 )
         if rows:
             kinds += _settle_call(lane, row, rows, wait, read_at)
-    state = session.execute(query("outbox", "is_in_doubt"), {"connection": lane.name}).fetchone()
+    state = session.execute(query("claiming", "is_in_doubt"), {"connection": lane.name}).fetchone()
     return Doubts(is_clear=state is None or not state["is_in_doubt"], kinds=kinds)
 
 

@@ -27,7 +27,7 @@ def with_passed(connection: Session, model: str, made: Sequence[Made]) -> list[M
     operations = {one.operation for one in made}
     sums = {(one.operation, one.currency): one for one in made}
     values = {"model": model, "seconds": WINDOW_SECONDS}
-    for row in connection.execute(query("outbox", "passed_lately"), values):
+    for row in connection.execute(query("limits", "passed_lately"), values):
         one = Made(**row)
         if one.operation in operations:
             name = (one.operation, one.currency)
@@ -50,8 +50,8 @@ def note(connection: Session, model: str, made: Sequence[Made], stops: Sequence[
     ]
     if passed:
         values = {"model": model, "seconds": WINDOW_SECONDS}
-        connection.execute(query("outbox", "forget_passed"), values)
-        connection.execute(query("outbox", "note_passed"), {"model": model, "rows": Jsonb(passed)})
+        connection.execute(query("limits", "forget_passed"), values)
+        connection.execute(query("limits", "note_passed"), {"model": model, "rows": Jsonb(passed)})
 
 
 def _sum(one: Made, other: Made) -> Made:

@@ -6,16 +6,18 @@ waiting entries goes without: it moves `waiting` to `ready` and nothing else.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tieout.db import array_text
-from tieout.queries import query
+from tieout.queries import compose, query
 
 Session = psycopg.Connection[dict[str, Any]]
 FIELDS = (
@@ -38,6 +40,13 @@ class Closed:
     """applied, unchanged, replaced, discarded or satisfied."""
     target_id: str | None = None
     reason: str | None = None
+
+
+@functools.cache
+def judging(statement: str) -> sql.Composed:
+    """A statement of `waiting.sql` with its part that says which entries still wait, or refer to nothing."""
+    parts = {name: sql.SQL(query("waiting", name)) for name in ("unmet", "missing")}
+    return compose("waiting", statement, **parts)
 
 
 def insert(connection: Session, rows: Sequence[Mapping[str, Any]], run: UUID | None) -> None:
@@ -65,7 +74,7 @@ def hold_moved(connection: Session, reasons: Mapping[int, str]) -> None:
 
 def release(connection: Session, target: str) -> int:
     """Make ready what waits for records that exist by now. How many."""
-    return connection.execute(query("outbox", "release_waiting"), {"connection": target}).rowcount
+    return connection.execute(judging("release_waiting"), {"connection": target}).rowcount
 
 
 def tidy(connection: Session) -> None:
@@ -78,9 +87,9 @@ def tidy(connection: Session) -> None:
 def check_references(connection: Session, target: str) -> None:
     """Waiting entries that refer to nothing become dead letters, and those whose reference came back wait again."""
     with connection.transaction():
-        connection.execute(query("outbox", "restore_references"), {"connection": target})
-        connection.execute(query("outbox", "mark_missing_references"), {"connection": target})
-        connection.execute(query("outbox", "release_waiting"), {"connection": target})
+        connection.execute(judging("restore_references"), {"connection": target})
+        connection.execute(judging("mark_missing_references"), {"connection": target})
+        connection.execute(judging("release_waiting"), {"connection": target})
 
 
 def lock_keys(connection: Session, keys: Iterable[tuple[str, str, str]]) -> None:

@@ -26,8 +26,8 @@ ASLEEP_SECONDS = 60
 @functools.cache
 def reserving(*, is_bound: bool) -> sql.Composed:
     """The statement that takes a batch, for the entries of a plan or for those of none."""
-    bound = query("outbox", "bound_by_plan" if is_bound else "bound_by_none")
-    return compose("outbox", "reserve", bound=sql.SQL(bound))
+    bound = query("claiming", "bound_by_plan" if is_bound else "bound_by_none")
+    return compose("claiming", "reserve", bound=sql.SQL(bound))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Picker:
         session = self._lane.session
         entries, unlinked = entries_of(session, together, also_gone=operation == "remove")
         if unlinked:
-            session.execute(query("outbox", "wait_again"), {"entries": unlinked})
+            session.execute(query("waiting", "wait_again"), {"entries": unlinked})
         if entries:
             serial = write.serial_by(entries[0].outgoing)
             entries = [entry for entry in entries if write.serial_by(entry.outgoing) == serial]
@@ -75,7 +75,7 @@ class Picker:
     def _give_back(self, entries: Iterable[int]) -> None:
         ours = self._lane.reserved.intersection(entries)
         if ours:
-            self._lane.session.execute(query("outbox", "unreserve"), {"entries": sorted(ours)})
+            self._lane.session.execute(query("claiming", "unreserve"), {"entries": sorted(ours)})
             self._lane.reserved.difference_update(ours)
 
     def _reserve(self, write: Write, operation: Operation, place: Place) -> Sequence[Row]:

@@ -380,7 +380,7 @@ def _store(lane: Lane, write: Write, steps: _Steps) -> None:
         session.execute(query("outbox", "change"), {"rows": Jsonb(steps.changes)})
     outbox.close(session, steps.closed)
     if steps.linked:
-        session.execute(query("outbox", "release_waiters"), {"entity": write.entity, "keys": steps.linked})
+        session.execute(query("waiting", "release_waiters"), {"entity": write.entity, "keys": steps.linked})
 
 
 def _tell(lane: Lane, write: Write, verdicts: Sequence[Verdict]) -> None:

@@ -277,7 +277,7 @@ def _close(session: Session, looked: _Look, rows: Sequence[Row], by: str) -> Non
     ]
     outbox.close(session, closed)
     for entity, keys in keys_by_entity(rows).items():
-        session.execute(query("outbox", "release_waiters"), {"entity": entity, "keys": keys})
+        session.execute(query("waiting", "release_waiters"), {"entity": entity, "keys": keys})
 
 
 def _versions(session: Session, connection: str, entity: str, rows: Sequence[Row]) -> list[Row]:

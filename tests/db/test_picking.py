@@ -220,7 +220,7 @@ def test_what_a_batch_reads_does_not_grow_with_the_open_entries(crowd: Engine) -
     release = {"entity": "invoices", "keys": ["crowd/invoice/1", "crowd/invoice/2"]}
 
     assert _most_rows(crowd, picking.reserving(is_bound=False).as_string(), reserve) <= 50
-    assert _most_rows(crowd, query("outbox", "release_waiters"), release) <= 4
+    assert _most_rows(crowd, query("waiting", "release_waiters"), release) <= 4
 
 
 def _most_rows(engine: Engine, statement: str, values: dict[str, Any]) -> float:
