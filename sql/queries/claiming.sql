@@ -53,7 +53,20 @@ free as (
 
 next_ones as (
     select
-        outbox.*,
+        outbox.entry,
+        outbox.connection,
+        outbox.key,
+        outbox.operation,
+        outbox.payload,
+        outbox.payload_hash,
+        outbox.fields,
+        outbox.control,
+        outbox.link_version,
+        outbox.plan,
+        outbox.cause,
+        outbox.reason,
+        outbox.cure,
+        outbox.who,
         free.is_reserved,
         links.target_id,
         links.line_ids,
