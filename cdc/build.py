@@ -25,7 +25,7 @@ from cdc.build_checks import Checked, check_plans, check_set
 from cdc.lineage import Columns, ModelSet, read_set
 from cdc.lookups import objections
 from cdc.outbound import Column
-from cdc.project import Project, assemble
+from cdc.project import Project, assemble, refuse_repeated_keys
 from cdc.switch import OLD, drop_schemas, switch
 from tieout.db import Database, try_lock
 from tieout.errors import BuildError, LockHeld
@@ -160,6 +160,7 @@ def make(
 
     Raises BuildError; puts nothing in force.
     """
+    refuse_repeated_keys(project)
     ran = dbt_runner.run(
         project, database, prefix=prefix, work_folder=work_folder, with_unit_tests=unit, progress=progress
     )

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tieout.errors import BuildError
 from tieout.settings import Settings, package_root
@@ -80,6 +81,44 @@ def assemble(settings: Settings, work_folder: Path) -> Project:
     has_overlay = any(not path.is_relative_to(base) for path in ordered.values())
     folder = _merge(ordered, shipped, work_folder) if has_overlay else base
     return Project(folder=folder, fingerprint=_fingerprint(ordered), origins=ordered)
+
+
+def refuse_repeated_keys(project: Project) -> None:
+    """Raise BuildError for a key that stands twice in one mapping of a yml file of the project.
+
+    dbt takes the last of them and goes on, so a rule of `dirty` or a whole list of columns would be lost without a word.
+    A file that cannot be read is left to dbt, which says why.
+    """
+    # With dbt: who does not build does not pay for it.
+    import yaml  # type: ignore[import-untyped]
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for name, path in project.origins.items():
+        if path.suffix not in {".yml", ".yaml"}:
+            continue
+        try:
+            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=loader)
+        except (yaml.YAMLError, UnicodeDecodeError):
+            continue
+        for key, line in _repeated(root):
+            raise BuildError(
+                f"{project.origin(name)}, line {line}: the key {key} stands twice there, and only the last would count.",
+                cure="Make one of the two, or remove the one that is wrong.",
+            )
+
+
+def _repeated(node: Any) -> Iterator[tuple[str, int]]:
+    """Keys that their mapping has already, with the line (from 1) of their second place, in a node of YAML and below it."""
+    if node is None or node.id == "scalar":
+        return
+    seen: set[str] = set()
+    for each in node.value:
+        key, child = each if node.id == "mapping" else (None, each)
+        if key is not None and key.id == "scalar":
+            if key.value in seen:
+                yield key.value, key.start_mark.line + 1
+            seen.add(key.value)
+        yield from _repeated(child)
 
 
 def _files_of(base: Path) -> Iterator[Path]:

@@ -24,89 +24,12 @@ select
     null::text as tax_type,
     line._problems
 from {{ ref('stg_magento__credit_memos') }} as documents
--- The lines of one document and of its order are read once and used for all kinds of lines.
+-- A memo of an adjustment alone lists every product, none of it sent back.
 cross join lateral (
-    with order_lines as materialized (
-        select order_lines.*
-        from {{ ref('order_lines') }} as order_lines
-        where order_lines.connection = documents.connection and order_lines.order_id = documents.order_id
-    ),
-
-    billed_lines as materialized (
-        select
-            document_lines.*,
-            order_lines.tax_code,
-            order_lines.tax_percent,
-            coalesce(order_lines.line_kind, 'product') as line_kind,
-            {% for prefix in ['', 'base_'] -%}
-            round(
-                coalesce(
-                    document_lines.{{ prefix }}weee_amount, order_lines.{{ prefix }}weee_unit_amount * document_lines.quantity
-                ),
-                2
-            ) as {{ prefix }}weee_line_amount,
-            round(order_lines.{{ prefix }}weee_unit_tax_amount * document_lines.quantity, 2) as {{ prefix }}weee_line_tax_amount,
-            {% endfor -%}
-            order_lines.weee_tax_code,
-            order_lines.weee_tax_percent,
-            order_lines._problems as order_line_problems
-        from {{ ref('stg_magento__credit_memo_lines') }} as document_lines
-        left join order_lines on document_lines.order_line_id = order_lines.order_line_id
-        where
-            document_lines.connection = documents.connection
-            and document_lines.credit_memo_id = documents.credit_memo_id
-            and coalesce(order_lines.is_billed, true)
-            -- A memo of an adjustment alone lists every product, none of it sent back.
-            and (document_lines.quantity <> 0 or document_lines.row_total <> 0 or document_lines.tax_amount <> 0)
-    )
-
-    select
-        billed_lines.order_line_id as line_id,
-        billed_lines.line_kind,
-        billed_lines.line_number,
-        billed_lines.product_id,
-        billed_lines.sku,
-        billed_lines.name as description,
-        billed_lines.quantity,
-        billed_lines.price,
-        billed_lines.base_price,
-        round(billed_lines.discount_amount - billed_lines.discount_tax_compensation_amount, 2) as discount_amount,
-        round(billed_lines.base_discount_amount - billed_lines.base_discount_tax_compensation_amount, 2)
-            as base_discount_amount,
-        {{ line_net_amount('billed_lines') }} as net_amount,
-        {{ line_net_amount('billed_lines', 'base_') }} as base_net_amount,
-        round(billed_lines.tax_amount, 2) as tax_amount,
-        round(billed_lines.base_tax_amount, 2) as base_tax_amount,
-        billed_lines.tax_code,
-        billed_lines.tax_percent,
-        -- The document repeats the fields of its order's line: one of them says it once.
-        coalesce(billed_lines._problems, billed_lines.order_line_problems) as _problems
-    from billed_lines
-
-    union all
-
-    -- A fixed product tax belongs to its product, but to another account and often to no tax.
-    select
-        billed_lines.order_line_id || '/weee' as line_id,
-        'weee'::text as line_kind,
-        50000 + billed_lines.line_number as line_number,
-        null::text as product_id,
-        null::text as sku,
-        'Fixed product tax: ' || coalesce(nullif(billed_lines.name, ''), billed_lines.sku, 'item') as description,
-        1::numeric as quantity,
-        billed_lines.weee_line_amount as price,
-        billed_lines.base_weee_line_amount as base_price,
-        0::numeric as discount_amount,
-        0::numeric as base_discount_amount,
-        billed_lines.weee_line_amount as net_amount,
-        billed_lines.base_weee_line_amount as base_net_amount,
-        coalesce(billed_lines.weee_line_tax_amount, 0) as tax_amount,
-        coalesce(billed_lines.base_weee_line_tax_amount, 0) as base_tax_amount,
-        case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_code end as tax_code,
-        case when billed_lines.weee_line_tax_amount <> 0 then billed_lines.weee_tax_percent end as tax_percent,
-        {{ problems([]) }} as _problems
-    from billed_lines
-    where billed_lines.weee_line_amount <> 0
+    {{ billed_lines(
+        ref('stg_magento__credit_memo_lines'), 'credit_memo_id',
+        more='(document_lines.quantity <> 0 or document_lines.row_total <> 0 or document_lines.tax_amount <> 0)'
+    ) }}
 
     union all
 
@@ -126,15 +49,7 @@ cross join lateral (
         extra.base_net_amount,
         extra.tax_amount,
         extra.base_tax_amount,
-        case extra.line_kind
-            when 'shipping' then taxes.shipping_tax_code
-            when 'gift_wrap' then coalesce(taxes.gift_wrap_tax_code, taxes.shipping_tax_code)
-        end as tax_code,
-        case
-            when extra.line_kind = 'shipping' or (extra.line_kind = 'gift_wrap' and taxes.gift_wrap_tax_code is null)
-                then taxes.shipping_tax_percent
-            when extra.line_kind = 'gift_wrap' then taxes.gift_wrap_tax_percent
-        end as tax_percent,
+        {{ extra_line_taxes() }},
         {{ problems([]) }} as _problems
     from (
         select

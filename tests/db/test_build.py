@@ -162,6 +162,13 @@ def test_yml_that_dbt_cannot_read_is_a_build_error_with_the_file(built: Place) -
         built.build()
 
 
+def test_a_rule_that_stands_twice_in_a_yml_fails_the_build_before_one_is_lost(built: Place) -> None:
+    built.edit("models/marts/sales.yml", "models:", "version: 2\nmodels:")
+
+    with pytest.raises(BuildError, match=r"sales\.yml, line \d+: the key version stands twice"):
+        built.build()
+
+
 def test_a_second_build_at_the_same_time_leaves_it_to_the_first(built: Place) -> None:
     with built.database.connect() as other:
         other.execute("select pg_advisory_lock(%s)", (lock_key("tieout.build"),))

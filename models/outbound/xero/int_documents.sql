@@ -141,8 +141,7 @@ from (
                     extra.base_net_amount,
                     extra.tax_amount,
                     extra.base_tax_amount,
-                    extra.tax_code,
-                    extra.tax_percent,
+                    {{ extra_line_taxes() }},
                     {{ problems([]) }} as _problems
                 from (
                     values
@@ -153,9 +152,7 @@ from (
                         orders.shipping_amount,
                         orders.base_shipping_amount,
                         orders.shipping_tax_amount,
-                        orders.base_shipping_tax_amount,
-                        orders.shipping_tax_code,
-                        orders.shipping_tax_percent
+                        orders.base_shipping_tax_amount
                     ),
                     (
                         'gift_wrap',
@@ -164,14 +161,13 @@ from (
                         orders.gift_wrap_amount,
                         orders.base_gift_wrap_amount,
                         orders.gift_wrap_tax_amount,
-                        orders.base_gift_wrap_tax_amount,
-                        orders.gift_wrap_tax_code,
-                        orders.gift_wrap_tax_percent
+                        orders.base_gift_wrap_tax_amount
                     )
                 ) as extra (
-                    line_kind, line_number, description, net_amount, base_net_amount, tax_amount, base_tax_amount,
-                    tax_code, tax_percent
+                    line_kind, line_number, description, net_amount, base_net_amount, tax_amount, base_tax_amount
                 )
+                left join {{ ref('stg_magento__order_taxes') }} as taxes
+                    on taxes.connection = driver.connection and taxes.order_id = driver.order_id
                 where invoiced.carrying_count = 0 and (extra.net_amount <> 0 or extra.tax_amount <> 0)
             ) as line
         ) as lines

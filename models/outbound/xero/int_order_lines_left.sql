@@ -90,6 +90,30 @@ from (
             order_lines.connection = driver.connection
             and order_lines.order_id = driver.order_id
             and order_lines.is_billed
+            -- Of most orders everything is invoiced and nothing cancelled: their quantities alone tell, so nothing else is worked out.
+            and (
+                select
+                    bool_or(
+                        quantities.cancelled_quantity > 0
+                        or quantities.ordered_quantity - coalesce(billed.quantity, 0) - quantities.cancelled_quantity > 0
+                    )
+                from {{ ref('stg_magento__order_lines') }} as quantities
+                left join (
+                    select
+                        invoice_lines.order_line_id,
+                        sum(invoice_lines.quantity) as quantity
+                    from {{ ref('stg_magento__invoice_keys') }} as invoices
+                    inner join {{ ref('stg_magento__invoice_lines') }} as invoice_lines
+                        on invoices.connection = invoice_lines.connection and invoices.invoice_id = invoice_lines.invoice_id
+                    where
+                        invoices.connection = driver.connection
+                        and invoices.order_id = driver.order_id
+                        and coalesce(invoices.state, '') <> 'cancelled'
+                        and invoices.deleted_at is null
+                    group by invoice_lines.order_line_id
+                ) as billed on quantities.order_line_id = billed.order_line_id
+                where quantities.connection = driver.connection and quantities.order_id = driver.order_id
+            )
         offset 0
     ) as order_lines
 ) as quantities
