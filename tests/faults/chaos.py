@@ -314,7 +314,7 @@ def world(console: Console) -> Iterator[Faults]:
     try:
         with ExitStack() as stack:
             with console.status("Building the models, then a trade and the first day"):
-                faults = stack.enter_context(new_faults_on_own_server(folder, None))
+                faults = stack.enter_context(new_faults_on_own_server(folder))
                 first_refund(faults)
             yield faults
     finally:

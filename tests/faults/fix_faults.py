@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -334,16 +333,11 @@ def new_faults(server_url: str, built: str, folder: Path, *, orders: int = 6) ->
 
 
 @contextmanager
-def new_faults_on_own_server(folder: Path, built: str | None, *, orders: int = 6) -> Iterator[Faults]:
-    """The same on an embedded server of its own, as a user has it: the commands find it and start it by themselves.
-
-    `built`: the URL of a database with the models in force, to be copied; None: they are built here.
-    """
+def new_faults_on_own_server(folder: Path, *, orders: int = 6) -> Iterator[Faults]:
+    """The same on an embedded server of its own, as a user has it: the commands find it and start it by themselves."""
     data = folder / "data"
     url = embedded.ensure_running(data, server_settings=_FAST)
     try:
-        if built is not None:
-            _copy(built, url, embedded.binaries(data))
         shop, books = (
             magento.start(race_window_ms=0),
             xero.start(minute=None, day=None, concurrent=None, appminute=None),
@@ -351,9 +345,8 @@ def new_faults_on_own_server(folder: Path, built: str | None, *, orders: int = 6
         world = World(folder=folder, database=Database(url), shop=shop, books=books)
         write_settings(world, lambda text: text.replace(f"[database]\nurl = '{url}'\n", ""))
         try:
-            if built is None:
-                world.run("migrate")
-                world.run("build")
+            world.run("migrate")
+            world.run("build")
             with traded(world, folder, orders) as made:
                 yield made
         finally:
@@ -375,24 +368,6 @@ def traded(world: World, folder: Path, orders: int) -> Iterator[Faults]:
     finally:
         launcher.close()
         world.warm.close()
-
-
-def _copy(source: str, target: str, programs: Path) -> None:
-    """A whole database, by dump and restore."""
-    with subprocess.Popen(
-        [str(programs / "pg_dump"), "--no-owner", "--format=custom", "--compress=0", source],
-        stdout=subprocess.PIPE,
-    ) as dump:
-        restore = [
-            str(programs / "pg_restore"),
-            "--no-owner",
-            "--no-acl",
-            "--exit-on-error",
-            "--dbname",
-            target,
-        ]
-        subprocess.run(restore, stdin=dump.stdout, check=True)
-    assert dump.returncode == 0
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

@@ -13,14 +13,14 @@ CUTS = (
 """Points, and whether only the session with the sender's lock is cut."""
 
 
-def test_sessions_that_are_cut_lose_nothing(own_server: Faults) -> None:
+def test_sessions_that_are_cut_lose_nothing(faults: Faults) -> None:
     for point, only_lock in CUTS:
-        own_server.order()
-        victim = own_server.paused("sync", point=point)
+        faults.order()
+        victim = faults.paused("sync", point=point)
 
-        own_server.cut(only_lock=only_lock)
+        faults.cut(only_lock=only_lock)
         ended = victim.wake()
 
         assert ended.get("exit") in (0, 4), victim.said
 
-    own_server.check()
+    faults.check()
