@@ -286,8 +286,8 @@ from marts.receivable_balances as balances
 left join marts.receivables as documents
     on balances.source_connection = documents.source_connection and balances.document_id = documents.document_id
 where
-    balances.from_date <= receivables_on.day
-    and (balances.until_date is null or receivables_on.day < balances.until_date)
+    -- As the index of the mart says it.
+    daterange(balances.from_date, balances.until_date) @> receivables_on.day
     and balances.open_amount <> 0
 $$;
 

@@ -128,6 +128,17 @@ def test_the_ageing_of_any_day_is_the_debtors_account_of_that_day_by_contact(wor
     )
 
 
+def test_the_question_of_a_day_reads_what_was_open_then_by_the_index_of_the_mart(world: World) -> None:
+    with world.database.connect() as session:
+        session.execute("set enable_seqscan = off")  # in a small table nobody would look into an index
+        rows = session.execute(
+            "explain select sum(base_open_amount) from marts.receivables_on('2026-10-20')"
+        ).fetchall()
+    plan = "\n".join(row["QUERY PLAN"] for row in rows)
+    assert re.search(r"Index Scan (using|on) receivable_balances_bi_", plan)
+    assert "Join" not in plan
+
+
 def test_sales_by_product_channel_and_tax_are_the_shops_own_documents(world: World) -> None:
     rows = example(world, "sales")
     wanted: dict[str, Decimal] = defaultdict(Decimal)
