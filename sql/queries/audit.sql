@@ -96,20 +96,6 @@ select
 from cdc.audit
 where position = %(position)s;
 
--- name: facts_of
--- What the audit knows of subjects, in order; what is not sealed yet has no position.
-select
-    position,
-    noted_at,
-    kind,
-    subject,
-    fact::jsonb as fact
-from cdc.audit
-where
-    kind = any(%(kinds)s::text[])
-    and subject = any(%(subjects)s::text[])
-order by position;
-
 -- name: differing
 -- Rows of an audited table that are not as the audit recorded them. {kept}: subject, digest and must_be_known of each row now.
 with noted as (

@@ -70,13 +70,6 @@ returning installation_id::text as installation_id;
 -- Numbers are taken behind this one.
 select setval('cdc.version', greatest((select last_value from cdc.version), %(number)s));
 
--- name: restored
--- `restore` put a backup here.
-update cdc.installation
-set
-    restored_at = now(),
-    restored_from = %(source)s;
-
 -- name: environment
 -- The same database under settings of another environment.
 update cdc.installation
