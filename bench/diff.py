@@ -138,7 +138,7 @@ def _sweep(settings: Settings, database: Database) -> Iterator[Measure]:
     orders = _orders(database)
     diff(database, settings)
     with database.connect() as session:
-        server = _postmaster(session)
+        server = place.postmaster(session)
     with Memory(server=server) as memory:
         began = time.monotonic()
         _refuse_entries(swept := diff(database, settings, full=True))
@@ -234,14 +234,6 @@ def _orders(database: Database) -> int:
     with database.connect() as session:
         row = session.execute("select count(*) as orders from staging.magento__orders").fetchone()
     return int(row["orders"]) if row is not None else 0
-
-
-def _postmaster(session: psycopg.Connection[dict[str, object]]) -> int:
-    row = session.execute("select pg_backend_pid() as pid").fetchone()
-    parent = psutil.Process(int(str((row or {})["pid"]))).parent()
-    if parent is None:
-        raise AssertionError("a session has the server as its parent")
-    return int(parent.pid)
 
 
 def _shown(seconds: float) -> str:

@@ -8,6 +8,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
 
 from tieout import embedded
 from tieout.db import Database
@@ -37,3 +41,10 @@ def server() -> Iterator[tuple[Settings, Database]]:
             yield settings, database
         finally:
             embedded.stop(settings.data_dir)
+
+
+def postmaster(session: psycopg.Connection[Any]) -> int:
+    """The process of the server that a session belongs to, on this machine."""
+    parent = psutil.Process(session.info.backend_pid).parent()
+    assert parent is not None, "a session has the server as its parent"
+    return int(parent.pid)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 from uuid import UUID
 
 import click
@@ -99,7 +99,7 @@ def diff(app: App, models: tuple[str, ...], full: bool, fail_on: FailOn) -> Repo
         return with_exit_code(app, diff_report(found), fail_on, run)
 
 
-def diff_report(found: Any) -> Report:
+def diff_report(found: differ.Diffed) -> Report:
     """What a diff put into the outbox, a row a model."""
     columns = ("drivers", "created", "updated", "removed", "held", "dropped", "skipped", "drift", "missed")
     rows = [(each.model, *(getattr(each, name) for name in columns)) for each in found.models]
@@ -214,9 +214,9 @@ def marts(app: App) -> Report:
     return marts_report(refreshed)
 
 
-def marts_report(refreshed: Any) -> Report:
+def marts_report(refreshed: Sequence[tuple[str, int]]) -> Report:
     """How many rows of each mart were made again."""
-    rows = [(name, count) for name, count in refreshed]
+    rows = list(refreshed)
     return Report(
         data={"marts": dict(rows)},
         shown=[

@@ -21,6 +21,8 @@ from bench import latency as bench
 from bench.profiles.parts import Part
 from bench.profiles.statements import Step, metered
 
+ORDERS = 500
+"""Of `bench.latency` a part: the way does not grow with the books."""
 CHANGES = 40
 MOST = 22
 
@@ -30,7 +32,7 @@ def profile(scale: float) -> Iterator[Part]:
     changes = max(10, int(CHANGES * scale))
     with books.server() as (settings, database), place.folder() as made:
         file = made / "steps.jsonl"
-        books.fill(database, bench.ORDERS)
+        books.fill(database, ORDERS)
         with bench.ledger() as (address, arrivals):
             more = {"steps": str(file)}
             with bench.followed(settings, database, address, program="bench.profiles.latency", more=more):

@@ -8,13 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-import psutil
-import psycopg
-
 from bench import load as bench
 from bench.load_child import connection_to
 from bench.load_server import PAGE
-from bench.place import server
+from bench.place import postmaster, server
 from bench.profiles import cpu, functions, samples
 from bench.profiles.parts import Part
 from bench.profiles.statements import metered
@@ -59,7 +56,7 @@ def profile(scale: float) -> Iterator[Part]:
                 rows=functions.rows(found, count, cpu_seconds=used, most=16),
                 note=f"{used / count * 1e6:.1f} µs of Python a document unwatched; shares of a watched run laid on it.",
             )
-        with database.connect() as session, samples.sampled(_postmaster(session)) as busy:
+        with database.connect() as session, samples.sampled(postmaster(session)) as busy:
             loading("sampled")()
         if busy:
             yield Part(
@@ -82,9 +79,3 @@ def _load(settings: Settings, database: Database, address: str, name: str, count
         return time.monotonic() - began
     finally:
         client.close()
-
-
-def _postmaster(session: psycopg.Connection[dict[str, object]]) -> int:
-    parent = psutil.Process(session.info.backend_pid).parent()
-    assert parent is not None, "a session has the server as its parent"
-    return int(parent.pid)
