@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import build_texts, dbt_runner
+from cdc import build_texts, dbt_runner, reads
 from cdc.build_checks import Checked, check_plans, check_set
 from cdc.lineage import Columns, ModelSet, read_set
 from cdc.lookups import objections
@@ -43,7 +43,7 @@ BUILD_LEASE_SECONDS = 7200
 _NOT_OURS = frozenset({"cdc", "staging", "marts", "public", "information_schema"})
 
 # What reads and checks a set: after an upgrade that changes one of these a set is built again.
-_MAKERS = ("build_checks", "build_texts", "lineage", "model_meta", "outbound")
+_MAKERS = ("build_checks", "build_texts", "lineage", "model_meta", "outbound", "reads")
 
 Progress = Callable[[str], None]
 Session = psycopg.Connection[dict[str, Any]]
@@ -118,7 +118,8 @@ def build(
             "warnings": list(warnings),
         }
         build_texts.keep(session, models, prefix=f"{PREFIX}__")
-        switched = switch(session, models, prefix=PREFIX, manifest=manifest)
+        read = reads.of_models(session, models, prefix=PREFIX)
+        switched = switch(session, models, prefix=PREFIX, manifest=manifest, reads=read)
         emit(Event.BUILD_SWITCHED, build=models.build, seconds=round(time.monotonic() - before_switch, 3))
         drop_schemas(session, OLD, patient=False)
     seconds = time.monotonic() - started

@@ -4,11 +4,14 @@ Loaders append to `cdc.changes` what they changed. `fan_out` consumes that, for 
 appends to `cdc.changed_keys`: by each model's `dirty` rules, on the key columns before and after; and, without being
 asked, from a target's own record through its link. A rule that fails rolls the round back: nothing is lost, and the
 message names the model and the rule. Dying in between loses nothing either.
+
+A rule is not asked about changes in fields that none of its models read (`cdc/reads.py`): most changes of an order are a comment
+and a stamp. A target's own record leads to its key whatever changed in it, because writers and the diff read it as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +19,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg import sql
 
-from cdc.outbound import DirtyRule, Model, marts_in_force, models_in_force
+from cdc.outbound import SET_LOCK, DirtyRule, Model, marts_in_force, models_in_force
 from cdc.writing import Write, open_writers
 from tieout.db import lock_key
 from tieout.errors import BuildError, ConfigurationError
@@ -25,15 +28,37 @@ from tieout.queries import compose, query
 ROUND = 5_000
 """Changes in one transaction."""
 
+Fields = frozenset[str] | None
+"""Top-level fields of a payload; None: any."""
+
 Session = psycopg.Connection[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FannedOut:
+    """Changes consumed, by number."""
+
+    changes: int = 0
+    unread: int = 0
+    """Of them, those that no rule was asked about: no model reads what changed."""
+
+    def __add__(self, other: FannedOut) -> FannedOut:
+        return FannedOut(changes=self.changes + other.changes, unread=self.unread + other.unread)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """A rule that several models have alike is run once for all of them."""
+    """A rule that several models have alike, which read the same fields, is run once for all of them."""
 
     models: tuple[str, ...]
     rule: DirtyRule
+    fields: Fields
+
+    def follows(self, system: str, stream: str, fields: Fields) -> bool:
+        """Are changes of a staging table in these fields any news to its models?"""
+        return (self.rule.system, self.rule.stream) == (system, stream) and (
+            fields is None or self.fields is None or not fields.isdisjoint(self.fields)
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,18 +70,50 @@ class _Known:
 _known: WeakKeyDictionary[Session, _Known] = WeakKeyDictionary()
 
 
-def fan_out(connection: Session) -> int:
-    """Turn all changes into changed keys. The number of changes consumed.
+def fan_out(connection: Session) -> FannedOut:
+    """Turn all changes into changed keys; how many they were.
 
     Raises BuildError for a rule that fails, ConfigurationError for a change of a connection that nobody connected.
     """
-    rules = _rules(connection)
-    total = 0
+    total = FannedOut()
     while True:
-        taken = _round(connection, rules)
+        taken = _round(connection)
         total += taken
-        if taken < ROUND:
+        if taken.changes < ROUND:
             return total
+
+
+def _round(connection: Session) -> FannedOut:
+    with connection.transaction():
+        keys = {"key": lock_key("fan_out"), "set_key": lock_key(SET_LOCK)}
+        connection.execute(query("changes", "begin_round"), keys, prepare=True)
+        rules = _rules(connection)
+        connection.execute(query("changes", "prepare"))
+        taken = connection.execute(query("changes", "take"), {"limit": ROUND}, prepare=True).rowcount
+        if not taken:
+            return FannedOut()
+        tables = connection.execute(query("changes", "tables"), prepare=True).fetchall()
+        _refuse_unknown(tables)
+        changed = [(row["system"], row["stream"], _fields(row["fields"])) for row in tables]
+        for rule in rules:
+            if any(rule.follows(*each) for each in changed):
+                _apply(connection, rule)
+        streams = {(row["system"], row["stream"]) for row in tables}
+        to_targets = {each for each in sorted(streams) if _from_target(connection, *each)}
+        for name, stream in sorted({(row["connection"], row["stream"]) for row in tables}):
+            values = {"connection": name, "stream": stream}
+            connection.execute(query("changes", "cure"), values, prepare=True)
+    heard = [rule for rule in rules if rule.rule.kind != "ignored"]
+    unread = sum(
+        row["changes"]
+        for row, each in zip(tables, changed, strict=True)
+        if each[:2] not in to_targets and not any(rule.follows(*each) for rule in heard)
+    )
+    return FannedOut(changes=taken, unread=unread)
+
+
+def _fields(names: Iterable[str] | None) -> Fields:
+    return None if names is None else frozenset(names)
 
 
 def _rules(connection: Session) -> tuple[_Rule, ...]:
@@ -65,37 +122,22 @@ def _rules(connection: Session) -> tuple[_Rule, ...]:
     mark = str(row["mark"]) if row is not None else ""
     known = _known.setdefault(connection, _Known())
     if known.mark != mark:
-        groups: dict[tuple[str, str, str], list[tuple[str, DirtyRule]]] = {}
+        reads = {
+            row["model"]: row["reads"] or {}
+            for row in connection.execute(query("changes", "reads")).fetchall()
+        }
+        groups: dict[tuple[str, str, str, Fields], list[tuple[str, DirtyRule]]] = {}
         following: list[Model] = [*models_in_force(connection), *marts_in_force(connection)]
         for model in following:
             for rule in model.dirty:
-                groups.setdefault((rule.table, rule.kind, rule.value), []).append((model.name, rule))
+                fields = _fields(reads.get(model.name, {}).get(rule.table))
+                groups.setdefault((rule.table, rule.kind, rule.value, fields), []).append((model.name, rule))
         known.rules = tuple(
-            _Rule(models=tuple(name for name, _ in group), rule=group[0][1]) for group in groups.values()
+            _Rule(models=tuple(name for name, _ in group), rule=group[0][1], fields=fields)
+            for (*_, fields), group in groups.items()
         )
         known.mark = mark
     return known.rules
-
-
-def _round(connection: Session, rules: Sequence[_Rule]) -> int:
-    with connection.transaction():
-        connection.execute(query("changes", "lock"), {"key": lock_key("fan_out")})
-        connection.execute(query("changes", "prepare"))
-        taken = connection.execute(query("changes", "take"), {"limit": ROUND}, prepare=True).rowcount
-        if not taken:
-            return 0
-        tables = connection.execute(query("changes", "tables"), prepare=True).fetchall()
-        _refuse_unknown(tables)
-        changed = {(row["system"], row["stream"]) for row in tables}
-        for rule in rules:
-            if (rule.rule.system, rule.rule.stream) in changed:
-                _apply(connection, rule)
-        for system, stream in sorted(changed):
-            _from_target(connection, system, stream)
-        for row in tables:
-            values = {"connection": row["connection"], "stream": row["stream"]}
-            connection.execute(query("changes", "cure"), values, prepare=True)
-    return taken
 
 
 def _apply(connection: Session, group: _Rule) -> None:
@@ -107,6 +149,7 @@ def _apply(connection: Session, group: _Rule) -> None:
         "because": rule.table,
         "column": rule.value,
         "entity": rule.value,
+        "fields": None if group.fields is None else sorted(group.fields),
     }
     try:
         match rule.kind:
@@ -132,7 +175,8 @@ def _apply(connection: Session, group: _Rule) -> None:
         ) from error
 
 
-def _from_target(connection: Session, system: str, stream: str) -> None:
+def _from_target(connection: Session, system: str, stream: str) -> bool:
+    """The keys that are linked to these records; False if nothing of ours is written to this stream."""
     entities = [write.entity for write in _writes(system) if write.stream == stream]
     if entities:
         values = {
@@ -142,6 +186,7 @@ def _from_target(connection: Session, system: str, stream: str) -> None:
             "because": f"the target's {stream}",
         }
         connection.execute(query("changes", "by_target"), values, prepare=True)
+    return bool(entities)
 
 
 def _writes(system: str) -> tuple[Write, ...]:

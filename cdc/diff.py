@@ -24,7 +24,7 @@ from uuid import UUID
 import psycopg
 
 from cdc import outbox
-from cdc.changes import fan_out
+from cdc.changes import FannedOut, fan_out
 from cdc.diff_guard import guard
 from cdc.diff_round import Round
 from cdc.diff_rows import Counts
@@ -78,6 +78,9 @@ class Diffed:
     """One diff, by model in the order of reference."""
 
     changes: int
+    """Of records, since the last diff."""
+    unread_changes: int = 0
+    """Of them, those in fields that no model reads."""
     models: tuple[ModelDiff, ...] = field(default_factory=tuple)
     errors: tuple[TieoutError, ...] = ()
     """Of models that failed, when they were not to be raised."""
@@ -110,9 +113,9 @@ def diff(
     opened = nullcontext(session) if session is not None else database.connect(direct=True)
     with opened as connection, unit_of_work(connection):
         kept_of(connection)
-        changes, work = 0, look(connection)
+        heard, work = FannedOut(), look(connection)
         if work.has_changes:
-            changes, work = fan_out(connection), look(connection)
+            heard, work = fan_out(connection), look(connection)
         refuse_unknown(settings.limits, work.names)
         chosen = [name for name in work.names if models is None or name in models]
         task = _Task(
@@ -135,7 +138,8 @@ def diff(
     # A model that failed has no row.
     looked = {name: done.get(name) for name in locked}
     return Diffed(
-        changes=changes,
+        changes=heard.changes,
+        unread_changes=heard.unread,
         models=tuple(
             found for name in chosen if (found := looked.get(name, ModelDiff(model=name))) is not None
         ),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 from cdc.lineage import ModelSet
 from cdc.marts import create_missing, drop
 from cdc.outbound import SET_LOCK, Mart, OutboundModel
+from cdc.reads import Reads
 from tieout.db import lock_key
 from tieout.errors import RetryLater
 from tieout.queries import compose, query
@@ -49,9 +50,10 @@ def switch(
     *,
     prefix: str,
     manifest: dict[str, Any],
+    reads: Mapping[str, Reads],
     pause: Callable[[float], None] = time.sleep,
 ) -> Switched:
-    """Put the set `<prefix>__…` in force.
+    """Put the set `<prefix>__…` in force; `reads`: what each of its models reads of the records.
 
     Raises RetryLater when readers keep the old one busy all the time.
     """
@@ -62,7 +64,7 @@ def switch(
         try:
             with session.transaction():
                 session.execute(query("builds", "limit_wait"), {"milliseconds": str(WAIT_MILLISECONDS)})
-                return _switch(session, models, prefix, manifest)
+                return _switch(session, models, prefix, manifest, reads)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             continue
     raise RetryLater(
@@ -87,14 +89,16 @@ def drop_schemas(session: Session, beginning: str, *, patient: bool = True) -> N
                 ) from error
 
 
-def _switch(session: Session, models: ModelSet, prefix: str, manifest: dict[str, Any]) -> Switched:
+def _switch(
+    session: Session, models: ModelSet, prefix: str, manifest: dict[str, Any], reads: Mapping[str, Reads]
+) -> Switched:
     session.execute(query("builds", "claim_set"), {"key": lock_key(SET_LOCK)})
     _rename(session, models.layers, prefix)
     known = {row["model"]: row for row in session.execute(query("builds", "known_models")).fetchall()}
     session.execute(query("builds", "note_build"), {"build": models.build, "manifest": Jsonb(manifest)})
     everything = models.all
     for model in everything:
-        session.execute(query("builds", "note_model"), _row(model, models.build))
+        session.execute(query("builds", "note_model"), _row(model, models.build, reads.get(model.name)))
     gone = session.execute(
         query("builds", "forget_models"), {"models": [model.name for model in everything]}
     ).fetchall()
@@ -139,13 +143,14 @@ def _rename(session: Session, layers: Sequence[str], prefix: str) -> None:
         session.execute(compose("builds", "rename_schema", **names))
 
 
-def _row(model: OutboundModel | Mart, build: str) -> dict[str, Any]:
+def _row(model: OutboundModel | Mart, build: str, reads: Reads | None) -> dict[str, Any]:
     return {
         "model": model.name,
         "kind": "outbound" if isinstance(model, OutboundModel) else "mart",
         "system": model.system if isinstance(model, OutboundModel) else None,
         "entity": model.entity if isinstance(model, OutboundModel) else None,
         "config": Jsonb(model.to_config()),
+        "reads": None if reads is None else Jsonb(reads),
         "code_hash": model.code_hash,
         "lookups_hash": model.lookups_hash,
         "build": build,

@@ -105,6 +105,8 @@ def diff_report(found: differ.Diffed) -> Report:
     rows = [(each.model, *(getattr(each, name) for name in columns)) for each in found.models]
     return Report(
         data={
+            "changes": found.changes,
+            "unread_changes": found.unread_changes,
             "models": [dict(zip(("model", *columns), row, strict=True)) for row in rows],
             "unread": {model: list(streams) for model, streams in found.unread.items()},
             "missed": {each.model: list(each.missed_keys) for each in found.models if each.missed},
@@ -120,9 +122,21 @@ def diff_report(found: differ.Diffed) -> Report:
                 empty="Difference: nothing to look at.",
             ),
             *(_missed(each) for each in found.models if each.missed),
+            *_unread_changes(found),
             *_unread(found),
         ],
     )
+
+
+def _unread_changes(found: differ.Diffed) -> list[Text]:
+    """What was loaded and led to nothing, so that nobody looks for it."""
+    if not found.unread_changes:
+        return []
+    return [
+        Text(
+            f"{found.unread_changes} of {found.changes} changed record(s) differ only in what no model reads."
+        )
+    ]
 
 
 def _unread(found: differ.Diffed) -> list[Text]:

@@ -131,6 +131,76 @@ where
     and parent.oid <> reader.oid
     and attribute.attname = '_problems';
 
+-- name: views
+-- Every view of a set. definition: of those that read a staging table; is_opaque: it calls a function that is not Postgres's own
+-- and may read by itself. Parameters: prefix.
+select
+    substr(namespace.nspname, length(%(prefix)s) + 1) as layer,
+    class.relname as view,
+    case
+        when bool_or(dependency.refclassid = 'pg_class'::regclass and parent.relnamespace = 'staging'::regnamespace)
+            then pg_get_viewdef(class.oid, true)
+    end as definition,
+    coalesce(bool_or(dependency.refclassid = 'pg_proc'::regclass and called.provolatile <> 'i'), false) as is_opaque
+from pg_rewrite as rule
+inner join pg_class as class on rule.ev_class = class.oid
+inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+left join pg_depend as dependency on dependency.classid = 'pg_rewrite'::regclass and rule.oid = dependency.objid
+left join pg_class as parent on dependency.refclassid = 'pg_class'::regclass and dependency.refobjid = parent.oid
+left join pg_proc as called on dependency.refclassid = 'pg_proc'::regclass and dependency.refobjid = called.oid
+where
+    starts_with(namespace.nspname, %(prefix)s)
+    and class.relkind = 'v'
+group by namespace.nspname, class.oid, class.relname;
+
+-- name: view_parents
+-- What the views of a set read, and which columns of it. is_whole: its rows too, as values. Parameters: prefix.
+with read as (
+    select
+        rule.oid as rule,
+        reader.relnamespace,
+        reader.relname,
+        dependency.refobjid as parent,
+        coalesce(array_agg(attribute.attname::text) filter (where attribute.attname is not null), '{}') as columns
+    from pg_rewrite as rule
+    inner join pg_class as reader on rule.ev_class = reader.oid
+    inner join pg_namespace as reader_schema on reader.relnamespace = reader_schema.oid
+    inner join pg_depend as dependency
+        on
+            dependency.classid = 'pg_rewrite'::regclass
+            and rule.oid = dependency.objid
+            and dependency.refclassid = 'pg_class'::regclass
+    left join pg_attribute as attribute
+        on
+            dependency.refobjid = attribute.attrelid
+            and dependency.refobjsubid = attribute.attnum
+            and dependency.refobjsubid <> 0
+    where
+        starts_with(reader_schema.nspname, %(prefix)s)
+        and reader.relkind = 'v'
+        and dependency.refobjid <> reader.oid
+    group by rule.oid, reader.relnamespace, reader.relname, dependency.refobjid
+)
+
+select
+    substr(reader_schema.nspname, length(%(prefix)s) + 1) as layer,
+    read.relname as view,
+    starts_with(parent_schema.nspname, %(prefix)s) as in_set,
+    case
+        when starts_with(parent_schema.nspname, %(prefix)s) then substr(parent_schema.nspname, length(%(prefix)s) + 1)
+        else parent_schema.nspname
+    end as parent_schema,
+    parent.relname as parent,
+    parent.relkind in ('r', 'p') as is_table,
+    read.columns,
+    -- A variable that stands for a whole row has this number, and the row's type.
+    position(':varattno 0 :vartype ' || parent.reltype || ' ' in rule.ev_action::text) > 0 as is_whole
+from read
+inner join pg_rewrite as rule on read.rule = rule.oid
+inner join pg_namespace as reader_schema on read.relnamespace = reader_schema.oid
+inner join pg_class as parent on read.parent = parent.oid
+inner join pg_namespace as parent_schema on parent.relnamespace = parent_schema.oid;
+
 -- name: grants_on_schema
 -- Who may use a schema, so that the one that takes its place lets them in too. Parameters: schema.
 select grantee.rolname as role
@@ -249,11 +319,12 @@ from cdc.models as models
 for update;
 
 -- name: note_model
--- A model of the new set. Changed SQL or lookups, or other dirty rules, make it sweep due.
--- Parameters: model, kind, system, entity, config (jsonb), code_hash, lookups_hash, build.
-insert into cdc.models (model, kind, system, entity, config, code_hash, lookups_hash, build)
+-- A model of the new set. Changed SQL or lookups, or other dirty rules, make it sweep due; so does another finding of what it
+-- reads, except where before every change counted.
+-- Parameters: model, kind, system, entity, config (jsonb), reads (jsonb), code_hash, lookups_hash, build.
+insert into cdc.models (model, kind, system, entity, config, reads, code_hash, lookups_hash, build)
 values (
-    %(model)s, %(kind)s, %(system)s, %(entity)s, %(config)s, %(code_hash)s, %(lookups_hash)s, %(build)s
+    %(model)s, %(kind)s, %(system)s, %(entity)s, %(config)s, %(reads)s, %(code_hash)s, %(lookups_hash)s, %(build)s
 )
 on conflict (model) do update
     set
@@ -261,12 +332,14 @@ on conflict (model) do update
         system = excluded.system,
         entity = excluded.entity,
         config = excluded.config,
+        reads = excluded.reads,
         code_hash = excluded.code_hash,
         lookups_hash = excluded.lookups_hash,
         sweep_due = models.sweep_due
         or models.code_hash <> excluded.code_hash
         or models.lookups_hash <> excluded.lookups_hash
-        or models.config -> 'dirty' <> excluded.config -> 'dirty',
+        or models.config -> 'dirty' <> excluded.config -> 'dirty'
+        or (models.reads is not null and models.reads is distinct from excluded.reads),
         is_changed = models.is_changed
         or models.code_hash <> excluded.code_hash
         or models.lookups_hash <> excluded.lookups_hash,

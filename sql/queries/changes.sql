@@ -1,28 +1,43 @@
 -- name: lock
+-- One at a time, until the transaction ends. key: bigint.
+select pg_advisory_xact_lock(%(key)s);
+
+-- name: begin_round
 -- One fan-out at a time: a second one waits, so that what it finds done is committed. A server that dies may forget the last
--- rounds whole, with the changes that they consumed: so the commit waits for no disk.
+-- rounds whole, with the changes that they consumed: so the commit waits for no disk. The set in force stays until the round
+-- ends: a change is judged by what the models of one set read, and a set that comes later looks at all rows of what it changes.
 select
     set_config('synchronous_commit', 'off', true),
-    pg_advisory_xact_lock(%(key)s);
+    pg_advisory_xact_lock(%(key)s),
+    pg_advisory_xact_lock_shared(%(set_key)s);
 
 -- name: prepare
 -- Room for one round of changes.
-create temporary table if not exists fan_out_changes (
+create temporary table if not exists fan_out_round (
     connection text not null,
     system text,
     stream text not null,
     id text not null,
     keys_before jsonb,
-    keys_after jsonb
+    keys_after jsonb,
+    fields text[]
 ) on commit delete rows;
 
 -- name: mark_of_models
--- Another one whenever a model, or a rule of it, may be another one.
+-- Another one whenever a model, a rule of it, or what it reads, may be another one.
 select coalesce(md5(string_agg(model || ' ' || xmin::text, ',' order by model)), '') as mark
 from cdc.models;
 
+-- name: reads
+-- What each model reads of the mirrored records.
+select
+    models.model,
+    models.reads
+from cdc.models as models;
+
 -- name: take
--- Consume the oldest changes.
+-- Consume the oldest changes. Of a change of a key column every field counts as changed, and so where a name is not one that
+-- what a model reads is listed by.
 with oldest as (
     select seq
     from cdc.changes
@@ -34,31 +49,39 @@ gone as (
     delete from cdc.changes
     using oldest
     where changes.seq = oldest.seq
-    returning changes.connection, changes.stream, changes.id, changes.keys_before, changes.keys_after
+    returning changes.connection, changes.stream, changes.id, changes.keys_before, changes.keys_after, changes.fields
 )
 
-insert into fan_out_changes (connection, system, stream, id, keys_before, keys_after)
+insert into fan_out_round (connection, system, stream, id, keys_before, keys_after, fields)
 select
     gone.connection,
     connections.system,
     gone.stream,
     gone.id,
     gone.keys_before,
-    gone.keys_after
+    gone.keys_after,
+    case
+        when gone.keys_before is distinct from gone.keys_after then null
+        when exists (select 1 from unnest(gone.fields) as field (name) where field.name !~ '^[A-Za-z0-9_]+$') then null
+        else gone.fields
+    end as fields
 from gone
 left join cdc.connections
     on gone.connection = connections.connection;
 
 -- name: tables
--- The staging tables that changed in this round; system is null for a connection that was never connected.
-select distinct
+-- The staging tables that changed in this round, and in which fields; system is null for a connection that was never connected.
+select
     connection,
     system,
-    stream
-from fan_out_changes;
+    stream,
+    fields,
+    count(*) as changes
+from fan_out_round
+group by connection, system, stream, fields;
 
 -- name: by_self
--- The changed record drives the models.
+-- The changed record drives the models. fields (here and below): what the models read of the record; null: any.
 insert into cdc.changed_keys (model, source_connection, source_id, because)
 select
     following.model,
@@ -69,10 +92,11 @@ from (
     select distinct
         connection,
         id
-    from fan_out_changes
+    from fan_out_round
     where
         system = %(system)s
         and stream = %(stream)s
+        and (%(fields)s::text[] is null or fields is null or fields && %(fields)s::text[])
 ) as found
 cross join unnest(%(models)s::text[]) as following (model);
 
@@ -86,17 +110,18 @@ select
     %(because)s
 from (
     select distinct
-        fan_out_changes.connection,
+        fan_out_round.connection,
         key.value
-    from fan_out_changes
+    from fan_out_round
     cross join lateral (
         values
-        (fan_out_changes.keys_before ->> %(column)s),
-        (fan_out_changes.keys_after ->> %(column)s)
+        (fan_out_round.keys_before ->> %(column)s),
+        (fan_out_round.keys_after ->> %(column)s)
     ) as key (value)
     where
-        fan_out_changes.system = %(system)s
-        and fan_out_changes.stream = %(stream)s
+        fan_out_round.system = %(system)s
+        and fan_out_round.stream = %(stream)s
+        and (%(fields)s::text[] is null or fan_out_round.fields is null or fan_out_round.fields && %(fields)s::text[])
         and key.value is not null
 ) as found
 cross join unnest(%(models)s::text[]) as following (model);
@@ -113,15 +138,16 @@ from (
     select distinct
         links.source_connection,
         links.source_id
-    from fan_out_changes
+    from fan_out_round
     inner join cdc.links
         on
-            links.connection = fan_out_changes.connection
+            links.connection = fan_out_round.connection
             and links.entity = %(entity)s
-            and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
+            and (links.target_id = fan_out_round.id or links.followed_id = fan_out_round.id)
     where
-        fan_out_changes.system = %(system)s
-        and fan_out_changes.stream = %(stream)s
+        fan_out_round.system = %(system)s
+        and fan_out_round.stream = %(stream)s
+        and (%(fields)s::text[] is null or fan_out_round.fields is null or fan_out_round.fields && %(fields)s::text[])
 ) as found
 cross join unnest(%(models)s::text[]) as following (model);
 
@@ -133,19 +159,21 @@ with changed as (
         connection,
         id,
         keys_before as keys
-    from fan_out_changes
+    from fan_out_round
     where
         system = %(system)s
         and stream = %(stream)s
+        and (%(fields)s::text[] is null or fields is null or fields && %(fields)s::text[])
     union
     select
         connection,
         id,
         keys_after as keys
-    from fan_out_changes
+    from fan_out_round
     where
         system = %(system)s
         and stream = %(stream)s
+        and (%(fields)s::text[] is null or fields is null or fields && %(fields)s::text[])
 )
 
 select
@@ -178,15 +206,15 @@ select distinct
     links.source_connection,
     links.source_id,
     %(because)s
-from fan_out_changes
+from fan_out_round
 inner join cdc.links
     on
-        links.connection = fan_out_changes.connection
+        links.connection = fan_out_round.connection
         and links.entity = any(%(entities)s)
-        and (links.target_id = fan_out_changes.id or links.followed_id = fan_out_changes.id)
+        and (links.target_id = fan_out_round.id or links.followed_id = fan_out_round.id)
 where
-    fan_out_changes.system = %(system)s
-    and fan_out_changes.stream = %(stream)s
+    fan_out_round.system = %(system)s
+    and fan_out_round.stream = %(stream)s
     and links.model <> 'corrections';
 
 -- name: cure
@@ -198,7 +226,7 @@ with worth as (
         links.key
     from cdc.links
     cross join lateral jsonb_array_elements_text(links.rejected_on) as needed (name)
-    left join fan_out_changes as changed
+    left join fan_out_round as changed
         on
             changed.connection = links.connection
             and changed.stream = %(stream)s

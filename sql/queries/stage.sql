@@ -178,6 +178,7 @@ with compared as (
         incoming.content_hash,
         incoming.modified_at,
         known.payload as payload_before,
+        known.form as form_before,
         known.deleted_at as deleted_before,
         {keys} as keys_before,
         case
@@ -229,41 +230,65 @@ taken as (
         known.payload as payload_after,
         {keys} as keys_after,
         compared.payload_before,
+        compared.form_before,
         compared.keys_before,
         compared.deleted_before
 ),
 
-told as (
-    insert into cdc.changes (connection, stream, id, version, keys_before, keys_after)
-    select %(connection)s, %(stream)s, taken.id, taken.version, taken.keys_before, taken.keys_after
+differing as materialized (
+    select
+        taken.id,
+        taken.version,
+        taken.modified_at,
+        taken.keys_before,
+        taken.keys_after,
+        taken.deleted_before,
+        differences.before,
+        differences.after,
+        -- A record that came back, or that is of another form, differs in more than its fields.
+        case when taken.deleted_before is null and taken.form_before = %(form)s then differences.fields end as fields
     from taken
+    cross join lateral (
+        select
+            jsonb_object_agg(coalesce(old.key, new.key), old.value) filter (where old.key is not null) as before,
+            jsonb_object_agg(coalesce(old.key, new.key), new.value) filter (where new.key is not null) as after,
+            array_agg(coalesce(old.key, new.key) order by coalesce(old.key, new.key) collate "C") as fields
+        from jsonb_each(taken.payload_before) as old
+        full join jsonb_each(taken.payload_after) as new on new.key = old.key
+        where old.value is distinct from new.value
+    ) as differences
+),
+
+told as (
+    insert into cdc.changes (connection, stream, id, version, keys_before, keys_after, fields)
+    select
+        %(connection)s,
+        %(stream)s,
+        differing.id,
+        differing.version,
+        differing.keys_before,
+        differing.keys_after,
+        differing.fields
+    from differing
 ),
 
 remembered as (
     insert into cdc.history (version, connection, stream, id, told_by, run, before, after, modified_at)
     select
-        taken.version,
+        differing.version,
         %(connection)s,
         %(stream)s,
-        taken.id,
+        differing.id,
         %(told_by)s,
         %(run)s::uuid,
-        coalesce(differences.before, '{{}}'::jsonb)
+        coalesce(differing.before, '{{}}'::jsonb)
         || case
-            when taken.deleted_before is null then '{{}}'::jsonb
-            else jsonb_build_object('_deleted_at', taken.deleted_before)
+            when differing.deleted_before is null then '{{}}'::jsonb
+            else jsonb_build_object('_deleted_at', differing.deleted_before)
         end,
-        coalesce(differences.after, '{{}}'::jsonb),
-        taken.modified_at
-    from taken
-    cross join lateral (
-        select
-            jsonb_object_agg(coalesce(old.key, new.key), old.value) filter (where old.key is not null) as before,
-            jsonb_object_agg(coalesce(old.key, new.key), new.value) filter (where new.key is not null) as after
-        from jsonb_each(taken.payload_before) as old
-        full join jsonb_each(taken.payload_after) as new on new.key = old.key
-        where old.value is distinct from new.value
-    ) as differences
+        coalesce(differing.after, '{{}}'::jsonb),
+        differing.modified_at
+    from differing
 ),
 
 asked as (

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from cdc import switch as switching
+from cdc.changes import FannedOut, fan_out
 from cdc.outbound import marts_in_force, models_in_force, pin_set
 from tests.db.fix_build import PROJECT, Place, with_lookups
 from tieout.db import lock_key
 from tieout.errors import BuildError, LockHeld, RetryLater
 from tieout.settings import package_root
 
+STAGED = "models/staging/stg_magento__orders.sql"
 INVOICES = "models/outbound/out_xero__invoices.sql"
 
 
@@ -112,6 +114,55 @@ def test_a_new_rule_for_changes_makes_a_model_sweep_due_but_not_changed(built: P
 
     model = _models(built)["out_xero__invoices"]
     assert (model["sweep_due"], model["is_changed"]) == (True, False)
+
+
+def test_a_build_notes_what_its_models_read_of_the_records(built: Place) -> None:
+    """Of the lines too; key columns have no name there, a change of one counts whatever is read."""
+    reads = {name: model["reads"] for name, model in _models(built).items()}
+
+    assert reads["out_xero__invoices"] == {"magento__orders": ["bad", "category", "day", "state", "total"]}
+    assert all("magento__orders" in each for each in reads.values())
+
+
+def test_a_mapping_that_begins_to_read_a_field_looks_at_all_records_again(built: Place) -> None:
+    """What changed in that field before, the old set passed over."""
+    with built.database.connect() as session:
+        session.execute("insert into cdc.connections (connection, system) values ('shop', 'magento')")
+        session.execute("update cdc.models set sweep_due = false")
+        told = (
+            "insert into cdc.changes (connection, stream, id, version, keys_before, keys_after, fields)"
+            " values ('shop', 'orders', '1', 1, '{}', '{}', '{comment}')"
+        )
+        session.execute(told)
+        assert fan_out(session) == FannedOut(changes=1, unread=1)
+
+        session.execute(told)
+        built.edit(
+            STAGED,
+            "orders.payload ->> 'state'",
+            "concat(orders.payload ->> 'state', orders.payload ->> 'comment')",
+        )
+        built.build()
+
+        # Judged by the set that is in force now.
+        assert fan_out(session) == FannedOut(changes=1)
+    models = _models(built)
+    assert models["out_xero__invoices"]["sweep_due"]
+    assert "comment" in models["out_xero__invoices"]["reads"]["magento__orders"]
+
+
+def test_where_less_was_found_to_be_read_than_is_all_rows_are_looked_at_again(built: Place) -> None:
+    """After an upgrade that finds more. Where every change counted so far, nothing was passed over."""
+    built.run(
+        "update cdc.models set sweep_due = false, reads = '{\"magento__orders\": []}' where model = 'sales'"
+    )
+    built.run("update cdc.models set sweep_due = false, reads = null where model <> 'sales'")
+
+    built.build(force=True)
+
+    models = _models(built)
+    assert {name for name, model in models.items() if model["sweep_due"]} == {"sales"}
+    assert all(model["reads"] for model in models.values())
 
 
 def test_a_model_that_is_taken_away_is_forgotten_with_its_keys(built: Place) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from psycopg.types.json import Jsonb
 
-from cdc.changes import fan_out
-from cdc.outbound import DirtyRule
+from cdc.changes import FannedOut, fan_out
+from cdc.outbound import SET_LOCK, DirtyRule
 from tests.db.fix_engine import MODELS, Engine, engine
+from tieout.db import lock_key
 from tieout.errors import BuildError, ConfigurationError
 
 __all__ = ["engine"]
@@ -18,7 +20,7 @@ __all__ = ["engine"]
 def test_a_change_leads_to_the_drivers_of_every_model_that_follows_the_table(engine: Engine) -> None:
     engine.order("5")
 
-    assert fan_out(engine.connection) == 1
+    assert fan_out(engine.connection) == FannedOut(changes=1)
 
     assert _keys(engine) == [("out_invoices", "shop", "5"), ("out_payments", "shop", "5")]
     assert engine.rows("select 1 as one from cdc.changes") == []
@@ -97,6 +99,136 @@ def test_a_change_that_commits_after_the_fan_out_began_is_not_lost(engine: Engin
         fan_out(engine.connection)
 
     assert {key[2] for key in _keys(engine)} == {"1", "2"}
+
+
+def test_a_change_in_fields_that_no_model_reads_leads_to_no_key(engine: Engine) -> None:
+    """A shop's orders change most by comments, ours among them. One model that reads the field follows alone."""
+    _reads(engine, "out_invoices", {"magento__orders": ["total", "number"]})
+    _reads(engine, "out_payments", {"magento__orders": ["total", "status_histories"]})
+    _changed(engine, "1", ["updated_at"])
+    _changed(engine, "2", ["status_histories", "updated_at"])
+    _changed(engine, "3", ["total", "updated_at"])
+
+    assert fan_out(engine.connection) == FannedOut(changes=3, unread=1)
+
+    assert _keys(engine) == [
+        ("out_invoices", "shop", "3"),
+        ("out_payments", "shop", "2"),
+        ("out_payments", "shop", "3"),
+    ]
+    assert engine.diff().unread_changes == 0
+
+
+def test_a_diff_of_comments_looks_at_no_view(engine: Engine) -> None:
+    for model in ("out_invoices", "out_payments"):
+        _reads(engine, model, {"magento__orders": ["total"]})
+    _changed(engine, "1", ["status_histories"])
+    for model in ("out_invoices", "out_payments"):
+        engine.connection.execute(f"drop view outbound.{model} cascade")
+
+    done = engine.diff()
+
+    assert (done.changes, done.unread_changes, sum(model.drivers for model in done.models)) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            {"fields": None}, id="added, deleted, back, of another form, or told before fields were named"
+        ),
+        pytest.param(
+            {"fields": ["comment"], "before": {"customer_id": "1"}, "after": {"customer_id": "2"}},
+            id="a key column",
+        ),
+        pytest.param(
+            {"fields": ["comment"], "after": {"customer_id": "2"}}, id="a key column that was empty"
+        ),
+        pytest.param({"fields": ["total-net", "comment"]}, id="a name that what is read is not listed by"),
+    ],
+)
+def test_what_may_concern_any_field_leads_to_keys(engine: Engine, change: dict[str, Any]) -> None:
+    _reads(engine, "out_invoices", {"magento__orders": ["total"]})
+    _reads(engine, "out_payments", {"magento__orders": []})
+
+    _changed(engine, "5", **change)
+
+    assert fan_out(engine.connection) == FannedOut(changes=1)
+    assert _keys(engine) == [("out_invoices", "shop", "5"), ("out_payments", "shop", "5")]
+
+
+@pytest.mark.parametrize("reads", [None, {}, {"magento__orders": None}, {"magento__customers": ["email"]}])
+def test_where_nobody_knows_what_a_model_reads_it_follows_every_change(
+    engine: Engine, reads: dict[str, Any] | None
+) -> None:
+    """So does a set that was built before there was such knowledge."""
+    _reads(engine, "out_invoices", reads)
+    _reads(engine, "out_payments", {"magento__orders": ["total"]})
+
+    _changed(engine, "5", ["comment"])
+    fan_out(engine.connection)
+
+    assert _keys(engine) == [("out_invoices", "shop", "5")]
+
+
+def test_a_targets_own_record_leads_to_its_key_whatever_changed_in_it(engine: Engine) -> None:
+    engine.customer()
+    engine.sync()
+    engine.diff()
+    engine.connection.execute("update cdc.models set reads = '{\"xero__contacts\": []}'")
+    target_id = engine.link("shop/customer/7")["target_id"]
+
+    _changed(engine, target_id, ["Name"], connection="books", stream="contacts")
+
+    assert fan_out(engine.connection) == FannedOut(changes=1)
+    assert _keys(engine) == [("out_contacts", "shop", "7")]
+
+
+def test_a_change_is_judged_by_the_set_in_force_when_it_is_fanned_out(engine: Engine) -> None:
+    _reads(engine, "out_invoices", {"magento__orders": ["total"]})
+    _reads(engine, "out_payments", {"magento__orders": ["total"]})
+    fan_out(engine.connection)  # this session knows the old set
+    _changed(engine, "5", ["comment"])
+
+    _reads(engine, "out_invoices", {"magento__orders": ["comment", "total"]})
+    fan_out(engine.connection)
+
+    assert _keys(engine) == [("out_invoices", "shop", "5")]
+
+
+def test_no_set_is_switched_while_changes_are_judged_by_what_another_reads(engine: Engine) -> None:
+    _changed(engine, "5", ["comment"])
+    with engine.database.connect() as build, engine.connection.transaction():
+        fan_out(engine.connection)
+
+        row = build.execute("select pg_try_advisory_lock(%s) as is_free", (lock_key(SET_LOCK),)).fetchone()
+
+    assert row == {"is_free": False}
+
+
+def _reads(engine: Engine, model: str, reads: dict[str, Any] | None) -> None:
+    """As a build found it."""
+    engine.connection.execute(
+        "update cdc.models set reads = %s where model = %s", (None if reads is None else Jsonb(reads), model)
+    )
+
+
+def _changed(
+    engine: Engine,
+    record_id: str,
+    fields: list[str] | None,
+    *,
+    before: dict[str, str] | None = None,
+    after: dict[str, str] | None = None,
+    connection: str = "shop",
+    stream: str = "orders",
+) -> None:
+    """A record that a load found changed in these fields."""
+    engine.connection.execute(
+        "insert into cdc.changes (connection, stream, id, version, keys_before, keys_after, fields)"
+        " values (%s, %s, %s, 1, %s, %s, %s)",
+        (connection, stream, record_id, Jsonb(before or {}), Jsonb(after or {}), fields),
+    )
 
 
 def _keys(engine: Engine) -> list[tuple[str, str, str]]:

@@ -572,6 +572,28 @@ def test_what_must_not_meet_is_sent_one_after_the_other(engine: Engine) -> None:
     assert sorted(sizes) == [1, 2]
 
 
+def test_what_was_sent_is_on_the_disk_before_it_leaves_also_where_one_waits_for_another(engine: Engine) -> None:
+    """A commit that does not wait for the disk may be lost with the server, and the call that left is sent again."""
+    engine.writes["contacts"].serial = lambda outgoing: outgoing.payload["Phone"]
+    engine.customer("7", phone="a")
+    engine.load()
+    engine.diff()
+    name = engine.database.url.rpartition("/")[2]
+    engine.connection.execute(f"alter database {name} set synchronous_commit = on")
+    engine.connection.execute("create table public.seen (waits_for_disk text)")
+    engine.connection.execute(
+        "create function public.see() returns trigger language plpgsql as $$ begin"
+        " insert into public.seen values (current_setting('synchronous_commit')); return new; end $$"
+    )
+    engine.connection.execute(
+        "create trigger see before insert on cdc.calls for each row execute function public.see()"
+    )
+
+    engine.drain()
+
+    assert engine.rows("select waits_for_disk from public.seen") == [{"waits_for_disk": "on"}]
+
+
 def test_two_drains_at_once_send_each_entry_once(engine: Engine) -> None:
     engine.writes["contacts"].size = 5
     engine.limit(creates=1000)

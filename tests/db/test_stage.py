@@ -116,6 +116,28 @@ def test_a_change_keeps_keys_before_and_after_and_only_the_fields_that_differ(co
     assert entry["before"] == {"Contact": {"ContactID": "c1"}, "Old": None}
     assert entry["after"] == {"Contact": {"ContactID": "c2"}, "New": 2}
     assert entry["told_by"] == "poll"
+    assert sorted(change["fields"]) == ["Contact", "New", "Old"]
+
+
+def test_what_is_more_than_other_values_in_fields_names_no_fields(connection: Session) -> None:
+    """Added, deleted, back, of another form: who follows the record looks at it, whichever fields they read."""
+    put(connection, record("a"))
+    mark_deleted(
+        connection,
+        stream=find_stream("xero", "invoices"),
+        connection_name="books",
+        ids=["a"],
+        before_version=next_version(connection),
+        told_by="sweep",
+    )
+    put(connection, record("a", at=2, Total=1))
+    put(connection, record("b"), form="summary")
+    put(connection, record("b", at=2, Total=1))
+    put(connection, record("b", at=3, Total=2))
+
+    told = [(change["id"], change["fields"]) for change in rows(connection, "cdc.changes", "seq")]
+
+    assert told == [("a", None), ("a", None), ("a", None), ("b", None), ("b", None), ("b", ["Total"])]
 
 
 def test_an_answer_asked_for_earlier_does_not_replace_what_came_since(connection: Session) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -103,6 +103,21 @@ def watched(session: Session) -> tuple[Watched, ...]:
     return (*models, *marts)
 
 
+def reads(session: Session, table: str) -> frozenset[str]:
+    """The fields that any model reads of a staging table by name, as the build in force found them."""
+    rows = session.execute("select model, reads from cdc.models").fetchall()
+    return frozenset(name for row in rows for name in row["reads"].get(table) or ())
+
+
+def read_less(session: Session, table: str, field: str) -> None:
+    """Let the set in force say that nobody reads this field."""
+    session.execute(
+        "update cdc.models set reads = jsonb_set(reads, array[%(table)s::text], (reads -> %(table)s) - %(field)s::text)"
+        " where jsonb_typeof(reads -> %(table)s) = 'array'",
+        {"table": table, "field": field},
+    )
+
+
 def tables_of(models: Sequence[Watched]) -> list[str]:
     """The staging tables that any of them reads."""
     return sorted({table for model in models for table in model.tables})
@@ -176,11 +191,11 @@ def named_without(session: Session, table: str, changes: Sequence[Mapping[str, A
         )
         for change in changes:
             session.execute(
-                "insert into cdc.changes (connection, stream, id, version, keys_before, keys_after)"
-                " values (%s, %s, %s, %s, %s, %s)",
+                "insert into cdc.changes (connection, stream, id, version, keys_before, keys_after, fields)"
+                " values (%s, %s, %s, %s, %s, %s, %s)",
                 (
                     change["connection"], change["stream"], change["id"], change["version"],
-                    Jsonb(change["keys_before"]), Jsonb(change["keys_after"]),
+                    Jsonb(change["keys_before"]), Jsonb(change["keys_after"]), change["fields"],
                 ),
             )  # fmt: skip
         return Effect(changed={}, named=fanned_out(session), swept=swept(session))
@@ -305,6 +320,18 @@ def stirred(record: Record) -> Edit:
     return Edit(
         table=record.table, connection=record.connection, id=record.id, payload=payload, what="stirred"
     )
+
+
+def stirred_in(record: Record, fields: Collection[str]) -> Edit | None:
+    """Every value in these top-level fields is another one; None when there is none."""
+    payload: Any = record.payload
+    for path, held in leaves(record.payload):
+        if path[0] in fields and not _is_own(record, path):
+            payload = replaced(payload, path, other(held))
+    if payload == record.payload:
+        return None
+    what = f"stirred in {', '.join(sorted(fields))}"
+    return Edit(table=record.table, connection=record.connection, id=record.id, payload=payload, what=what)
 
 
 def gone(record: Record) -> Edit:
