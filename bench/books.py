@@ -108,12 +108,18 @@ def fill(database: Database, orders: int) -> Books:
 
 
 def change(
-    connection: Session, count: int, *, stream: str = "orders", edit: Mapping[str, Any] | None = None
+    connection: Session,
+    count: int,
+    *,
+    stream: str = "orders",
+    edit: Mapping[str, Any] | None = None,
+    is_read: bool = False,
 ) -> list[str]:
     """Change so many records of a stream of the shop, spread over all, as a load that found them changed would.
 
-    `edit` replaces fields; without it an order gets a comment and a new stamp, which no outbound model reads, as most changes
-    of orders do. The ids.
+    `edit` replaces fields; without it an order gets a comment, which no outbound model reads, as most changes of orders do; or,
+    `is_read`, a note at its payment: a field that the models of orders read, so that each must look, and finds nothing else. The
+    ids.
     """
     table = sql.Identifier("staging", f"magento__{stream}")
     found = connection.execute(sql.SQL(_SQL["sample"]).format(table=table), {"records": count}).fetchall()
@@ -121,7 +127,7 @@ def change(
     raws = []
     for row in found:
         record = json.loads(row["raw"], parse_float=Decimal)
-        record.update(edit or _commented(number))
+        record.update(edit or (_noted(record, number) if is_read else _commented(number)))
         raws.append(RawRecord(id=row["id"], raw=json_dumps(record).encode()))
     with connection.transaction():
         for after in range(0, len(raws), 1000):
@@ -182,6 +188,10 @@ def fingerprint() -> str:
 def _commented(number: int) -> dict[str, Any]:
     comment = {"comment": f"Looked at {number}", "status": "complete", "created_at": f"{DAY} 12:00:00"}
     return {"status_histories": [comment]}
+
+
+def _noted(record: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return {"payment": {**record["payment"], "additional_information": [f"Looked at {number}"]}}
 
 
 def _merge(

@@ -1,7 +1,8 @@
 """What a diff costs when nothing, little and more changed, at two sizes of the books; what a full sweep costs.
 
-The real models over a shop and its ledger (`bench.books`), in a session that is kept, as `tieout run` keeps it. A change is a
-comment on an order: no field of any document differs, and every model that follows orders must see that for itself.
+The real models over a shop and its ledger (`bench.books`), in a session that is kept, as `tieout run` keeps it. A change is
+either a comment on an order, which no outbound model reads, as most changes of orders are; or a note at its payment, a field
+that is read: no field of any document differs, and every model that follows orders must see that for itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ SMALL, LARGE = 5_000, 15_000
 """Orders, at scale 1: what is measured at one is measured at the other."""
 SWEPT = 1_000
 """Orders of the sweep at scale 1."""
-COUNTS = (0, 100, 10_000)
+CHANGES = ((0, False), (100, False), (100, True), (10_000, False), (10_000, True))
+"""How many records, and whether in a field that is read."""
 TARGETS = {0: 0.005, 100: 0.020, 10_000: 1.0}
 SAME = 1.5
 AT_MOST = 300
@@ -74,7 +76,7 @@ def benchmark(scale: float) -> Iterator[Measure]:
         books.fill(database, int(SWEPT * scale))
         yield from _sweep(settings, database)
         yield from _peer(settings, database)
-        found: dict[int, dict[int, float]] = {}
+        found: dict[int, dict[tuple[int, bool], float]] = {}
         sizes = [int(SMALL * scale), int(LARGE * scale)]
         for size in sizes:
             filled = books.fill(database, size)
@@ -85,22 +87,22 @@ def benchmark(scale: float) -> Iterator[Measure]:
                 beside="",
                 note="with invoices, payments, contacts, credit notes, their records in the ledger and links; no target",
             )
-        for count in COUNTS:
-            yield _line(count, found, sizes, scale)
+        for change in CHANGES:
+            yield _line(change, found, sizes, scale)
         yield _cold(settings, database)
 
 
-def _diffs(settings: Settings, database: Database, scale: float) -> Iterator[tuple[int, float]]:
-    """Seconds by how many changed, in a session that is kept: the median without the first, which plans."""
+def _diffs(settings: Settings, database: Database, scale: float) -> Iterator[tuple[tuple[int, bool], float]]:
+    """Seconds by what changed, in a session that is kept: the median without the first, which plans."""
     with database.connect(direct=True) as session, database.connect() as shop:
-        for count in COUNTS:
+        for count, is_read in CHANGES:
             some = count if scale >= 10 else min(count, AT_MOST)
             spent = []
-            for _ in range(3 if some else 10):
+            for _ in range(3 if some and is_read else 10):
                 if some:
-                    books.change(shop, some)
+                    books.change(shop, some, is_read=is_read)
                 spent.append(_timed(settings, database, session))
-            yield count, statistics.median(spent[1:]) * (count / some if some else 1)
+            yield (count, is_read), statistics.median(spent[1:]) * (count / some if some else 1)
 
 
 def _timed(settings: Settings, database: Database, session: psycopg.Connection[dict[str, object]]) -> float:
@@ -115,12 +117,16 @@ def _refuse_entries(diffed: Diffed) -> None:
         raise AssertionError(f"the books were to be at rest, and a diff made {made} entries")
 
 
-def _line(count: int, found: dict[int, dict[int, float]], sizes: list[int], scale: float) -> Measure:
-    small, large = (found[size][count] for size in sizes)
+def _line(
+    change: tuple[int, bool], found: dict[int, dict[tuple[int, bool], float]], sizes: list[int], scale: float
+) -> Measure:
+    count, is_read = change
+    small, large = (found[size][change] for size in sizes)
     is_reckoned = scale < 10 and count > AT_MOST
     seconds = max(small, large)
     return Measure(
         work=f"diff, {count:,} source records changed"
+        + (f" in a field that {'models read' if is_read else 'no model reads'}" if count else "")
         + (f" (measured with {AT_MOST:,})" if is_reckoned else ""),
         ours=f"{_shown(large)} at {sizes[1]:,} orders",
         beside=f"{_shown(small)} at {sizes[0]:,} orders",
@@ -128,7 +134,7 @@ def _line(count: int, found: dict[int, dict[int, float]], sizes: list[int], scal
         target=f"{_shown(TARGETS[count])}, the same within {SAME} ×",
         is_met=seconds < TARGETS[count] and large / small <= SAME,
         note=""
-        if seconds < TARGETS[count] or not count
+        if seconds < TARGETS[count] or not is_read
         else "the views, run for each key: eleven models follow an order",
     )
 
@@ -193,11 +199,11 @@ def _peer(settings: Settings, database: Database) -> Iterator[Measure]:
                     work="drt-core on the same change", ours="", beside=f"failed: {peer.stderr.read()[-300:]}"
                 )
                 return
-            books.change(shop, 100)
+            books.change(shop, 100, is_read=True)
             theirs = float(json.loads(peer.communicate("go\n")[0].splitlines()[-1])["second"])
         with database.connect(direct=True) as session:
             _timed(settings, database, session)
-            books.change(shop, 100)
+            books.change(shop, 100, is_read=True)
             ours = _timed(settings, database, session)
     yield Measure(
         work=f"100 records changed among {_orders(database):,} orders: all models, beside drt-core with one ({PEER_VIEW})",
