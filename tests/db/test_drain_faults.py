@@ -572,7 +572,9 @@ def test_what_must_not_meet_is_sent_one_after_the_other(engine: Engine) -> None:
     assert sorted(sizes) == [1, 2]
 
 
-def test_what_was_sent_is_on_the_disk_before_it_leaves_also_where_one_waits_for_another(engine: Engine) -> None:
+def test_what_was_sent_is_on_the_disk_before_it_leaves_also_where_one_waits_for_another(
+    engine: Engine,
+) -> None:
     """A commit that does not wait for the disk may be lost with the server, and the call that left is sent again."""
     engine.writes["contacts"].serial = lambda outgoing: outgoing.payload["Phone"]
     engine.customer("7", phone="a")
