@@ -29,7 +29,18 @@ from cdc.diff_guard import guard
 from cdc.diff_round import Round
 from cdc.diff_rows import Counts
 from cdc.diff_sweep import Missed, sweep
-from cdc.diff_work import Switched, Work, attempt, kept_of, lock_models, look, models_of, pin, unlock_models
+from cdc.diff_work import (
+    Switched,
+    Work,
+    attempt,
+    keep_set,
+    kept_of,
+    lock_models,
+    look,
+    models_of,
+    refuse_switched,
+    unlock_models,
+)
 from cdc.guard import refuse_unknown
 from cdc.outbound import OutboundModel
 from cdc.writing import Write, open_writers
@@ -198,15 +209,11 @@ def _all(task: _Task, models: Sequence[OutboundModel]) -> tuple[dict[str, ModelD
     if work.has_removals:
         with connection.transaction():
             connection.execute(query("waiting", "await_referrers"))
-    for model, _, _ in through:
+    late = [model for model, _, _ in through if model.name not in guarded and model.name in work.waiting]
+    for model in late:
         # Entries of a diff that died are counted along; without any there is nothing to hold or to let go.
-        if model.name not in guarded and model.name in work.waiting:
-            guard(connection, task.settings, model, counts_along=task.counts_along)
-    _see_to_references(
-        connection,
-        work,
-        [model for model, looked, _ in through if looked.counts.made or looked.counts.dropped],
-    )
+        guard(connection, task.settings, model, counts_along=task.counts_along)
+    _see_to_references(connection, work, late)
     known.released()
     return {
         model.name: _report(connection, task.run, model, looked, spent) for model, looked, spent in through
@@ -242,7 +249,7 @@ class _Statistics:
 
 
 def _see_to_references(connection: Session, work: Work, models: Sequence[OutboundModel]) -> None:
-    """Entries that wait for a record, in the targets that have any and in those that these models wrote to."""
+    """Entries that wait for a record, in the targets that had any and in those of models that were let go since."""
     touched = {target for model in models for target in _targets(connection, model.name)}
     for target in sorted(touched.union(work.referring)):
         outbox.check_references(connection, target)
@@ -309,9 +316,11 @@ def _changed(connection: Session, model: OutboundModel, work: Round) -> Looked:
 def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int, bool]:
     """One transaction: what it did, driving records, and whether the keys are at an end."""
     with connection.transaction():
-        pin(connection, model)
+        keep_set(connection)
         values = {"model": model.name, "limit": DRIVERS, "ahead": READ_AHEAD}
-        rows = connection.execute(query("diff", "drivers"), values, prepare=True).fetchall()
+        found = connection.execute(query("diff", "drivers"), values, prepare=True).fetchall()
+        refuse_switched(model, found[0] if found else None)
+        rows = [row for row in found if row["source_id"] is not None]
         is_last = len(rows) < DRIVERS and sum(row["changes"] for row in rows) < READ_AHEAD * DRIVERS
         pairs = [(row["source_connection"], row["source_id"]) for row in rows]
         return (work.run(pairs) if rows else Counts()), len(rows), is_last

@@ -111,8 +111,17 @@ class Switched(Exception):
 
 def pin(session: Session, model: OutboundModel) -> None:
     """Keep the set in force until this transaction ends. Raises Switched when it is no longer the model's."""
+    keep_set(session)
+    refuse_switched(model, session.execute(query("diff", "build_in_force"), prepare=True).fetchone())
+
+
+def keep_set(session: Session) -> None:
+    """Let no `build` switch until this transaction ends; what the next statement says is in force stays so."""
     session.execute(query("diff", "begin_round"), {"key": lock_key(SET_LOCK)}, prepare=True)
-    row = session.execute(query("diff", "build_in_force"), prepare=True).fetchone()
+
+
+def refuse_switched(model: OutboundModel, row: Mapping[str, Any] | None) -> None:
+    """Switched, unless the `build` in force is the model's."""
     if row is None or row["build"] != model.build:
         raise Switched
 

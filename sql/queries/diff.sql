@@ -104,7 +104,8 @@ from unnest(%(keys)s::bigint[]) as given (key);
 
 -- name: drivers
 -- Consume the oldest changed keys of a model. Many changes often lead to one driving record (a document, its payment, its
--- contact): it is looked at once for all that stand near the front. `changes`: how many were consumed for each.
+-- contact): it is looked at once for all that stand near the front. `changes`: how many were consumed for each. `build`: the set
+-- that is in force now; a row with no driving record when there is none.
 with oldest as (
     select
         seq,
@@ -138,12 +139,30 @@ gone as (
 )
 
 select
-    source_connection,
-    source_id,
-    count(*) as changes
-from gone
-group by source_connection, source_id
-order by source_connection, source_id;
+    in_force.build,
+    taken.source_connection,
+    taken.source_id,
+    taken.changes
+from (
+    select max(latest.build) as build
+    from (
+        select builds.build
+        from cdc.builds
+        where builds.switched_at is not null
+        order by builds.switched_at desc
+        limit 1
+    ) as latest
+) as in_force
+left join (
+    select
+        gone.source_connection,
+        gone.source_id,
+        count(*) as changes
+    from gone
+    group by gone.source_connection, gone.source_id
+) as taken
+    on true
+order by taken.source_connection, taken.source_id;
 
 -- name: begin_sweep
 -- A sweep looks at everything, so the changed keys up to now are in it; a sweep that dies stays due.

@@ -105,6 +105,28 @@ def test_a_session_that_is_kept_sees_another_build(engine: Engine) -> None:
     assert (entry["payload"], entry["build"]) == ({"Name": "New"}, "next")
 
 
+def test_a_build_that_switches_while_models_are_looked_at_loses_no_key_and_all_start_again(
+    engine: Engine,
+) -> None:
+    engine.customer()
+    engine.order()
+    told: list[str] = []
+
+    def switch(name: str) -> None:
+        told.append(name)
+        if len(told) == 2:
+            engine.connection.execute(
+                "insert into cdc.builds (build, switched_at) values ('next', now() + interval '1 s')"
+            )
+            engine.connection.execute("update cdc.models set build = 'next'")
+
+    engine.diff(progress=switch)
+
+    assert told == ["out_contacts", "out_invoices", "out_contacts", "out_invoices", "out_payments"]
+    assert engine.states() == {"shop/customer/7": "ready", "shop/order/1/1": "waiting"}
+    assert engine.rows("select 1 as one from cdc.changed_keys") == []
+
+
 @pytest.fixture
 def nine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Nine customers that the target has; a sweep takes them two by two, in three sessions."""
