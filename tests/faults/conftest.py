@@ -1,4 +1,4 @@
-"""One world a module, as in the acceptance tests."""
+"""One world a process: each test leaves it at rest, and says so at its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def built(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return build_once(server_url, tmp_path_factory.mktemp("build"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def faults(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
     """A shop and its books after a short trade, and victims."""
     with new_faults(server_url, built, tmp_path_factory.mktemp("faults")) as made:
