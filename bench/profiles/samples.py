@@ -58,12 +58,12 @@ def _report(program: str, file: Path) -> list[tuple[str, float]]:
 
 
 def read(report: str) -> list[tuple[str, float]]:
-    """The lines of `perf report`: function and share (1: all); what has no name is told by its file."""
-    found = []
+    """The lines of `perf report`: function and share (1: all); what has no name is summed by its file."""
+    found: dict[str, float] = {}
     for line in report.splitlines():
         match = _LINE.match(line)
         if match is not None:
             symbol = match["symbol"]
             name = symbol if not symbol.startswith("0x") else f"(unnamed in {match['object']})"
-            found.append((name, float(match["share"]) / 100))
-    return found
+            found[name] = found.get(name, 0.0) + float(match["share"]) / 100
+    return sorted(found.items(), key=lambda item: -item[1])
