@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _TOUCHING = ("poll", "webhook", "write answer", "ask again")
-"""A backfill or sweep touches nothing: it reads the touched stream after this one anyway."""
+"""A backfill or sweep touches nothing: it reads the touched stream whole as well, in its turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
