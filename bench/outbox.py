@@ -17,7 +17,8 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import psutil
 import psycopg
@@ -60,6 +61,14 @@ class Ran:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A process, and the file that takes what it says beside its answer."""
+
+    process: subprocess.Popen[str]
+    said: IO[str]
+
+
 @dataclass(slots=True, kw_only=True)
 class Place:
     """The server, and what was put in so far."""
@@ -90,7 +99,7 @@ class Place:
             before, used = _wal(connection), self.cpu()
             for each in started:
                 _go(each)
-            ended = [json.loads(each.communicate()[0]) for each in started]
+            ended = [_ended(each) for each in started]
             used, written = self.cpu() - used, _wal(connection) - before
         seconds = max(each["ended"] for each in ended) - min(each["began"] for each in ended)
         python = sum(each.get("cpu", 0.0) for each in ended)
@@ -116,7 +125,7 @@ class Place:
             _go(each)
         yield
         for each in started:
-            each.communicate()
+            _ended(each)
 
     def bare(self, workers: int, entries: int) -> Ran:
         """The same entries, claimed and deleted."""
@@ -199,24 +208,35 @@ def _peers(place: Place, ours: Ran, jobs: int) -> Iterator[Measure]:
         )
 
 
-def _started(command: Sequence[str], workers: int) -> list[subprocess.Popen[str]]:
+def _started(command: Sequence[str], workers: int) -> list[Worker]:
     """Processes that are ready and wait to be told."""
-    started = [
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    started = []
+    for _ in range(workers):
+        said = TemporaryFile("w+")  # noqa: SIM115 (read after the process has ended, gone with the object)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
         )
-        for _ in range(workers)
-    ]
+        started.append(Worker(process=process, said=said))
     for each in started:
-        if each.stdout is None or each.stdout.readline() != "ready\n":
+        if each.process.stdout is None or each.process.stdout.readline() != "ready\n":
             raise RuntimeError(f"a worker did not begin: {' '.join(command)}")
     return started
 
 
-def _go(process: subprocess.Popen[str]) -> None:
-    if process.stdin is not None:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+def _ended(worker: Worker) -> dict[str, float]:
+    """What a worker measured. Raises RuntimeError with its last words when it failed."""
+    answer, _ = worker.process.communicate()
+    if worker.process.returncode:
+        worker.said.seek(0)
+        raise RuntimeError(f"a worker ended with {worker.process.returncode}: {worker.said.read()[-2000:]}")
+    measured: dict[str, float] = json.loads(answer)
+    return measured
+
+
+def _go(worker: Worker) -> None:
+    if worker.process.stdin is not None:
+        worker.process.stdin.write("go\n")
+        worker.process.stdin.flush()
 
 
 def _seconds(process: psutil.Process) -> float:
