@@ -39,11 +39,13 @@ class FannedOut:
     """Changes consumed, by number."""
 
     changes: int = 0
-    unread: int = 0
-    """Of them, those that no rule was asked about: no model reads what changed."""
+    without_keys: int = 0
+    """Of them, at least so many that led to no key: no model reads what changed, or the rules of those that do found none."""
 
     def __add__(self, other: FannedOut) -> FannedOut:
-        return FannedOut(changes=self.changes + other.changes, unread=self.unread + other.unread)
+        return FannedOut(
+            changes=self.changes + other.changes, without_keys=self.without_keys + other.without_keys
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,21 +97,23 @@ def _round(connection: Session) -> FannedOut:
         tables = connection.execute(query("changes", "tables"), prepare=True).fetchall()
         _refuse_unknown(tables)
         changed = [(row["system"], row["stream"], _fields(row["fields"])) for row in tables]
-        for rule in rules:
-            if any(rule.follows(*each) for each in changed):
-                _apply(connection, rule)
+        asked = [rule for rule in rules if any(rule.follows(*each) for each in changed)]
+        heard = [rule for rule in asked if _apply(connection, rule)]
         streams = {(row["system"], row["stream"]) for row in tables}
         to_targets = {each for each in sorted(streams) if _from_target(connection, *each)}
-        for name, stream in sorted({(row["connection"], row["stream"]) for row in tables}):
-            values = {"connection": name, "stream": stream}
-            connection.execute(query("changes", "cure"), values, prepare=True)
-    heard = [rule for rule in rules if rule.rule.kind != "ignored"]
-    unread = sum(
+        cured = {
+            each
+            for each in sorted({(row["connection"], row["stream"]) for row in tables})
+            if _cure(connection, *each)
+        }
+    without_keys = sum(
         row["changes"]
         for row, each in zip(tables, changed, strict=True)
-        if each[:2] not in to_targets and not any(rule.follows(*each) for rule in heard)
+        if each[:2] not in to_targets
+        and (row["connection"], row["stream"]) not in cured
+        and not any(rule.follows(*each) for rule in heard)
     )
-    return FannedOut(changes=taken, unread=unread)
+    return FannedOut(changes=taken, without_keys=without_keys)
 
 
 def _fields(names: Iterable[str] | None) -> Fields:
@@ -140,7 +144,8 @@ def _rules(connection: Session) -> tuple[_Rule, ...]:
     return known.rules
 
 
-def _apply(connection: Session, group: _Rule) -> None:
+def _apply(connection: Session, group: _Rule) -> bool:
+    """Did it lead to anything?"""
     rule = group.rule
     values = {
         "models": list(group.models),
@@ -154,29 +159,32 @@ def _apply(connection: Session, group: _Rule) -> None:
     try:
         match rule.kind:
             case "self":
-                connection.execute(query("changes", "by_self"), values, prepare=True)
+                found = connection.execute(query("changes", "by_self"), values, prepare=True)
             case "column":
-                connection.execute(query("changes", "by_column"), values, prepare=True)
+                found = connection.execute(query("changes", "by_column"), values, prepare=True)
             case "link":
-                connection.execute(query("changes", "by_link"), values, prepare=True)
+                found = connection.execute(query("changes", "by_link"), values, prepare=True)
             case "sweep":
-                connection.execute(query("changes", "sweep"), values)
+                found = connection.execute(query("changes", "sweep"), values)
             case "sql":
                 # Written by the analyst of the model and checked by `build`; its percent signs are no parameters of ours.
                 text = rule.value.strip().rstrip(";").replace("%", "%%")
-                connection.execute(compose("changes", "by_sql", rule=sql.SQL(text)), values, prepare=True)
+                found = connection.execute(
+                    compose("changes", "by_sql", rule=sql.SQL(text)), values, prepare=True
+                )
             case "ignored":
-                pass
+                return False
     except psycopg.Error as error:
         names = " and ".join(group.models)
         raise BuildError(
             f"The rule by which {names} {'follows' if len(group.models) == 1 else 'follow'} {rule.table} fails: {error}",
             cure=f"Correct `dirty: {rule.table}` in the yml of {names} and run `tieout build`; no change is lost meanwhile.",
         ) from error
+    return found.rowcount > 0
 
 
 def _from_target(connection: Session, system: str, stream: str) -> bool:
-    """The keys that are linked to these records; False if nothing of ours is written to this stream."""
+    """The keys that are linked to these records; False if none is."""
     entities = [write.entity for write in _writes(system) if write.stream == stream]
     if entities:
         values = {
@@ -185,8 +193,14 @@ def _from_target(connection: Session, system: str, stream: str) -> bool:
             "entities": entities,
             "because": f"the target's {stream}",
         }
-        connection.execute(query("changes", "by_target"), values, prepare=True)
-    return bool(entities)
+        return connection.execute(query("changes", "by_target"), values, prepare=True).rowcount > 0
+    return False
+
+
+def _cure(connection: Session, name: str, stream: str) -> bool:
+    """Rejections that these changes may have cured are worth one more try; False if there are none."""
+    values = {"connection": name, "stream": stream}
+    return connection.execute(query("changes", "cure"), values, prepare=True).rowcount > 0
 
 
 def _writes(system: str) -> tuple[Write, ...]:

@@ -90,8 +90,8 @@ class Diffed:
 
     changes: int
     """Of records, since the last diff."""
-    unread_changes: int = 0
-    """Of them, those in fields that no model reads."""
+    changes_without_keys: int = 0
+    """Of them, at least so many that led to no key, most of them in fields that no model reads."""
     models: tuple[ModelDiff, ...] = field(default_factory=tuple)
     errors: tuple[TieoutError, ...] = ()
     """Of models that failed, when they were not to be raised."""
@@ -150,7 +150,7 @@ def diff(
     looked = {name: done.get(name) for name in locked}
     return Diffed(
         changes=heard.changes,
-        unread_changes=heard.unread,
+        changes_without_keys=heard.without_keys,
         models=tuple(
             found for name in chosen if (found := looked.get(name, ModelDiff(model=name))) is not None
         ),

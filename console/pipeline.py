@@ -106,7 +106,7 @@ def diff_report(found: differ.Diffed) -> Report:
     return Report(
         data={
             "changes": found.changes,
-            "unread_changes": found.unread_changes,
+            "changes_without_keys": found.changes_without_keys,
             "models": [dict(zip(("model", *columns), row, strict=True)) for row in rows],
             "unread": {model: list(streams) for model, streams in found.unread.items()},
             "missed": {each.model: list(each.missed_keys) for each in found.models if each.missed},
@@ -122,19 +122,20 @@ def diff_report(found: differ.Diffed) -> Report:
                 empty="Difference: nothing to look at.",
             ),
             *(_missed(each) for each in found.models if each.missed),
-            *_unread_changes(found),
+            *_without_keys(found),
             *_unread(found),
         ],
     )
 
 
-def _unread_changes(found: differ.Diffed) -> list[Text]:
+def _without_keys(found: differ.Diffed) -> list[Text]:
     """What was loaded and led to nothing, so that nobody looks for it."""
-    if not found.unread_changes:
+    if not found.changes_without_keys:
         return []
     return [
         Text(
-            f"{found.unread_changes} of {found.changes} changed record(s) differ only in what no model reads."
+            f"{found.changes_without_keys} of {found.changes} change(s) of records concern no model:"
+            " what changed in them is read by none."
         )
     ]
 
