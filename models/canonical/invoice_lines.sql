@@ -30,23 +30,7 @@ cross join lateral (
     union all
 
     select
-        extra.line_kind as line_id,
-        extra.line_kind,
-        extra.line_number,
-        null::text as product_id,
-        null::text as sku,
-        initcap(replace(extra.line_kind, '_', ' ')) as description,
-        1::numeric as quantity,
-        extra.net_amount as price,
-        extra.base_net_amount as base_price,
-        0::numeric as discount_amount,
-        0::numeric as base_discount_amount,
-        extra.net_amount,
-        extra.base_net_amount,
-        extra.tax_amount,
-        extra.base_tax_amount,
-        {{ extra_line_taxes() }},
-        {{ problems([]) }} as _problems
+        {{ extra_line() }}
     from (
         select
             sum(billed_lines.discount_amount) as discount_amount,

@@ -37,6 +37,27 @@ takes no discount on the line of a credit note (`has_discount`).
     end as tax_percent
 {%- endmacro %}
 
+{#- The columns of a line of shipping or wrapping (`extra`: its kind, number and amounts), as `plain_line` hands them on. -#}
+{% macro extra_line(description="initcap(replace(extra.line_kind, '_', ' ')) as description") -%}
+    extra.line_kind as line_id,
+    extra.line_kind,
+    extra.line_number,
+    null::text as product_id,
+    null::text as sku,
+    {{ description }},
+    1::numeric as quantity,
+    extra.net_amount as price,
+    extra.base_net_amount as base_price,
+    0::numeric as discount_amount,
+    0::numeric as base_discount_amount,
+    extra.net_amount,
+    extra.base_net_amount,
+    extra.tax_amount,
+    extra.base_tax_amount,
+    {{ extra_line_taxes() }},
+    {{ problems([]) }} as _problems
+{%- endmacro %}
+
 {#-
 The lines of products, and of their fixed taxes, of one invoice or credit memo: a query with the CTE `billed_lines`, to which
 the document adds lines of its own. The document (`documents`) and its order are read once for all kinds of lines. `lines` is the staging
