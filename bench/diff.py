@@ -98,7 +98,7 @@ def _diffs(settings: Settings, database: Database, scale: float) -> Iterator[tup
         for count, is_read in CHANGES:
             some = count if scale >= 10 else min(count, AT_MOST)
             spent = []
-            for _ in range(3 if some and is_read else 10):
+            for _ in range(3 if some > AT_MOST and is_read else 10):
                 if some:
                     books.change(shop, some, is_read=is_read)
                 spent.append(_timed(settings, database, session))
