@@ -146,17 +146,17 @@ cross join {seed} as seed_rows;
 -- name: sample
 -- Records of a stream, spread evenly over all of them, as the API would send them again.
 select
-    id,
-    payload::text as raw
+    records.id,
+    records.payload::text as raw
 from (
     select
         id,
-        payload,
         row_number() over (order by id) as place,
         count(*) over () as places
     from {table}
 ) as numbered
-where place * %(records)s / places <> (place - 1) * %(records)s / places;
+inner join {table} as records using (id)
+where numbered.place * %(records)s / numbered.places <> (numbered.place - 1) * %(records)s / numbered.places;
 
 -- name: analyze
 -- As the server does by itself a minute after so many rows came in.
