@@ -7,12 +7,7 @@ and the ledger's records: what a diff would compute for a copy is what its link 
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +23,7 @@ from psycopg import sql
 from bench import books_ledger, place
 from bench.books_ledger import INSTANT, Ledger
 from bench.books_seed import DAY, MARK, ORDERS, fixed, id_of, records
+from bench.kept import copy_files, folder, kept
 from cdc.build import build
 from cdc.diff import diff
 from cdc.writing import open_writers
@@ -141,48 +137,21 @@ def change(
 @contextmanager
 def server() -> Iterator[tuple[Settings, Database]]:
     """A server of its own, prepared: call `fill`. The first benchmark that asks builds it, the others copy its files."""
-    kept = Path(tempfile.gettempdir()) / f"tieout-bench-books-{fingerprint()}"
-    with kept.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            with place.server() as (settings, database):
-                prepare(settings, database)
-                embedded.stop(settings.data_dir)
-                made = kept.with_suffix(".new")
-                shutil.rmtree(made, ignore_errors=True)
-                copy_files(settings.data_dir, made)
-                made.rename(kept)
-    with place.folder() as made:
+    with folder() as made:
         settings = Settings(data_dir=made / "data", project_dir=made, lookups_dir=made / "lookups")
-        copy_files(kept, settings.data_dir)
+        with kept("books", _made) as ready:
+            copy_files(ready, settings.data_dir)
         try:
             yield settings, Database(embedded.ensure_running(settings.data_dir))
         finally:
             embedded.stop(settings.data_dir)
 
 
-def copy_files(there: Path, here: Path) -> None:
-    """With their owner, which as root is another user."""
-    subprocess.run(["cp", "-a", str(there), str(here)], check=True)
-
-
-def fingerprint() -> str:
-    """Of everything that a prepared server depends on."""
-    root = Path(__file__).parents[1]
-    folders = ("models", "sql", "cdc", "loaders", "tieout", "bench")
-    files = sorted(
-        file
-        for name in folders
-        for file in (root / name).rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    )
-    seen = hashlib.sha256()
-    for file in files:
-        is_bench = file.relative_to(root).parts[0] == "bench"
-        if file.name == "README.md" or (is_bench and not file.name.startswith("books")):
-            continue
-        seen.update(str(file.relative_to(root)).encode() + file.read_bytes())
-    return seen.hexdigest()[:16]
+def _made(here: Path) -> None:
+    with place.server() as (settings, database):
+        prepare(settings, database)
+        embedded.stop(settings.data_dir)
+        copy_files(settings.data_dir, here)
 
 
 def _commented(number: int) -> dict[str, Any]:

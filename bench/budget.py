@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 
+from bench.kept import folder
 from sandbox import xero as stand_in
 from tieout import embedded, events
 from tieout.budget import Budget, CallLimits, Work
@@ -40,31 +39,29 @@ def main() -> None:
     if options.child is not None:
         _call(json.loads(options.child))
         return
-    folder = Path(tempfile.mkdtemp(prefix="tieout-bench-"))
-    folder.chmod(0o711)  # as root the server runs as another user, who must pass through
-    books = stand_in.start(window=options.window)
-    try:
-        url = embedded.ensure_running(folder / "data")
-        migrate(Database(url))
-        draw = _cost_of_a_draw(Database(url))
-        job = {
-            "url": url,
-            "folder": str(folder),
-            "until": time.time() + options.minutes * 60,
-            "options": {
-                "flow": "custom",
-                "client_id": books.credentials["custom_client_id"],
-                "client_secret": books.credentials["custom_client_secret"],
-                "tenant_id": books.credentials["tenant_id"],
-                "api_url": f"{books.address}/api.xro/2.0",
-                "identity_url": f"{books.address}/connect/token",
-            },
-        }
-        times, refused, given_up = _run(job, options.processes)
-    finally:
-        books.stop()
-        embedded.stop(folder / "data")
-        shutil.rmtree(folder, ignore_errors=True)
+    with folder() as made:
+        books = stand_in.start(window=options.window)
+        try:
+            url = embedded.ensure_running(made / "data")
+            migrate(Database(url))
+            draw = _cost_of_a_draw(Database(url))
+            job = {
+                "url": url,
+                "folder": str(made),
+                "until": time.time() + options.minutes * 60,
+                "options": {
+                    "flow": "custom",
+                    "client_id": books.credentials["custom_client_id"],
+                    "client_secret": books.credentials["custom_client_secret"],
+                    "tenant_id": books.credentials["tenant_id"],
+                    "api_url": f"{books.address}/api.xro/2.0",
+                    "identity_url": f"{books.address}/connect/token",
+                },
+            }
+            times, refused, given_up = _run(job, options.processes)
+        finally:
+            books.stop()
+            embedded.stop(made / "data")
     _print(times, refused, given_up, draw)
 
 

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
 
+from bench.kept import folder
 from tieout import embedded
 from tieout.db import Database
 from tieout.migrate import migrate
 from tieout.settings import Settings
 
-
-@contextmanager
-def folder() -> Iterator[Path]:
-    """A folder that the server's user may pass through; TIEOUT_BENCH_DIR moves it to a larger disk."""
-    made = Path(tempfile.mkdtemp(prefix="tieout-bench-", dir=os.environ.get("TIEOUT_BENCH_DIR")))
-    made.chmod(0o711)  # as root the server runs as another user
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+__all__ = ["folder", "postmaster", "server"]
 
 
 @contextmanager

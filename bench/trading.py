@@ -7,9 +7,6 @@ The stand-ins run in processes of their own, without the vendors' limits. The fi
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +17,7 @@ from typing import Any
 
 import httpx
 
-from bench import place
-from bench.books import copy_files, fingerprint
+from bench.kept import copy_files, folder, kept
 from cdc import desk, diff, drain
 from cdc.build import build
 from cdc.linking.approve import approve
@@ -113,7 +109,7 @@ class Trading:
 @contextmanager
 def traded(orders: int) -> Iterator[Trading]:
     """Stand-ins with so many orders of the sample trade, and a database with the models in force and nothing in it."""
-    with place.folder() as made:
+    with folder() as made:
         standing = stands.start(made, options=WITHOUT_LIMITS)
         app = App(settings_file=_settings(made, standing), is_alone=True)
         try:
@@ -132,19 +128,16 @@ def traded(orders: int) -> Iterator[Trading]:
 
 def _built(app: App) -> None:
     """Start the database with the models in force: the first benchmark that asks builds them, the others copy its files."""
-    kept = Path(tempfile.gettempdir()) / f"tieout-bench-built-{fingerprint()}"
-    with kept.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            migrate(app.unchecked_database)
-            build(app.settings, app.database)
-            embedded.stop(app.settings.data_dir)
-            made = kept.with_suffix(".new")
-            shutil.rmtree(made, ignore_errors=True)
-            copy_files(app.settings.data_dir, made)
-            made.rename(kept)
-        else:
-            copy_files(kept, app.settings.data_dir)
+
+    def make(here: Path) -> None:
+        migrate(app.unchecked_database)
+        build(app.settings, app.database)
+        embedded.stop(app.settings.data_dir)
+        copy_files(app.settings.data_dir, here)
+
+    with kept("built", make) as ready:
+        if not app.settings.data_dir.exists():
+            copy_files(ready, app.settings.data_dir)
     embedded.ensure_running(app.settings.data_dir)
 
 
