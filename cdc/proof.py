@@ -74,7 +74,11 @@ def prove(
     build, ConfigurationError for a target that the settings do not have, RetryLater when it does not answer.
     """
     with database.connect() as session, unit_of_work(session):
-        targets = _targets(session, settings, connections)
+        rows = _rows(session, None)
+        targets = _targets(rows, settings, connections)
+        # What the first look read is as good as read now for the target that comes first, which is nearly always the only one.
+        first = [row for row in rows if targets and row["target_connection"] == targets[0].connection.name]
+        del rows
     totals: list[Total] = []
     notes: list[str] = []
     currencies: dict[str, str] = {}
@@ -83,7 +87,8 @@ def prove(
         started = time.monotonic()
         # No session is held while the target is read: that may take minutes.
         with database.connect() as session, unit_of_work(session):
-            known = _documents(session, target)
+            rows = first if target is targets[0] else _rows(session, target.connection.name)
+            known = _documents(session, target, rows)
             ours = _ours(session, target)
         documents = period.needs(known) if period is not None else known
         read = _read(target, database, settings, documents, ours, period)
@@ -126,24 +131,30 @@ def _is_month_of(total: Total, period: Period) -> bool:
     return total.flow in DERIVED - {"orders"} and total.day == period.start.replace(day=1)
 
 
-def _targets(session: Session, settings: Settings, connections: Sequence[str] | None) -> list[_Target]:
+def _rows(session: Session, target: str | None) -> list[dict[str, Any]]:
+    """What a target should contain, None: every target."""
     row = session.execute(query("proof", "is_built")).fetchone()
     if row is None or not row["is_built"]:
         raise BuildError("No set of models is in force to prove by.", cure="Run `tieout build`.")
-    sources: dict[str, list[str]] = {}
-    for row in session.execute(query("proof", "targets")).fetchall():
+    return session.execute(query("proof", "documents"), {"target_connection": target}).fetchall()
+
+
+def _targets(
+    rows: Sequence[Mapping[str, Any]], settings: Settings, connections: Sequence[str] | None
+) -> list[_Target]:
+    wanted = None if connections is None else {name.lower() for name in connections}
+    sources: dict[str, set[str]] = {}
+    for row in rows:
         ends = {row["source_connection"], row["target_connection"]}
-        if connections is None or ends & {name.lower() for name in connections}:
-            sources.setdefault(row["target_connection"], []).append(row["source_connection"])
+        if wanted is None or ends & wanted:
+            sources.setdefault(row["target_connection"], set()).add(row["source_connection"])
     return [
-        _Target(connection=settings.connection(name), sources=tuple(found)) for name, found in sources.items()
+        _Target(connection=settings.connection(name), sources=tuple(sorted(found)))
+        for name, found in sources.items()
     ]
 
 
-def _documents(session: Session, target: _Target) -> list[SourceDocument]:
-    rows = session.execute(
-        query("proof", "documents"), {"target_connection": target.connection.name}
-    ).fetchall()
+def _documents(session: Session, target: _Target, rows: Sequence[Mapping[str, Any]]) -> list[SourceDocument]:
     lines: dict[tuple[str, str], list[ControlLine]] = defaultdict(list)
     for row in session.execute(query("proof", "lines"), {"target_connection": target.connection.name}):
         lines[row["entity"], row["key"]].append(

@@ -6,7 +6,7 @@ select to_regclass('proofs.source_documents') is not null as is_built;
 
 -- name: documents
 -- Every document that a source says the target should contain, with what we know of it: its link, its open entry, its
--- drift. Parameters: target_connection.
+-- drift. Parameters: target_connection, null for all of them.
 select
     documents.flow,
     documents.entity,
@@ -87,8 +87,10 @@ left join lateral (
             and reference.key = head.key
             and head.state <> 'waiting'
 ) as heads on true
-where documents.target_connection = %(target_connection)s
-order by documents.flow, documents.day, documents.key;
+where
+    documents.target_connection is not null
+    and (%(target_connection)s::text is null or documents.target_connection = %(target_connection)s)
+order by documents.target_connection, documents.flow, documents.day, documents.key;
 
 -- name: lines
 -- The lines of what is due, by account and tax type. Parameters: target_connection.
@@ -102,15 +104,6 @@ select
 from proofs.source_lines as lines
 where lines.target_connection = %(target_connection)s
 order by lines.entity, lines.key, lines.account_code, lines.tax_type;
-
--- name: targets
--- Connections that documents go to, and from where.
-select distinct
-    documents.source_connection,
-    documents.target_connection
-from proofs.source_documents as documents
-where documents.target_connection is not null
-order by documents.target_connection, documents.source_connection;
 
 -- name: ours
 -- Every record of a target that we made or adopted: its key, whatever the source says of it now.

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 
@@ -183,6 +183,25 @@ def test_a_document_that_waits_names_the_head_of_its_chain(place: Place, target:
         if total.flow == "invoices"
     }
     assert reasons["W-200"] == "waits for invoices shop/order/1/1 (no account for the category services)"
+
+
+def test_the_view_of_all_documents_is_read_once_where_there_is_one_target(
+    place: Place, target: Xero, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _link(place, "1", target.invoice("W-100", "10", "2026-02-01"))
+    asked: list[str] = []
+    plain = proving.query
+
+    def query(name: str, statement: str) -> LiteralString:
+        asked.append(statement)
+        return plain(name, statement)
+
+    monkeypatch.setattr(proving, "query", query)
+    proof = prove(place.database, place.settings, run=RUN, connections=["shop"])
+
+    assert asked.count("documents") == 1
+    assert proof.totals
+    assert not prove(place.database, place.settings, run=RUN, connections=["elsewhere"]).totals
 
 
 def test_what_was_found_is_kept_with_its_names(place: Place, target: Xero) -> None:
