@@ -20,6 +20,10 @@ from tieout.queries import compose, query
 Session = psycopg.Connection[dict[str, Any]]
 _RELATION = re.compile(r"[a-z_]{1,40}")
 _MONTH = re.compile(r"(\d{4})-(\d{2})-01")
+_QUOTING = str.maketrans("\n\r\t", "   ", '"\\')
+_LINE_FEED = re.compile(r"\\+[nrt]")
+_WIDEST = 16
+"""Characters that one of a name becomes at most: a quotation mark in JSON in a text in JSON, in CSV."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,23 +101,35 @@ def naming(session: Session, folder: Path, texts: Collection[str]) -> tuple[list
     """Files in which one of these texts stands, whatever its case; and files that are not where they should be."""
     found: list[str] = []
     missing: list[str] = []
-    marks = [text.lower() for text in texts if text]
-    longest = max((len(mark) for mark in marks), default=0)
+    marks = {mark for text in texts if (mark := _bare(text).strip())}
     # The chain of the audit holds no personal data.
-    for name in files(session, "history", "links_before", "outbox_done", "calls"):
+    for name in files(session, "history", "links_before", "outbox_done", "calls", "proofs", "runs"):
         if not (folder / name).is_file():
             missing.append(name)
-        elif marks and _names(folder / name, marks, longest):
+        elif marks and _names(folder / name, marks):
             found.append(name)
     return found, missing
 
 
-def _names(path: Path, marks: Collection[str], longest: int) -> bool:
+def _names(path: Path, marks: Collection[str]) -> bool:
+    longest = max(map(len, marks))
+    spaced = [mark for mark in marks if " " in mark]
     rest = ""
     text = io.TextIOWrapper(io.BufferedReader(archive_file.Opened(path)), encoding="utf-8", newline="")
     while chunk := text.read(archive_file.CHUNK):
-        piece = rest + chunk.lower()
-        if any(mark in piece for mark in marks):
+        piece = rest + chunk
+        bare = _bare(piece)
+        if any(mark in bare for mark in marks):
             return True
-        rest = piece[-longest:]
+        if spaced:
+            # A backslash before n is a line feed in JSON, or a backslash in front of an n: both are looked for.
+            bare = _bare(_LINE_FEED.sub(" ", piece))
+            if any(mark in bare for mark in spaced):
+                return True
+        rest = piece[-longest * _WIDEST :]
     return False
+
+
+def _bare(text: str) -> str:
+    """Without what CSV and JSON put around and in front of characters; that a name more is alike does no harm."""
+    return text.translate(_QUOTING).lower()

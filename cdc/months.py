@@ -1,7 +1,7 @@
 """Tables that grow for ever, and their months.
 
-`history`, `outbox_done` and `audit` are partitioned by month; `links_before` and `calls` lie in one piece, since calls are found by
-their id alone while they are sent. Rows for which there is no month lie in the default partition until `tieout retain` moves them.
+`history`, `outbox_done` and `audit` are partitioned by month; the others lie in one piece: calls are found by their id alone while they
+are sent, and of proofs and runs there are few. Rows for which there is no month lie in the default partition until `tieout retain` moves them.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ TABLES = (
         name="calls", group="entries", moment="sent_at", order=("number",), in_months=False,
         may_go="calls_may_go",
     ),
+    # Runs after what they wrote and found: those of which nothing is left here go.
+    Table(name="proofs", group="runs", moment="proved_at", order=("proof",), in_months=False, may_go="proofs_may_go"),
+    Table(name="runs", group="runs", moment="started_at", order=("run",), in_months=False, may_go="runs_may_go"),
     Table(name="audit", group="audit", moment="sealed_at", order=("position",), needed="needed_audit"),
 )  # fmt: skip
 

@@ -7,6 +7,7 @@
 | --- | --- | --- |
 | history | history (months), links_before | nothing depends on it: `why` and `audit recompute` name the file |
 | entries | outbox_done (months), calls | the money of each living link (cdc.last_entries); a month with entries of a call in doubt, of a reversal or of a plan under way stays; calls that are open, of an open entry, or the last one |
+| runs | proofs, runs | the last proof of each target; runs of which a call or a total is still here, or that are being taken back |
 | audit | audit (months) | facts about rows that are still there are noted again; the digest at which the rest continues |
 
 A crash leaves at most a file that nobody knows of (`archives` alone says what stands where) and which the next run makes again

@@ -113,8 +113,10 @@ def find(session: Session, prefix: str) -> UUID:
     found = session.execute(query("reverse", "find"), {"prefix": prefix.lower()}).fetchall()
     if len(found) != 1:
         words = "No run" if not found else "More than one run"
+        gone = archived.files(session, "runs") if not found else []
         raise UsageError(
-            f"{words} begins with {prefix}.", cure="`tieout runs` lists them with their whole id."
+            f"{words} begins with {prefix}{'; older ones are ' + archived.sentence(gone) if gone else ''}.",
+            cure="`tieout runs` lists them with their whole id.",
         )
     run: UUID = found[0]["run"]
     return run

@@ -17,7 +17,7 @@ from tieout.migrate import unit_of_work
 from tieout.retention import Retention
 from tieout.settings import Settings
 
-GROUPS = ("history", "entries", "audit")
+GROUPS = ("history", "entries", "runs", "audit")
 
 
 def folder_of(settings: Settings) -> Path:
@@ -36,7 +36,7 @@ def folder_of(settings: Settings) -> Path:
     "--table",
     "group",
     type=click.Choice(GROUPS),
-    help="Only these: what changed, what was sent, or the audit.",
+    help="Only these: what changed, what was sent, commands with the totals of proofs, or the audit.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would go, and change nothing.")
 @click.option(
@@ -74,7 +74,7 @@ def _wanted(settings: Retention, keep: int | None, group: str | None) -> Retenti
     chosen = [group] if group else list(GROUPS)
     if keep is not None and group is None and settings.audit_months == 0:
         # A number for all is no word about the audit, which stays whole unless somebody says so.
-        chosen = ["history", "entries"]
+        chosen = [name for name in GROUPS if name != "audit"]
 
     def months(name: str, as_set: int) -> int:
         return (keep if keep is not None else as_set) if name in chosen else 0
@@ -83,6 +83,7 @@ def _wanted(settings: Retention, keep: int | None, group: str | None) -> Retenti
         folder=settings.folder,
         history_months=months("history", settings.history_months),
         entries_months=months("entries", settings.entries_months),
+        runs_months=months("runs", settings.runs_months),
         audit_months=months("audit", settings.audit_months),
     )
     entries = wanted.entries_months or settings.entries_months

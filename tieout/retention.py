@@ -18,6 +18,8 @@ class Retention:
     """What changed in mirrored records, and what models read of links."""
     entries_months: int = 0
     """What was sent: finished entries and calls."""
+    runs_months: int = 0
+    """The commands that were run, and the totals that proofs found."""
     audit_months: int = 0
     """The chain of the audit."""
 
@@ -30,6 +32,7 @@ class RetentionSection(BaseModel):
     folder: str = ""
     history_months: int = Field(default=0, ge=0)
     entries_months: int = Field(default=0, ge=0)
+    runs_months: int = Field(default=0, ge=0)
     audit_months: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

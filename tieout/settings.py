@@ -29,7 +29,7 @@ either.
     streams_at_once = 4                 # of one connection; never more than its vendor's limit on calls at once, less one
     connections_at_once = 4
     [retention]                         # `tieout retain` archives whole months to files; 0: they stay for ever
-    history_months = 24                 # entries_months, audit_months; folder: `archive` in data_dir
+    history_months = 24                 # entries_months, runs_months, audit_months; folder: `archive` in data_dir
     [connections.books]
     system = "xero"
     writes = "off"

@@ -115,6 +115,42 @@ and not exists (
         and links.reversal ->> 'run' = item.run::text
 )
 
+-- name: proofs_may_go
+-- Totals of proofs but the last one of each target, by which `status` and the alerts go.
+not exists (
+    select 1
+    from (
+        select distinct on (newest.target_connection)
+            newest.target_connection,
+            newest.run
+        from cdc.proofs as newest
+        order by newest.target_connection, newest.proof desc
+    ) as last
+    where
+        item.target_connection = last.target_connection
+        and item.run = last.run
+)
+
+-- name: runs_may_go
+-- Commands of which nothing is here any more that is asked for by the run: no call, no total, no reversal under way.
+not exists (
+    select 1
+    from cdc.calls
+    where calls.run = item.run
+)
+and not exists (
+    select 1
+    from cdc.proofs
+    where proofs.run = item.run
+)
+and not exists (
+    select 1
+    from cdc.links
+    where
+        links.reversal is not null
+        and links.reversal ->> 'run' = item.run::text
+)
+
 -- name: needed_outbox_done
 -- Why a month of finished entries cannot go yet. {relation}: the month.
 select

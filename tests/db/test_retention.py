@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import uuid
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from cdc import archive_file, archived, audit, retention
 from cdc.archive_file import measured
@@ -19,7 +21,7 @@ from cdc.forget import forget
 from cdc.months import make_months
 from cdc.recompute import recompute
 from cdc.retention import Retained, first_kept, retain
-from cdc.reverse import ask
+from cdc.reverse import ask, find
 from cdc.story import story
 from tests.db.fix_engine import Engine, engine
 from tests.db.test_forget import customer
@@ -396,6 +398,57 @@ def test_forgetting_a_person_names_the_files_that_hold_them(engine, folder):
     assert names["history"] in found.archived
     assert names["outbox_done"] in found.archived
     assert found.unread == (names["links_before"],)
+
+
+def test_a_name_with_quotation_marks_backslashes_and_line_feeds_is_found_in_files(engine, folder):
+    engine.connection.execute(
+        "insert into cdc.history (version, connection, stream, id, told_by, run, before, after) values"
+        " (1, 'shop', 'customers', '1', 'poll', null, %s, %s)",
+        (
+            Jsonb({"name": 'Jane "JD" O\\Hara', "told": json.dumps({"by": 'Ann "A" Lee'})}),
+            Jsonb({"at": "Bay 4\nKiel"}),
+        ),
+    )
+    done = go(engine, folder)
+    names = [str(part.file) for part in done.parts if part.relation == "history"]
+
+    def found(text: str) -> list[str]:
+        return archived.naming(engine.connection, folder, [text])[0]
+
+    for text in ('jane "jd" o\\hara', 'Ann "A" Lee', "bay 4\nkiel", "Kiel"):
+        assert found(text) == names, text
+    assert found('"') == found("Jane D") == []
+
+
+def test_old_totals_and_runs_go_but_not_the_last_proof_of_a_target_nor_runs_with_calls(traded, folder):
+    old, last = uuid.uuid4(), uuid.uuid4()
+    for run, command in ((old, "prove"), (last, "prove"), (traded.run, "drain")):
+        traded.connection.execute(
+            "insert into cdc.runs (run, command, host, process_id) values (%s, %s, 'here', 1)", (run, command)
+        )
+    proved = (
+        "insert into cdc.proofs (run, flow, source_connection, target_connection, currency, day, measure, source_count,"
+        " source_amount, target_count, target_amount, is_equal) values (%s, 'invoices', 'shop', %s, 'EUR', '2026-01-01',"
+        " 'gross', 1, 10, 1, 10, true)"
+    )
+    for run, target in ((old, "books"), (old, "more books"), (last, "books")):
+        traded.connection.execute(proved, (run, target))
+    done = go(traded, folder, Retention(runs_months=2))
+
+    assert [(part.relation, part.rows) for part in done.parts] == [("proofs", 1)]
+    left = traded.rows("select run, target_connection as target from cdc.proofs order by proof")
+    assert left == [{"run": old, "target": "more books"}, {"run": last, "target": "books"}]
+
+    traded.connection.execute(proved, (last, "more books"))
+    done = go(traded, folder, Retention(runs_months=2))
+
+    assert [(part.relation, part.rows) for part in done.parts] == [("proofs", 1), ("runs", 1)]
+    assert {row["run"] for row in traded.rows("select run from cdc.runs")} == {last, traded.run}
+    assert find(traded.connection, str(last)) == last
+    with pytest.raises(UsageError, match=str(done.parts[1].file)):
+        find(traded.connection, str(old))
+    assert archived.put_back(traded.connection, folder / str(done.parts[1].file)).rows == 1
+    assert findings(traded, folder=folder) == []
 
 
 def test_only_the_owner_takes_months_out(traded, folder):
