@@ -25,6 +25,7 @@ from rich.text import Text
 
 from cdc import audit
 from console.report import Report, show
+from console.streams import errors_may_go_unread, to_nowhere
 from tieout import events, witness
 from tieout.budget import Work, working_for
 from tieout.db import SESSION_LOST, Database, json_dumps, open_database
@@ -209,6 +210,11 @@ class Sections(click.Group):
         super().__init__(*arguments, **options)
         self.sections: dict[str, list[str]] = {}
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the command line, whoever reads it."""
+        with errors_may_go_unread():
+            return super().main(*arguments, **options)
+
     def add_section(self, title: str, commands: Sequence[click.Command]) -> None:
         """Add commands under a heading."""
         for each in commands:
@@ -245,7 +251,10 @@ def fail(error: TieoutError, *, as_json: bool) -> int:
             "cure": error.cure,
             "exit_code": int(error.exit_code),
         }
-        print(json_dumps(told))
+        try:
+            print(json_dumps(told), flush=True)
+        except BrokenPipeError:
+            to_nowhere(sys.stdout)
     tell(error)
     return int(error.exit_code)
 

@@ -7,7 +7,6 @@ is read as markup, since names of customers and settings may contain brackets.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from console.streams import to_nowhere
 from tieout.errors import ExitCode, TieoutError
 
 PIPE_COLUMNS = 160
@@ -63,10 +63,7 @@ def show(report: Report, *, as_json: bool) -> None:
         _print(report, as_json=as_json)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffer goes nowhere, or Python would complain when it ends (its documentation of SIGPIPE).
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        to_nowhere(sys.stdout)
 
 
 class _Screen(Console):

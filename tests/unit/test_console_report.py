@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,10 +14,12 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+import click
 import pytest
 from rich.console import Console, RenderableType
 
 from console import fields
+from console.frame import Sections, fail
 from console.report import (
     Report,
     about,
@@ -31,6 +34,7 @@ from console.report import (
     verdict,
     worst,
 )
+from tieout import events
 from tieout.errors import (
     ConfigurationError,
     CredentialsError,
@@ -265,3 +269,42 @@ def test_a_reader_that_closes_early_is_no_error(as_json: bool, monkeypatch: pyte
     with os.fdopen(writer, "w") as closed:
         monkeypatch.setattr("sys.stdout", closed)
         show(Report(data={"orders": "1042 " * 20_000}, shown=["1042 " * 20_000]), as_json=as_json)
+
+
+def test_a_log_that_nobody_reads_any_more_ends_no_work_and_changes_no_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stderr", closed)
+        done = []
+
+        main = Sections("tieout")
+
+        @main.command("work")
+        def work() -> None:
+            events.configure(json=True)
+            for _ in range(3):
+                events.emit(events.Event.DATABASE_STOPPED, folder="x" * 100_000)
+                done.append("an event")
+            click.echo("x" * 100_000, err=True)
+            sys.exit(fail(RetryLater("x" * 100_000), as_json=False))
+
+        with pytest.raises(SystemExit) as ended:
+            main.main(["work"])
+
+    assert (ended.value.code, len(done)) == (ExitCode.LATER, 3)
+
+
+def test_an_error_as_json_that_nobody_reads_keeps_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        monkeypatch.setattr("sys.stdout", closed)
+
+        assert fail(ConfigurationError("x"), as_json=True) == ExitCode.PERSON
+
+    assert "Stopped" in capsys.readouterr().err
