@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date
 from decimal import Decimal
 
 from rapidfuzz import fuzz
@@ -138,13 +137,6 @@ def amount_likeness(one: Decimal | None, other: Decimal | None) -> float:
         return 0.9
     larger = max(abs(one), abs(other))
     return max(0.0, 0.8 * (1 - 2 * float(apart / larger)))
-
-
-def day_likeness(one: date | None, other: date | None) -> float:
-    """1 for the same day, 0 from 45 days on."""
-    if one is None or other is None:
-        return 0.0
-    return max(0.0, 1 - abs((one - other).days) / 45)
 
 
 def tax_number_likeness(one: str | None, other: str | None) -> float:

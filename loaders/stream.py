@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from tieout.errors import UsageError
 from tieout.http import Answer, Http
 from tieout.settings import Connection
-from tieout.systems import SYSTEMS, find_system
+from tieout.systems import find_system
 
 if TYPE_CHECKING:
     from loaders.records import BadRecord, RawRecord
@@ -189,8 +189,3 @@ def find_stream(system: str, name: str) -> Stream:
         f"{system} has no stream {name!r}.",
         cure=f"Did you mean {near[0]}?" if near else f"Choose from: {', '.join(names)}.",
     )
-
-
-def all_streams() -> tuple[Stream, ...]:
-    """Every stream of every registered system that is read."""
-    return tuple(stream for system in SYSTEMS if system.reads for stream in streams_of(system.name))

@@ -13,8 +13,6 @@ import psycopg
 
 from tieout.queries import query
 
-ROLES = ("tieout_analyst", "tieout_loader", "tieout_reader", "tieout_writer")
-
 Session = psycopg.Connection[dict[str, Any]]
 
 

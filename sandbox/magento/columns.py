@@ -83,10 +83,6 @@ SHIPMENTS = names(
     "shipping_address_id billing_address_id shipment_status increment_id created_at updated_at "
     "packages shipping_label customer_note"
 )
-TRACKS = names(
-    "entity_id parent_id weight qty order_id track_number description title carrier_code created_at "
-    "updated_at"
-)
 TRANSACTIONS = names(
     "transaction_id parent_id order_id payment_id txn_id parent_txn_id txn_type is_closed created_at"
 )

@@ -12,6 +12,7 @@ import pytest
 
 from console import in_doubt
 from console.cli import main
+from console.frame import Listing
 from console.reference import FILE, text
 from tieout.errors import ExitCode
 from tieout.events import Event
@@ -20,6 +21,13 @@ from tieout.settings import package_root
 ROOT = package_root()
 FLOORS = ("tieout", "loaders", "cdc", "console", "sandbox", "sql", "tests", "models")
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / name / "README.md" for name in FLOORS)]
+TELLING = [
+    *DOCUMENTS,
+    ROOT / "recipes/README.md",
+    ROOT / "bench/README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+"""Those that name commands."""
 LONGEST_README = 60
 
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -51,15 +59,37 @@ def command_of(line: str) -> str | None:
     return None
 
 
+def unknown_options(line: str) -> set[str]:
+    """Options on a command line that its command does not have; `&&` begins another command."""
+    command: click.Command = main
+    words = shlex.split(line.partition("&&")[0], comments=True)[1:]
+    while words and isinstance(command, click.Group) and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    if isinstance(command, Listing):
+        known |= {name for parameter in command.commands["list"].params for name in parameter.opts}
+    asked = {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)}
+    return asked - known - {"--help", "--version"}
+
+
 def named(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("document", TELLING, ids=named)
 def test_every_command_that_is_named_exists(document: Path) -> None:
     lines = [span for span in spans(document) if re.match(r"tieout [a-z-]", span)]
 
     unknown = {line: word for line in lines if (word := command_of(line)) is not None}
+
+    assert not unknown
+
+
+@pytest.mark.parametrize("document", TELLING, ids=named)
+def test_every_option_that_is_named_is_one_of_its_command(document: Path) -> None:
+    lines = [span for span in spans(document) if re.match(r"tieout [a-z-]", span)]
+
+    unknown = {line: options for line in lines if (options := unknown_options(line))}
 
     assert not unknown
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -57,14 +56,6 @@ def test_a_cent_is_rounding_and_a_half_is_another_amount() -> None:
     assert likeness.amount_likeness(Decimal("114.00"), Decimal(114)) == 1.0
     assert likeness.amount_likeness(Decimal("114.00"), Decimal("114.01")) == 0.9
     assert likeness.amount_likeness(Decimal("114.00"), Decimal("57.00")) == 0.0
-
-
-def test_days_grow_unlike() -> None:
-    day = date(2026, 10, 14)
-
-    assert likeness.day_likeness(day, day) == 1.0
-    assert likeness.day_likeness(day, date(2026, 10, 20)) < 1.0
-    assert likeness.day_likeness(day, date(2026, 12, 31)) == 0.0
 
 
 def test_a_tax_number_is_the_same_with_or_without_its_country_and_no_other() -> None:
