@@ -19,6 +19,7 @@ from cdc.proving import xero
 from tests.db.fix_build import Place
 from tieout.errors import BuildError, ConfigurationError, ConnectionRefused, NotFound
 from tieout.http import Answer
+from tieout.queries import query as plainly
 from tieout.settings import Connection
 
 RUN = uuid.UUID(int=7)
@@ -190,11 +191,10 @@ def test_the_view_of_all_documents_is_read_once_where_there_is_one_target(
 ) -> None:
     _link(place, "1", target.invoice("W-100", "10", "2026-02-01"))
     asked: list[str] = []
-    plain = proving.query
 
     def query(name: str, statement: str) -> LiteralString:
         asked.append(statement)
-        return plain(name, statement)
+        return plainly(name, statement)
 
     monkeypatch.setattr(proving, "query", query)
     proof = prove(place.database, place.settings, run=RUN, connections=["shop"])
