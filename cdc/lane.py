@@ -113,16 +113,17 @@ def entries_of(
     unlinked: list[int] = []
     for row in rows:
         try:
-            entries.append(_entry(row, targets[row["entry"]]))
+            entries.append(Entry(row=row, outgoing=outgoing_of(row, targets[row["entry"]])))
         except Unlinked:
             unlinked.append(row["entry"])
     return entries, unlinked
 
 
-def _entry(row: Row, targets: Mapping[tuple[str, str], Target]) -> Entry:
+def outgoing_of(row: Row, targets: Mapping[tuple[str, str], Target]) -> Outgoing:
+    """What the writer sees of an entry. Raises Unlinked for a reference that is not among `targets`."""
     control: Row = row["control"]
     is_create = row["operation"] == "create"
-    outgoing = Outgoing(
+    return Outgoing(
         entry=row["entry"],
         key=row["key"],
         operation=row["operation"],
@@ -135,7 +136,6 @@ def _entry(row: Row, targets: Mapping[tuple[str, str], Target]) -> Entry:
         expect=control.get("expect"),
         total=Decimal(control["total"]) if control.get("total") is not None else None,
     )
-    return Entry(row=row, outgoing=outgoing)
 
 
 def _targets(

@@ -7,11 +7,11 @@ what the target holds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, get_args
 
 from cdc.calls import body_bytes
-from cdc.links import Target, references, resolved
+from cdc.lane import outgoing_of
+from cdc.links import Target, references
 from cdc.plan_batch import Cost, Row
 from cdc.writing import Operation, Outgoing, Write
 
@@ -41,7 +41,7 @@ def cost_of(rows: Sequence[Row], writers: Mapping[str, Mapping[str, Write]]) -> 
     found = []
     for (connection, entity, operation), some in kinds.items():
         write = writers[connection][entity]
-        bodies = list(_bodies(write, operation, [_outgoing(row) for row in some]))
+        bodies = list(_bodies(write, operation, [outgoing_of(row, _targets(row["payload"])) for row in some]))
         found.append(
             Cost(
                 connection=connection, entity=entity, operation=operation, entries=len(some), calls=len(bodies),
@@ -76,24 +76,6 @@ def _bodies(write: Write, operation: Operation, outgoing: Sequence[Outgoing]) ->
                 yield 0
             else:
                 yield len(body_bytes(request.body))
-
-
-def _outgoing(row: Row) -> Outgoing:
-    is_create = row["operation"] == "create"
-    control: Row = row["control"]
-    return Outgoing(
-        entry=row["entry"],
-        key=row["key"],
-        operation=row["operation"],
-        payload=resolved(row["payload"], _targets(row["payload"])),
-        fields=tuple(row["fields"]) if row["fields"] is not None else None,
-        target_id=None if is_create else row["target_id"],
-        line_ids={} if is_create else row["line_ids"],
-        returned=None if is_create else row["returned"],
-        generation=int(control.get("generation") or row["generation"]),
-        expect=control.get("expect"),
-        total=Decimal(control["total"]) if control.get("total") is not None else None,
-    )
 
 
 def _targets(payload: Mapping[str, Any]) -> dict[tuple[str, str], Target]:
