@@ -66,7 +66,8 @@ select pg_advisory_unlock_shared(%(key)s);
 -- Payloads of up to 4 KB stay as they are in their rows of staging tables; larger ones are compressed, and stay in the row where that
 -- makes them small enough. By default everything beyond 2 KB is compressed: half of the work of a first load (pglz, 20 of 42 µs for
 -- an invoice of 2.7 KB), and each look at a field of it later takes five times as long. The price is twice the disk.
--- The planner keeps no statistics of payloads, for which `analyze` would sort thousands of them: nothing is found by a whole payload.
+-- The planner keeps no statistics of payloads and their hashes, for which `analyze` would sort thousands of them: nothing is found by
+-- a whole payload, and a hash is only compared in rows that were found by their id.
 do $$
 declare
     wanted regclass;
@@ -76,15 +77,18 @@ begin
         from pg_catalog.pg_class as class
         inner join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
         inner join pg_catalog.pg_attribute as payload on payload.attrelid = class.oid and payload.attname = 'payload'
+        inner join pg_catalog.pg_attribute as hash on hash.attrelid = class.oid and hash.attname = 'content_hash'
         where
             space.nspname = 'staging'
             and class.relkind = 'r'
             and not (
                 coalesce(class.reloptions @> array['toast_tuple_target=4080'], false)
                 and coalesce(payload.attstattarget = 0, false)
+                and coalesce(hash.attstattarget = 0, false)
             )
     loop
-        execute 'alter table ' || wanted || ' set (toast_tuple_target = 4080), alter column payload set statistics 0';
+        execute 'alter table ' || wanted || ' set (toast_tuple_target = 4080), '
+            'alter column payload set statistics 0, alter column content_hash set statistics 0';
     end loop;
 end
 $$;
