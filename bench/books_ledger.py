@@ -18,7 +18,7 @@ from cdc.writing import Write
 from loaders.records import RawRecord
 from loaders.stage import merge
 from tieout.db import json_dumps, next_version
-from tieout.queries import parse, query
+from tieout.queries import parse
 
 _SQL = parse((Path(__file__).parent / "books.sql").read_text(encoding="utf-8"))
 Session = psycopg.Connection[dict[str, Any]]
@@ -67,7 +67,7 @@ class Ledger:
             "line_ids": line_ids, "mirror_version": version, "is_adopted": False, "is_gone": False,
         }  # fmt: skip
         connection.execute(
-            query("links", "settle"),
+            outbox.looked_at_again("settle"),
             {"connection": entry["connection"], "entity": entity, "rows": Jsonb([row], json_dumps)},
         )
         outbox.close(connection, [Closed(entry=entry["entry"], outcome="applied", target_id=id_)])

@@ -49,6 +49,12 @@ def judging(statement: str) -> sql.Composed:
     return compose("waiting", statement, **parts)
 
 
+@functools.cache
+def looked_at_again(statement: str) -> sql.Composed:
+    """A statement of `links.sql` that ends by putting its keys back for the diff."""
+    return compose("links", statement, again=sql.SQL(query("links", "again")))
+
+
 def insert(connection: Session, rows: Sequence[Mapping[str, Any]], run: UUID | None) -> None:
     """New entries; each row has FIELDS."""
     if rows:
@@ -102,7 +108,7 @@ def put_back(connection: Session, keys: Iterable[tuple[str, str, str]], because:
     """Let the diff look at these keys again: what it reads about them has changed."""
     ordered = sorted(set(keys))
     if ordered:
-        connection.execute(query("links", "put_back"), {**_columns(ordered), "because": because})
+        connection.execute(looked_at_again("put_back"), {**_columns(ordered), "because": because})
 
 
 def _columns(keys: Sequence[tuple[str, str, str]]) -> dict[str, str]:

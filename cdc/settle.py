@@ -375,7 +375,7 @@ def _store(lane: Lane, write: Write, steps: _Steps) -> None:
     session = lane.session
     values = {"connection": lane.name, "entity": write.entity}
     if steps.links:
-        session.execute(query("links", "settle"), {**values, "rows": Jsonb(steps.links)})
+        session.execute(outbox.looked_at_again("settle"), {**values, "rows": Jsonb(steps.links)})
     if steps.changes:
         session.execute(query("outbox", "change"), {"rows": Jsonb(steps.changes)})
     outbox.close(session, steps.closed)

@@ -194,22 +194,39 @@ where
     and links.key = any(%(keys)s)
     and ((links.target_id is not null and not links.is_gone) or outbox.state in ('sending', 'in_doubt'));
 
+-- name: again
+-- Of `put_back` and `settle`: the records whose rows the diff shall look at again. What a correction made is driven by no model.
+(
+    select distinct
+        moved.model,
+        moved.source_connection,
+        moved.source_id
+    from moved
+    where moved.model <> 'corrections'
+)
+
 -- name: put_back
 -- The diff shall look at these keys again.
+with moved as (
+    select
+        links.model,
+        links.source_connection,
+        links.source_id
+    from cdc.links
+    inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
+        on
+            links.connection = given.connection
+            and links.entity = given.entity
+            and links.key = given.key
+)
+
 insert into cdc.changed_keys (model, source_connection, source_id, because)
-select distinct
-    links.model,
-    links.source_connection,
-    links.source_id,
+select
+    again.model,
+    again.source_connection,
+    again.source_id,
     %(because)s
-from cdc.links
-inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
-    on
-        links.connection = given.connection
-        and links.entity = given.entity
-        and links.key = given.key
--- What a correction made is driven by no model.
-where links.model <> 'corrections';
+from {again} as again;
 
 -- name: settle
 -- What a settlement says about links; the diff shall look at their keys again. Columns that are not given stay.
@@ -261,14 +278,12 @@ with moved as (
 )
 
 insert into cdc.changed_keys (model, source_connection, source_id, because)
-select distinct
-    moved.model,
-    moved.source_connection,
-    moved.source_id,
+select
+    again.model,
+    again.source_connection,
+    again.source_id,
     'settled'
-from moved
--- What a correction made is driven by no model.
-where moved.model <> 'corrections';
+from {again} as again;
 
 -- name: owners
 -- To which keys these records of a target are linked.

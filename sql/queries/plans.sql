@@ -91,36 +91,17 @@ where
 order by outbox.entry;
 
 -- name: unmet
--- What these entries still wait for, judged as cdc.waits does. Parameters: entries.
+-- What these entries still wait for. Parameters: entries.
 select
     candidate.entry,
-    coalesce(needed.connection, candidate.connection) as connection,
+    needed.connection,
     needed.entity,
     needed.key
 from cdc.outbox as candidate
-cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
-    connection text, entity text, key text, settled boolean, gone boolean
-)
-left join cdc.links
-    on
-        links.connection = coalesce(needed.connection, candidate.connection)
-        and links.entity = needed.entity
-        and links.key = needed.key
-left join cdc.outbox as head
-    on
-        head.connection = coalesce(needed.connection, candidate.connection)
-        and head.entity = needed.entity
-        and head.key = needed.key
+cross join lateral cdc.needs(candidate.connection, candidate.waits_for) as needed
 where
     candidate.entry = any(%(entries)s::bigint[])
-    and case
-        when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
-        else
-            links.target_id is null
-            or links.is_gone
-            or head.held_for = 'answer differs'
-            or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
-    end
+    and needed.is_waited_for
 order by candidate.entry, needed.entity, needed.key;
 
 -- name: insert_plan

@@ -1,31 +1,11 @@
 -- Entries that wait for others: released when those are there, dead letters when they never will be.
 
 -- name: unmet
--- Of `release_counted` and `release_waiting`: which candidates still wait; judged as cdc.waits does, for all at once.
+-- Of `release_counted` and `release_waiting`: which candidates still wait.
 select distinct candidate.entry
 from candidate
-cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
-    connection text, entity text, key text, settled boolean, gone boolean
-)
-left join cdc.links
-    on
-        links.connection = coalesce(needed.connection, candidate.connection)
-        and links.entity = needed.entity
-        and links.key = needed.key
-left join cdc.outbox as head
-    on
-        head.connection = coalesce(needed.connection, candidate.connection)
-        and head.entity = needed.entity
-        and head.key = needed.key
-where
-    case
-        when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
-        else
-            links.target_id is null
-            or links.is_gone
-            or head.held_for = 'answer differs'
-            or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
-    end
+cross join lateral cdc.needs(candidate.connection, candidate.waits_for) as needed
+where needed.is_waited_for
 
 -- name: await_referrers
 -- A removal waits for the removals of what refers to it.
@@ -73,7 +53,7 @@ order by links.connection, links.entity, links.key
 for share of links;
 
 -- name: release_counted
--- The guard lets the counted entries of a model pass. What waits is judged as cdc.waits does, for all at once.
+-- The guard lets the counted entries of a model pass.
 with candidate as materialized (
     select
         entry,
@@ -115,7 +95,7 @@ select pg_notify('tieout_ready', told.connection)
 from (select distinct released.connection from released where released.state = 'ready') as told;
 
 -- name: release_waiting
--- Waiting entries of a target whose references all exist; judged as cdc.waits does, for all at once.
+-- Waiting entries of a target whose references all exist.
 with candidate as materialized (
     select
         entry,
@@ -142,7 +122,8 @@ where
     and candidate.entry not in (select unmet.entry from unmet);
 
 -- name: release_waiters
--- The same for those that wait for given keys; fenced, so that it is a look by key for each, however many wait for others.
+-- The same for those that wait for given keys, judged as cdc.needs does. Fenced, so that it is a look by key for each, however many
+-- wait for others: taken from the function, the planner would read all links.
 with candidate as materialized (
     select
         entry,
@@ -226,23 +207,8 @@ select
     candidate.entry,
     min(needed.entity || ' ' || needed.key) as reference
 from candidate
-cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
-    connection text, entity text, key text, gone boolean
-)
-left join cdc.links
-    on
-        links.connection = coalesce(needed.connection, candidate.connection)
-        and links.entity = needed.entity
-        and links.key = needed.key
-left join cdc.outbox as head
-    on
-        head.connection = coalesce(needed.connection, candidate.connection)
-        and head.entity = needed.entity
-        and head.key = needed.key
-where
-    not coalesce(needed.gone, false)
-    and (links.target_id is null or links.is_gone)
-    and head.entry is null
+cross join lateral cdc.needs(candidate.connection, candidate.waits_for) as needed
+where needed.is_nothing
 group by candidate.entry
 
 -- name: mark_missing_references
