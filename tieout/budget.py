@@ -203,10 +203,13 @@ class Budget:
             "shares": [_share(quota, kind, work) for (_, kind), quota in quotas.items()],
             "concurrent_share": _at_once(self._limits.concurrent, work),
         }
-        # Two statements: the second must see the slots of whoever held the lock before.
-        with self._mutex, self._open() as session, session.transaction():
-            session.execute(query("budget", "lock"), {"owners": self._owners})
-            verdict = session.execute(query("budget", "draw"), values).fetchone()
+        # Two statements: the second must see the slots of whoever held the lock before. They travel together, so that the rows are
+        # not locked while the first answer is on its way to us.
+        with self._mutex, self._open() as session:
+            with session.pipeline(), session.transaction():
+                session.execute(query("budget", "lock"), {"owners": self._owners})
+                drawn = session.execute(query("budget", "draw"), values)
+            verdict = drawn.fetchone()
         if verdict is None:
             self._is_registered = False
             raise DatabaseDown(
