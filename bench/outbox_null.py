@@ -120,6 +120,9 @@ class _Identity:
 
 
 class _Http:
+    calls_at_once = 1
+    """A worker of the benchmark is one process with one sender."""
+
     def read(
         self,
         path: str,

@@ -84,6 +84,8 @@ class Books:
             "TIEOUT_SETTINGS": str(self.folder / "tieout.toml"),
             "TIEOUT_DATA_DIR": str(self.folder / f"host{host}"),
             "TIEOUT_VAULT_KEY": self.key,
+            # Each host sends one call after the other, so that what more hosts bring is seen.
+            "TIEOUT_DRAIN__CALLS_AT_ONCE": "1",
         }
 
     def row(self, statement: str, values: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """Outbox to target: each entry once in effect, and in order.
 
-For each target that may be written to: settle what is in doubt; release what waits for records that exist by now; then,
-entity by entity in the order of dependency and as long as anything moves, take a batch, look whether the target has it
-already, let the writer check, and send one call (`cdc/calls.py`). What the answers say is stored in one transaction
-(`cdc/settle.py`). Killed anywhere, the next drain finds either nothing sent, or a call in doubt, which it settles first.
+For each target that may be written to: settle what is in doubt; release what waits for records that exist by now; then send what
+is ready, in the order of dependency, as long as anything moves (`cdc/passes.py`). What the answers say is stored in one
+transaction (`cdc/settle.py`). Killed anywhere, the next drain finds either nothing sent, or calls in doubt, which it settles first.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 from cdc import going_live, installation, outbox, standing
-from cdc.adopt import already_there, entered_meanwhile
-from cdc.doubt import Wait, settle_doubts
+from cdc.doubt import Wait
 from cdc.gate import (
     OpenClient,
     Writers,
@@ -32,25 +30,19 @@ from cdc.gate import (
 )
 from cdc.installation import Trust
 from cdc.keeping import still_on_its_way
-from cdc.lane import Client, Entry, Lane, Session
-from cdc.picking import Picker, Place
+from cdc.lane import Client, Lane, Session
+from cdc.passes import Passes, Progress, Shared
 from cdc.plan_report import PlanReport
-from cdc.plan_run import Running, start
-from cdc.send import Sender
-from cdc.settle import Verdict, settle
+from cdc.plan_run import start
 from cdc.worker import Worker
-from cdc.writing import Operation, Outcome, Outgoing, Write, open_writers
+from cdc.writing import open_writers
 from tieout import witness
-from tieout.budget import Work, working_for
 from tieout.db import Database
 from tieout.errors import TieoutError
 from tieout.events import Event, emit
 from tieout.migrate import unit_of_work
 from tieout.queries import query
 from tieout.settings import Connection, Settings
-
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +148,14 @@ def drain(
                         note_call=partial(witness.note_call, settings),
                     )
                     closed = going_live.closed(session, connection)
-                    sending = _Drain(lane, counts, progress, wait, closed, running, is_over)
-                    sending.all()
-                    if sending.stopped_by is not None:
-                        not_written[connection.name] = sending.stopped_by
+                    shared = Shared(
+                        counts=counts, closed=closed, wait=wait, is_over=is_over, progress=progress
+                    )
+                    passes = Passes(lane, shared, running=running)
+                    # What a plan binds is looked at by its own session before each call: one sender.
+                    passes.all(_at_once(settings, client) if running is None else 1)
+                    if passes.stopped_by is not None:
+                        not_written[connection.name] = passes.stopped_by
                     if closed:
                         errors.append(going_live.first_look(connection.name, closed))
                     left = still_on_its_way(session, connection.name)
@@ -196,154 +192,10 @@ def _check(session: Any, settings: Settings, open_one: OpenClient, name: str) ->
         client.close()
 
 
-class _Drain:
-    """One target during one drain."""
-
-    def __init__(
-        self,
-        lane: Lane,
-        counts: Counter[str],
-        progress: Progress | None,
-        wait: Wait,
-        closed: Sequence[str] = (),
-        running: Running | None = None,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._is_over = is_over
-        self._lane: Lane = lane
-        self._counts: Counter[str] = counts
-        self._progress: Progress | None = progress
-        self._wait: Wait = wait
-        self._closed: Sequence[str] = closed
-        """Entities in which nothing may be made yet."""
-        self._running: Running | None = running
-        self._sender: Sender = Sender(lane, wait)
-        self._picker: Picker = Picker(lane, running.plan if running is not None else None)
-        self._untidied: int = 0
-        """Entries that were sent since the outbox was tidied up."""
-        self._is_checked: bool = False
-        """Nobody had stopped the target when the last call was claimed."""
-        self.stopped_by: str | None = None
-        """Why the target was left half way: a person paused it while it was written to."""
-
-    def all(self) -> None:
-        """Send until nothing moves any more, or something is in doubt."""
-        if not self._without_doubt():
-            return
-        while True:
-            moved = 0
-            for write in self._lane.writes.values():
-                for operation in OPERATIONS:
-                    some = self._entity(write, operation)
-                    if some is None:
-                        return
-                    moved += some
-            if not moved and not outbox.release(self._lane.session, self._lane.name):
-                return
-
-    def _is_stopped(self) -> bool:
-        """A pause holds from the next call on, not only from the next drain."""
-        if self._is_over():
-            return True
-        self.stopped_by = reason_not_to(self._lane.session, self._lane.connection)
-        return self.stopped_by is not None
-
-    def _without_doubt(self) -> bool:
-        if self._is_stopped():
-            return False
-        with working_for(Work.PERSON):
-            doubts = settle_doubts(self._lane, self._wait)
-        self._counts += _known(doubts.kinds)
-        return doubts.is_clear
-
-    def _entity(self, write: Write, operation: Operation) -> int | None:
-        """Batches of one entity until none is ready. How many entries moved; None when the target must be left."""
-        if operation == "create" and write.entity in self._closed:
-            return 0
-        try:
-            return self._batches(write, operation)
-        finally:
-            if not self._lane.session.broken and not self._lane.session.closed:
-                self._picker.release()
-
-    def _batches(self, write: Write, operation: Operation) -> int | None:
-        moved, place = 0, Place()
-        while True:
-            before = place
-            entries, place = self._picker.next(write, operation, place)
-            if place.is_end:
-                return moved
-            look = self._running.look(entries) if self._running is not None and entries else "as planned"
-            if look == "again":
-                place = before
-            if not entries or look != "as planned":
-                continue
-            if self._is_over() or (not self._is_checked and self._is_stopped()):
-                return None
-            self._is_checked = False
-            done = self._batch(write, operation, entries)
-            if done is None:
-                return None
-            moved += done
-
-    def _batch(self, write: Write, operation: Operation, entries: list[Entry]) -> int | None:
-        """Look, check, send, settle."""
-        lane, before = self._lane, len(entries)
-        if operation == "create":
-            entries = self._settled(write, entries, already_there(lane, write, entries))
-            if entries:
-                entries = self._settled(write, entries, entered_meanwhile(lane, write, entries))
-        if not entries:
-            return before
-        checked = write.check(lane.client, operation, [entry.outgoing for entry in entries])
-        verdicts = [
-            Verdict(entry=entry, outcome=found)
-            for entry, found in zip(entries, checked, strict=True)
-            if isinstance(found, Outcome)
-        ]
-        entries = [
-            replace(entry, outgoing=found) if isinstance(found, Outgoing) else entry
-            for entry, found in zip(entries, checked, strict=True)
-        ]
-        entries = self._settled(write, entries, verdicts)
-        if not entries:
-            return before
-        return self._send(write, operation, entries, before)
-
-    def _settled(self, write: Write, entries: list[Entry], verdicts: Sequence[Verdict]) -> list[Entry]:
-        """Store verdicts that need no call; what is left to send."""
-        if not verdicts:
-            return entries
-        kinds = settle(self._lane, write, verdicts, states=("ready",))
-        self._counts += _known(kinds)
-        over = {verdict.entry.entry for verdict in verdicts}
-        return [entry for entry in entries if entry.entry not in over]
-
-    def _send(self, write: Write, operation: Operation, entries: Sequence[Entry], before: int) -> int | None:
-        sent = self._sender.send(write, operation, entries)
-        if sent is None:
-            return before - len(entries)
-        self._is_checked = True
-        self._untidied += len(entries)
-        if self._untidied >= outbox.TIDY_EVERY:
-            outbox.tidy(self._lane.session)
-            self._untidied = 0
-        self._counts += _known(sent.kinds)
-        self._counts["calls"] += 1
-        if self._progress is not None:
-            self._progress(f"{self._lane.name} {write.entity}: {self._counts['applied']} written")
-        if sent.is_in_doubt and not self._without_doubt():
-            return None
-        return before
-
-
-def _known(kinds: Counter[str]) -> Counter[str]:
-    """Kinds of outcomes as the fields of Drained."""
-    counts: Counter[str] = Counter()
-    for kind, count in kinds.items():
-        name = {"conflict": "held", "differs": "held", "taken": "later", "unknown": "unknown"}.get(kind, kind)
-        counts[name] += count
-    return counts
+def _at_once(settings: Settings, client: Client) -> int:
+    """One call less than the vendor takes at the same time: a load's, or a person's, finds room."""
+    limit, wanted = client.http.calls_at_once, settings.draining.calls_at_once
+    return wanted if limit is None else max(1, min(wanted, limit - 1))
 
 
 def _drained(

@@ -27,6 +27,10 @@ Row = dict[str, Any]
 class Sending(Reading, Protocol):
     """The part of `tieout.http.Http` that sends."""
 
+    @property
+    def calls_at_once(self) -> int | None:
+        """The vendor's limit on calls at the same time; None: there is none."""
+
     def read(
         self,
         path: str,

@@ -9,13 +9,14 @@ still ready, is not waited for.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
 from cdc.lane import Entry, Lane, Row, entries_of
 from cdc.writing import Operation, Write
+from tieout.db import array_text, numbers_text
 from tieout.queries import compose, query
 
 MOST_OTHERS = 31
@@ -24,10 +25,10 @@ ASLEEP_SECONDS = 60
 
 
 @functools.cache
-def reserving(*, is_bound: bool) -> sql.Composed:
-    """The statement that takes a batch, for the entries of a plan or for those of none."""
+def bound_to(statement: str, *, is_bound: bool) -> sql.Composed:
+    """A statement of `claiming.sql` that looks at ready entries: at those of a plan, or at those of none."""
     bound = query("claiming", "bound_by_plan" if is_bound else "bound_by_none")
-    return compose("claiming", "reserve", bound=sql.SQL(bound))
+    return compose("claiming", statement, bound=sql.SQL(bound))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,24 @@ class Picker:
         self._plan = plan
         self._batches: int = 1
         """How many batches are looked at to find a free one: as many as there were others the last time."""
+
+    def ready(
+        self, batches: Mapping[tuple[str, Operation], int], *, enough: int
+    ) -> dict[tuple[str, Operation], int]:
+        """In which of these entities and operations something may be sent now, and in how many calls; no more than `enough` of
+        each are counted. `batches`: most entries of a call.
+        """
+        values = {
+            "connection": self._lane.name,
+            "entities": array_text([entity for entity, _ in batches]),
+            "operations": array_text([operation for _, operation in batches]),
+            "most": numbers_text(enough * size for size in batches.values()),
+            "plan": self._plan,
+        }
+        statement = bound_to("ready", is_bound=self._plan is not None)
+        found = self._lane.session.execute(statement, values)
+        counts = {(row["entity"], row["operation"]): int(row["entries"]) for row in found}
+        return {name: -(-counts[name] // size) for name, size in batches.items() if counts.get(name)}
 
     def next(self, write: Write, operation: Operation, place: Place) -> tuple[list[Entry], Place]:
         """The next batch, and the place behind it: what it leaves out comes next, what was tried does not come again."""
@@ -107,7 +126,7 @@ class Picker:
             "from_sleepers": from_sleepers,
             "seconds": ASLEEP_SECONDS,
         }
-        statement = reserving(is_bound=self._plan is not None)
+        statement = bound_to("reserve", is_bound=self._plan is not None)
         rows = self._lane.session.execute(statement, values).fetchall()
         found = [row for row in rows if row["entry"] is not None]
         self._lane.reserved.update(row["entry"] for row in found if row["is_reserved"])

@@ -34,6 +34,14 @@ class Loading:
     connections_at_once: int = 4
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    """How much is sent at the same time."""
+
+    calls_at_once: int = 4
+    """To one connection, by one process; never more than its vendor's limit on calls at once, less one."""
+
+
 class Section(BaseModel):
     """A section that refuses what it does not know."""
 
@@ -62,3 +70,9 @@ class LoadSection(Section):
 
     streams_at_once: int = Field(default=4, ge=1, le=32)
     connections_at_once: int = Field(default=4, ge=1, le=32)
+
+
+class DrainSection(Section):
+    """[drain] of the settings file."""
+
+    calls_at_once: int = Field(default=4, ge=1, le=32)

@@ -28,6 +28,8 @@ either.
     [load]
     streams_at_once = 4                 # of one connection; never more than its vendor's limit on calls at once, less one
     connections_at_once = 4
+    [drain]
+    calls_at_once = 4                   # writes to one connection, where many are ready; never more than its limit, less one
     [retention]                         # `tieout retain` archives whole months to files; 0: they stay for ever
     history_months = 24                 # entries_months, runs_months, audit_months; folder: `archive` in data_dir
     [connections.books]
@@ -58,7 +60,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tieout.errors import ConfigurationError
 from tieout.limits import Limits, LimitsSection
 from tieout.retention import Retention, RetentionSection
-from tieout.sections import Alerts, AlertsSection, Loading, LoadSection, Section
+from tieout.sections import Alerts, AlertsSection, Draining, DrainSection, Loading, LoadSection, Section
 from tieout.systems import find_system
 
 DEFAULT_FILE = "tieout.toml"
@@ -92,6 +94,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     alerts: Alerts = field(default_factory=Alerts)
     loading: Loading = field(default_factory=Loading)
+    draining: Draining = field(default_factory=Draining)
     retention: Retention = field(default_factory=Retention)
     project_dir: Path
     lookups_dir: Path
@@ -177,6 +180,7 @@ class _File(BaseSettings):
     limits: LimitsSection = LimitsSection()
     alerts: AlertsSection = AlertsSection()
     load: LoadSection = LoadSection()
+    drain: DrainSection = DrainSection()
     retention: RetentionSection = RetentionSection()
     connections: dict[str, _Connection] = {}
 
@@ -354,6 +358,7 @@ def _settings(parsed: _File, source: Path | None) -> Settings:
         limits=parsed.limits.value(),
         alerts=Alerts(**parsed.alerts.model_dump()),
         loading=Loading(**parsed.load.model_dump()),
+        draining=Draining(**parsed.drain.model_dump()),
         retention=parsed.retention.value(base),
         project_dir=project,
         lookups_dir=base / Path(lookups).expanduser() if lookups else project / "models" / "lookups",

@@ -94,12 +94,38 @@ left join next_ones
     on true
 order by next_ones.entry;
 
+-- name: ready
+-- Of these entities and operations those of which something may be sent now, and of how many entries, as far as `most`.
+-- {bound}: as for `reserve`.
+select
+    given.entity,
+    given.operation,
+    found.entries
+from unnest(%(entities)s::text[], %(operations)s::text[], %(most)s::bigint[]) as given (entity, operation, most)
+cross join lateral (
+    select count(*) as entries
+    from (
+        select outbox.entry
+        from cdc.outbox
+        where
+            outbox.connection = %(connection)s
+            and outbox.entity = given.entity
+            and outbox.operation = given.operation
+            and outbox.state = 'ready'
+            and {bound}
+            and outbox.not_before <= now()
+        limit given.most
+    ) as first_ones
+) as found
+where found.entries > 0;
+
 -- name: bound_by_none
--- Of `reserve`. Two texts, because the planner takes `is not distinct from` for a rare case and would sort all that are ready.
+-- Of `ready` and `reserve`. Two texts, because the planner takes `is not distinct from` for a rare case and would sort all that
+-- are ready.
 outbox.plan is null
 
 -- name: bound_by_plan
--- Of `reserve`: what this plan binds.
+-- Of `ready` and `reserve`: what this plan binds.
 outbox.plan = %(plan)s
 
 -- name: unreserve

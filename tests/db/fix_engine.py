@@ -242,6 +242,9 @@ class FakeIdentity:
 
 
 class FakeHttp:
+    calls_at_once: int | None = 1
+    """So a drain has one sender; tests of several change it."""
+
     def __init__(self, target: FakeTarget) -> None:
         self.target = target
 

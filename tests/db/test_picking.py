@@ -219,7 +219,7 @@ def test_what_a_batch_reads_does_not_grow_with_the_open_entries(crowd: Engine) -
     }
     release = {"entity": "invoices", "keys": ["crowd/invoice/1", "crowd/invoice/2"]}
 
-    assert _most_rows(crowd, picking.reserving(is_bound=False).as_string(), reserve) <= 50
+    assert _most_rows(crowd, picking.bound_to("reserve", is_bound=False).as_string(), reserve) <= 50
     assert _most_rows(crowd, query("waiting", "release_waiters"), release) <= 4
 
 

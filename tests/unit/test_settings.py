@@ -64,6 +64,17 @@ def test_addresses_of_alerts_are_a_list_in_the_file_and_separated_by_blanks_in_t
     assert "secret" not in repr(from_file)
 
 
+def test_calls_at_once_of_a_drain_are_set_in_the_file_or_the_environment(tmp_path, monkeypatch):
+    text = "[drain]\ncalls_at_once = 2\n"
+    from_file = load(tmp_path, text).draining
+    monkeypatch.setenv("TIEOUT_DRAIN__CALLS_AT_ONCE", "3")
+
+    assert (from_file.calls_at_once, load(tmp_path, text).draining.calls_at_once) == (2, 3)
+    monkeypatch.setenv("TIEOUT_DRAIN__CALLS_AT_ONCE", "0")
+    with pytest.raises(ConfigurationError, match="calls_at_once"):
+        load(tmp_path, text)
+
+
 def test_without_a_file_there_are_defaults_and_no_connections():
     settings = Settings.load()
 
