@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -19,8 +20,10 @@ from typing import IO, Any
 import psycopg
 import pytest
 import stamina
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
-from tests.fix_databases import Pool, admin, with_name
+from tests.fix_databases import MEMORY, Pool, admin, roomy, with_name
 from tests.fix_http import scripted_server
 from tieout import embedded
 from tieout.db import Database
@@ -66,8 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # Settings of the person who runs the tests must not leak into them; how long to run is said by TIEOUT_TEST_….
     for name in [name for name in os.environ if name.startswith("TIEOUT_") and not name.startswith(_OURS)]:
         del os.environ[name]
+    # Where Python is told to keep nothing that it compiled, each worker and process of these tests would compile all of it again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     _remove_dead_runs()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=roomy()))
     folder.chmod(0o711)  # as root the server runs as another user, who must pass through
     alive = (folder / "alive").open("w")
     fcntl.flock(alive, fcntl.LOCK_EX)
@@ -114,6 +120,7 @@ def server_url() -> str:
         if not (folder / "template").exists():
             admin(url, "drop database if exists {name}", _TEMPLATE)  # of a worker that failed half way
             admin(url, "create database {name}", _TEMPLATE)
+            _shorten_login(url)
             migrate(Database(with_name(url, _TEMPLATE)))
             with psycopg.connect(with_name(url, _TEMPLATE), autocommit=True) as session:
                 session.execute(_TEMPORARY)
@@ -167,8 +174,18 @@ def settings(database: Database, tmp_path: Path) -> Settings:
     )
 
 
+def _shorten_login(url: str) -> None:
+    """Hash the password once and not 4,096 times: each of the many sessions would do so anew, most of the work of opening one."""
+    password = sql.Literal(conninfo_to_dict(url)["password"])
+    with psycopg.connect(url, autocommit=True) as session:
+        session.execute("set scram_iterations = 1")
+        session.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(embedded.USER), password))
+
+
 def _remove_dead_runs() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in [
+        found for place in {Path(tempfile.gettempdir()), MEMORY} for found in place.glob(f"{_PREFIX}*")
+    ]:
         try:
             with (folder / "alive").open() as alive:
                 fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)

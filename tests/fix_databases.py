@@ -6,26 +6,37 @@ its sequences set back; a database in which a test left anything else (a role se
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
-# All that a test could leave but rows: any new, dropped or altered object shows in the number, oid or xmin of its rows.
+MEMORY = Path("/dev/shm")  # of Linux; the folders that tests make in it are private
+_ROOM = 8 * 2**30
+"""Bytes. A whole run takes less than two of these."""
+
+# All that a test could leave but rows: any new, dropped or altered object shows in the number, oid or xmin of its rows. What the
+# server itself brings has lower oids.
 _SHAPE = """
 select md5(string_agg(told, ' ' order by told)) as shape
 from (
     select concat_ws(':', 'class', c.oid, c.relname, c.relkind, c.relnatts, c.relhasrules, c.reloptions::text, c.relacl::text) as told
     from pg_class as c
-    where c.relkind <> 't' and c.relpersistence <> 't'
+    where c.oid > 16383 and c.relkind <> 't' and c.relpersistence <> 't'
+    union all
+    select concat_ws(':', 'system class', count(*), max(xmin::text::bigint)) from pg_class
+    where oid <= 16383
     union all
     select concat_ws(':', 'attribute', count(*), max(a.xmin::text::bigint), max(a.attrelid)) from pg_attribute as a
     inner join pg_class as c on c.oid = a.attrelid and c.relpersistence <> 't' and c.relkind <> 't'
-    where a.attnum > 0
+    where a.attrelid > 16383 and a.attnum > 0
     union all
     select concat_ws(':', 'proc', count(*), max(oid), max(xmin::text::bigint)) from pg_proc
     union all
@@ -40,36 +51,89 @@ from (
     where setdatabase = (select oid from pg_database where datname = current_database())
 ) as objects
 """
+# Tables that have or had rows. Up to ten pages, as long as nobody analysed it, the planner takes a table for one that is new
+# (PostgreSQL: plancat.c, estimate_rel_size): deleting rows is then as good as a new file, and takes a fraction of the time.
 _FILLED = """
-select n.nspname as schema, c.relname as name
+select
+    c.oid::regclass::text as name,
+    pg_stat_get_tuples_inserted(c.oid) as inserted,
+    pg_relation_size(c.oid) > 4 * 8192 or c.reltuples >= 0 as is_changed
 from pg_class as c
-inner join pg_namespace as n on n.oid = c.relnamespace
-where c.relkind = 'r' and c.oid > 16383 and pg_relation_size(c.oid) > 0 and c.relpersistence <> 't'
-order by 1, 2
+where c.relkind = 'r' and c.oid > 16383 and c.relpersistence <> 't' and (pg_relation_size(c.oid) > 0 or c.reltuples >= 0)
+order by 1
 """
 _COUNTED = """
-select schemaname, sequencename, last_value
-from pg_sequences
-where last_value is not null and schemaname !~ '^pg_'
-order by 1, 2
+select s.seqrelid::regclass::text as name, pg_sequence_last_value(s.seqrelid) as value
+from pg_sequence as s
+inner join pg_class as c on c.oid = s.seqrelid and c.relpersistence <> 't'
+where pg_sequence_last_value(s.seqrelid) is not null
+order by 1
 """
-_SCHEMAS = "select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'"
-_RELATIONS = """
-select n.nspname as schema, c.relname as name, c.relkind::text as kind
+_RESTART = "select setval(seqrelid::regclass, seqstart, false) from pg_sequence where seqrelid::regclass::text = any(%s)"
+_NEW_SCHEMAS = "select quote_ident(nspname) as name from pg_namespace where oid > %s and nspname !~ '^pg_'"
+_NEW_RELATIONS = """
+select c.oid::regclass::text as name, c.relkind::text as kind
 from pg_class as c
-inner join pg_namespace as n on n.oid = c.relnamespace
-where c.relkind in ('r', 'v', 'm', 'p') and c.oid > 16383 and c.relpersistence <> 't'
+where c.oid > %s and c.relkind in ('r', 'v', 'm', 'p') and c.relpersistence <> 't'
 """
+_NEWEST = (
+    "select greatest((select max(oid) from pg_class), (select max(oid) from pg_namespace))::bigint as newest"
+)
 # A load takes the statistics of what it loaded.
-_FORGET_STATISTICS = """
-do $$
-begin
-    set local allow_system_table_mods = on;
-    delete from pg_statistic where starelid > 16383;
-end
-$$
-"""
+_FORGET_STATISTICS = "delete from pg_statistic where starelid > 16383"
 _OTHERS = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+# The append-only tables refuse to be emptied otherwise; who inserted what must be read anew each time.
+_OF_KEEPER = """
+set statement_timeout = '20s';
+set session_replication_role = replica;
+set allow_system_table_mods = on;
+set stats_fetch_consistency = none
+"""
+
+
+@dataclass(kw_only=True)
+class Copy:
+    """A copy of the template, with the session that cleans it: kept, because a new one first reads the whole catalogue."""
+
+    name: str
+    url: str
+    inserted: dict[str, int] = field(default_factory=dict)
+    """Rows that were ever inserted, by table, when it was clean last: where no more were, there is nothing to remove."""
+    _keeper: psycopg.Connection[Any] | None = None
+
+    def ask(self, statement: str, *values: object) -> list[Any]:
+        """The rows of a statement that is asked after each test."""
+        session = self._session()
+        return session.execute(statement.encode(), values or None, prepare=True).fetchall()
+
+    def tell(self, statement: str) -> None:
+        """Run a statement."""
+        self._session().execute(statement.encode(), prepare=False)
+
+    def close(self) -> None:
+        """The session ends; what was counted may be counted from nothing (a server that crashed forgets it)."""
+        if self._keeper is not None:
+            self._keeper.close()
+        self._keeper = None
+        self.inserted = {}
+
+    def _session(self) -> psycopg.Connection[Any]:
+        if self._keeper is None:
+            self._keeper = psycopg.connect(self.url, autocommit=True, application_name="keeper")
+            self._keeper.execute(_OF_KEEPER.encode(), prepare=False)
+        return self._keeper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clean:
+    """What a fresh copy looks like."""
+
+    shape: str
+    newest: int
+    """The highest oid of its schemas and relations."""
+    filled: frozenset[str]
+    """Tables that have rows from the start."""
+    state: tuple[Any, ...]
 
 
 @dataclass(kw_only=True)
@@ -78,31 +142,28 @@ class Pool:
 
     server_url: str
     template: str
-    _free: list[str] = field(default_factory=list)
-    _made: list[str] = field(default_factory=list)
-    _clean: tuple[Any, ...] | None = None
-    """What a fresh copy looks like."""
-    _names: tuple[set[Any], set[Any]] = (set(), set())
-    """Its schemas and relations."""
+    _free: list[Copy] = field(default_factory=list)
+    _made: list[Copy] = field(default_factory=list)
+    _clean: Clean | None = None
 
     @contextmanager
     def lend(self) -> Iterator[str]:
         """The URL of a database that is as the template, for one test."""
-        name = self._free.pop() if self._free else self._make()
+        copy = self._free.pop() if self._free else self._make()
         try:
-            yield self._url(name)
+            yield copy.url
         finally:
-            if self._is_clean_again(name):
-                self._free.append(name)
+            if self._is_clean_again(copy):
+                self._free.append(copy)
             else:
-                self._drop(name)
+                self._drop(copy)
 
     def close(self) -> None:
         """Drop what was made."""
-        for name in [*self._made]:
-            self._drop(name)
+        for copy in [*self._made]:
+            self._drop(copy)
 
-    def _make(self) -> str:
+    def _make(self) -> Copy:
         name = f"t_{uuid.uuid4().hex}"
         # Copying files takes a tenth of writing the template again through the log.
         admin(
@@ -111,72 +172,79 @@ class Pool:
             name,
             self.template,
         )
-        self._made.append(name)
+        copy = Copy(name=name, url=with_name(self.server_url, name))
+        self._made.append(copy)
         if self._clean is None:
-            with psycopg.connect(self._url(name), autocommit=True) as session:
-                self._clean = self._look(session)
-                self._names = self._list(session)
-        return name
-
-    def _is_clean_again(self, name: str) -> bool:
-        try:
-            with psycopg.connect(self._url(name), autocommit=True) as session:
-                session.execute("set statement_timeout = '20s'")
-                session.execute(_OTHERS)
-                assert self._clean is not None
-                self._drop_new(session)
-                shape, filled, counted, kept = self._clean
-                known = set(filled)
-                rows = [(row[0], row[1]) for row in session.execute(_FILLED).fetchall()]
-                new = [sql.Identifier(*row) for row in rows if row not in known]
-                if new:
-                    # The append-only tables refuse it otherwise.
-                    session.execute("set session_replication_role = replica")
-                    session.execute(sql.SQL("truncate {} cascade").format(sql.SQL(", ").join(new)))
-                session.execute(_FORGET_STATISTICS)
-                for schema, sequence, value in session.execute(_COUNTED).fetchall():
-                    if (schema, sequence, value) not in counted:
-                        session.execute(
-                            sql.SQL("alter sequence {} restart").format(sql.Identifier(schema, sequence))
-                        )
-                return self._look(session) == (shape, filled, counted, kept)
-        except psycopg.Error:
-            return False  # It went away with the test, or is not to be trusted: the next test gets a new one.
-
-    def _drop_new(self, session: psycopg.Connection[Any]) -> None:
-        schemas, relations = self._names
-        schemas_now, relations_now = self._list(session)
-        for (schema,) in schemas_now - schemas:
-            session.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
-        for schema, relation, kind in relations_now - relations:
-            word = sql.SQL({"v": "view", "m": "materialized view"}.get(kind, "table"))
-            session.execute(
-                sql.SQL("drop {} if exists {} cascade").format(word, sql.Identifier(schema, relation))
+            filled = frozenset(row[0] for row in copy.ask(_FILLED))
+            self._clean = Clean(
+                shape=copy.ask(_SHAPE)[0][0],
+                newest=copy.ask(_NEWEST)[0][0],
+                filled=filled,
+                state=self._look(copy, filled),
             )
+        return copy
 
-    def _list(self, session: psycopg.Connection[Any]) -> tuple[set[Any], set[Any]]:
-        return set(session.execute(_SCHEMAS).fetchall()), set(session.execute(_RELATIONS).fetchall())
+    def _is_clean_again(self, copy: Copy) -> bool:
+        for _ in range(2):
+            try:
+                return self._is_cleaned(copy)
+            except psycopg.OperationalError:
+                copy.close()  # A test ended all sessions, this one too.
+            except psycopg.Error:
+                break  # It is not to be trusted: the next test gets a new one.
+        return False  # It went away with the test.
 
-    def _look(self, session: psycopg.Connection[Any]) -> tuple[Any, ...]:
-        shape = session.execute(_SHAPE).fetchone()
-        filled = tuple((row[0], row[1]) for row in session.execute(_FILLED).fetchall())
-        counted = tuple(session.execute(_COUNTED).fetchall())
-        kept = tuple(
-            session.execute(
-                sql.SQL(
-                    "select md5(coalesce(string_agg(r::text, ' ' order by r::text), '')) from {} as r"
-                ).format(sql.Identifier(*name))
-            ).fetchone()
-            for name in filled
-        )
-        return shape, filled, counted, kept
+    def _is_cleaned(self, copy: Copy) -> bool:
+        clean = self._clean
+        assert clean is not None
+        copy.ask(_OTHERS)
+        for (name,) in copy.ask(_NEW_SCHEMAS, clean.newest):
+            copy.tell(f"drop schema {name} cascade")
+        for name, kind in copy.ask(_NEW_RELATIONS, clean.newest):
+            copy.tell(f"drop {_KINDS.get(kind, 'table')} if exists {name} cascade")
+        filled = [row for row in copy.ask(_FILLED) if row[0] not in clean.filled]
+        changed = [name for name, _, is_changed in filled if is_changed]
+        touched = [
+            name
+            for name, inserted, is_changed in filled
+            if not is_changed and copy.inserted.get(name) != inserted
+        ]
+        if changed:
+            copy.tell(f"truncate {', '.join(changed)} cascade")
+        if touched:
+            copy.tell("; ".join(f"delete from {name}" for name in touched))
+        copy.inserted = {name: inserted for name, inserted, _ in filled}
+        copy.tell(_FORGET_STATISTICS)
+        counted = [row[0] for row in copy.ask(_COUNTED) if row not in clean.state[0]]
+        if counted:
+            copy.ask(_RESTART, counted)
+        return self._look(copy, clean.filled) == clean.state and copy.ask(_SHAPE)[0][0] == clean.shape
 
-    def _drop(self, name: str) -> None:
-        self._made.remove(name)
-        admin(self.server_url, "drop database if exists {name} with (force)", name)
+    def _look(self, copy: Copy, filled: frozenset[str]) -> tuple[Any, ...]:
+        """Sequences that count, and the rows that are there from the start."""
+        kept = [
+            copy.ask(f"select md5(coalesce(string_agg(r::text, ' ' order by r::text), '')) from {name} as r")
+            for name in sorted(filled)
+        ]
+        return copy.ask(_COUNTED), kept
 
-    def _url(self, name: str) -> str:
-        return with_name(self.server_url, name)
+    def _drop(self, copy: Copy) -> None:
+        copy.close()
+        self._made.remove(copy)
+        admin(self.server_url, "drop database if exists {name} with (force)", copy.name)
+
+
+_KINDS = {"v": "view", "m": "materialized view"}
+
+
+def roomy() -> Path | None:
+    """Where a server's files are in memory, if there is room for them: a database is a thousand small files, and copying these to
+    a disk costs five to fifteen times the work. None: where temporary files usually are.
+    """
+    if not MEMORY.is_dir():
+        return None
+    free = min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available)
+    return MEMORY if free > _ROOM else None
 
 
 def admin(url: str, statement: str, name: str, template: str = "") -> None:

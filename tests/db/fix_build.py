@@ -21,6 +21,8 @@ from tieout.settings import Settings
 
 PROJECT = Path(__file__).parent / "fixtures_build" / "project"
 
+_COPY = "create database {name} template {template} strategy file_copy"
+
 ORDERS = (
     ("1", {"increment_id": "100", "category": "services", "state": "new", "total": 10, "day": "2026-02-01"}),
     ("2", {"increment_id": "200", "category": "goods", "state": "new", "total": 20.5, "day": "2026-02-01"}),
@@ -59,34 +61,44 @@ class Place:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+_AT_WORK = f"built_{uuid.uuid4().hex}"
+"""The name under which the project was built. dbt remembers what it parsed for a database of this name: a copy that is called
+so is built again without parsing anew what did not change, as a user's is."""
+_PARSED = Path("dbt") / "build" / "target" / "partial_parse.msgpack"
+
+
 @pytest.fixture(scope="session")
 def built_template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The tiny project built once; nobody changes this database, it is copied."""
-    name = f"built_{uuid.uuid4().hex}"
-    _admin(server_url, "create database {name} template {template}", name, "tieout_template")
+    _admin(server_url, _COPY, _AT_WORK, "tieout_template")
     folder = tmp_path_factory.mktemp("built")
-    place = _place(server_url, name, folder, PROJECT)
+    place = _place(server_url, _AT_WORK, folder, PROJECT)
     with place.database.connect() as session:
         for order, payload in ORDERS:
             put_order(session, order, payload)
     place.build()
-    yield place
+    name = f"built_{uuid.uuid4().hex}"
+    _admin(server_url, "alter database {template} rename to {name}", name, _AT_WORK)
+    yield _place(server_url, name, folder, PROJECT)
     _admin(server_url, "drop database {name} with (force)", name)
 
 
 @pytest.fixture
 def built(server_url: str, built_template: Place, tmp_path: Path) -> Iterator[Place]:
     """A copy of the built database, with a project of this test's own."""
-    with copied(server_url, built_template, tmp_path) as place:
+    with copied(server_url, built_template, tmp_path, name=_AT_WORK) as place:
+        parsed = place.settings.data_dir / _PARSED
+        parsed.parent.mkdir(parents=True)
+        shutil.copy(built_template.settings.data_dir / _PARSED, parsed)
         yield place
 
 
 @contextmanager
-def copied(server_url: str, original: Place, folder: Path) -> Iterator[Place]:
+def copied(server_url: str, original: Place, folder: Path, *, name: str = "") -> Iterator[Place]:
     """A copy of a database that nobody is connected to, and of its project."""
-    name = f"built_{uuid.uuid4().hex}"
+    name = name or f"built_{uuid.uuid4().hex}"
     template = original.database.url.rpartition("/")[2]
-    _admin(server_url, "create database {name} template {template}", name, template)
+    _admin(server_url, _COPY, name, template)
     project = folder / "project"
     shutil.copytree(PROJECT, project)
     yield _place(server_url, name, folder / "data", project)

@@ -19,6 +19,7 @@ import pytest
 from cdc import installation
 from tests.db.fix_engine import Engine, engine
 from tests.db.fix_recovery import moved_to, recovered
+from tests.fix_databases import roomy
 from tieout import backup, embedded
 from tieout.db import Database
 from tieout.errors import ConfigurationError, DatabaseDown, MigrationMismatch, RecoveryNeeded, UsageError
@@ -32,7 +33,7 @@ __all__ = ["engine"]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder through which the server's user may pass, when root runs the tests."""
-    made = Path(tempfile.mkdtemp(prefix="tieout-backup-"))
+    made = Path(tempfile.mkdtemp(prefix="tieout-backup-", dir=roomy()))
     made.chmod(0o711)
     yield made
     for each in made.iterdir():

@@ -76,7 +76,7 @@ def test_nothing_changed_means_nothing_is_built(built: Place) -> None:
     # The copy of the project has the same content, so dbt is not even started.
     assert again.is_unchanged
     assert built.rows("select switched_at from cdc.builds") == before
-    assert not (built.settings.data_dir / "dbt" / "build" / "target").exists()
+    assert not (built.settings.data_dir / "dbt" / "build" / "target" / "manifest.json").exists()
 
 
 def test_a_changed_lookup_marks_the_models_that_read_it_and_no_other(built: Place) -> None:

@@ -20,6 +20,7 @@ import psutil
 import psycopg
 import pytest
 
+from tests.fix_databases import roomy
 from tieout import embedded, embedded_files
 from tieout.errors import ConfigurationError, DatabaseDown, TieoutError
 
@@ -30,7 +31,7 @@ needs_root = pytest.mark.skipif(not IS_ROOT, reason="shows what happens when roo
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="tieout-embedded-"))
+    folder = Path(tempfile.mkdtemp(prefix="tieout-embedded-", dir=roomy()))
     folder.chmod(0o711)
     yield folder / "data"
     for made in folder.iterdir():

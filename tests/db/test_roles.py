@@ -16,6 +16,7 @@ from psycopg import sql
 
 from console.setup import _roles as checked_roles
 from tests.db.fix_build import Place
+from tests.fix_databases import roomy
 from tieout import embedded
 from tieout.db import Database
 from tieout.migrate import migrate
@@ -157,7 +158,7 @@ def test_grants_survive_a_build_those_of_ours_and_those_that_were_given_by_hand(
 
 def test_roles_of_a_server_are_made_once_by_many_and_asked_for_where_a_user_may_not() -> None:
     """Two databases of one server are migrated at the same moment, and one by a user who may not make roles."""
-    above = Path(tempfile.mkdtemp(prefix="tieout-roles-"))
+    above = Path(tempfile.mkdtemp(prefix="tieout-roles-", dir=roomy()))
     above.chmod(0o711)  # as root the server runs as another user, who must pass through
     folder = above / "data"
     url = embedded.ensure_running(folder, server_settings={"fsync": "off"})
