@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from cdc import build_texts, dbt_runner, reads
 from cdc.build_checks import Checked, check_plans, check_set
 from cdc.lineage import Columns, ModelSet, read_set
 from cdc.lookups import objections
+from cdc.once import is_proven
 from cdc.outbound import Column
 from cdc.project import Project, assemble, refuse_repeated_keys
 from cdc.switch import OLD, drop_schemas, switch
@@ -43,7 +44,7 @@ BUILD_LEASE_SECONDS = 7200
 _NOT_OURS = frozenset({"cdc", "staging", "marts", "public", "information_schema"})
 
 # What reads and checks a set: after an upgrade that changes one of these a set is built again.
-_MAKERS = ("build_checks", "build_texts", "lineage", "model_meta", "outbound", "reads")
+_MAKERS = ("build_checks", "build_texts", "lineage", "model_meta", "once", "outbound", "reads")
 
 Progress = Callable[[str], None]
 Session = psycopg.Connection[dict[str, Any]]
@@ -177,7 +178,23 @@ def make(
     checked = Checked(models=models, project=project, prefix=prefix, session=session)
     check_set(checked)
     check_plans(checked)
-    return ran, models
+    models, told = _proven(session, models, prefix)
+    return replace(ran, warnings=(*ran.warnings, *told)), models
+
+
+def _proven(session: Session, models: ModelSet, prefix: str) -> tuple[ModelSet, list[str]]:
+    """The set without what would not be the same if it were worked out once for a record and its lines, and words on it."""
+    kept, told = [], []
+    for model in models.outbound:
+        if model.once is None or is_proven(session, model.once, prefix=prefix, layers=models.layers):
+            kept.append(model)
+            continue
+        kept.append(replace(model, once=None))
+        told.append(
+            f"{model.name} and its lines do not read {model.once.model} for their own record alone, so the diff "
+            "works it out twice, as if the yml did not say `once`."
+        )
+    return replace(models, outbound=tuple(kept)), told
 
 
 def _fingerprint(session: Session, project: Project) -> str:

@@ -59,9 +59,15 @@ def mirror_of(system: str, write: Write) -> sql.Composable:
 
 def candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
     """The statement `candidates` of a model, with its lines."""
+    once = model.once
     aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
     joins = [
-        compose("diff", "line_join", view=lines.relation, alias=alias)
+        compose(
+            "diff",
+            "line_join",
+            view=lines.relation if once is None else _inlined(once.lines[lines.field]),
+            alias=alias,
+        )
         for lines, alias in zip(model.lines, aliases, strict=True)
     ]
     pairs = [
@@ -71,7 +77,8 @@ def candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
     return compose(
         "diff",
         "candidates",
-        view=model.relation,
+        once=sql.SQL("") if once is None else once.rows,
+        view=model.relation if once is None else _inlined(once.header),
         mirror=mirror,
         lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
         line_problems=sql.SQL(" || ").join(
@@ -80,6 +87,11 @@ def candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
         repeated=sql.SQL(" + ").join([sql.SQL("0"), *(sql.SQL("{}.repeated").format(a) for a in aliases)]),
         line_joins=sql.SQL("\n").join(joins),
     )
+
+
+def _inlined(text: str) -> sql.Composable:
+    """The SQL of a model in the place of its view."""
+    return sql.SQL("({})").format(sql.SQL(text.replace("%", "%%")))
 
 
 def organisations(connection: Session, system: str) -> dict[str, Row]:

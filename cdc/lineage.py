@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cdc.model_meta import MartMeta, OutboundMeta, parse_meta
+from cdc.once import once_of
 from cdc.outbound import Column, Lines, Mart, OutboundModel
 from cdc.project import Project
 from tieout.errors import BuildError
@@ -219,6 +220,7 @@ def _outbound(
 ) -> OutboundModel:
     above = lineage(nodes, node.name, *meta.lines.values())
     own = [node, *(other for other in above if other.name in meta.lines.values() and other.layer == OUTBOUND)]
+    named = {each.name: each for each in own}
     return OutboundModel(
         name=node.name,
         schema=node.layer,
@@ -243,6 +245,7 @@ def _outbound(
         position=0,
         code_hash=_code_hash(above),
         lookups_hash=_lookups_hash(above, lookups),
+        once=once_of(nodes, meta.once, node, {field: named[child] for field, child in meta.lines.items()}),
     )
 
 

@@ -5,6 +5,7 @@
       entity: invoices             # what the target's writer calls it
       driver: magento__orders      # what _source_id identifies
       lines: {LineItems: out_xero__invoice_lines}
+      once: {model: int_documents_checked, by: [connection, order_id], only: {document: invoice}}   # cdc/once.py
       amend: open_only             # open_only, always, correct, once
       on_target_change: {default: hold, Reference: target}   # hold, source (or overwrite), target (or yield)
       both_ways: {EmailAddress: [email]}                     # fields that the other direction may send, and their common names
@@ -73,6 +74,18 @@ class _Meta(BaseModel):
         return tuple(_rule(table, rule) for table, rule in self.dirty.items())
 
 
+class OnceMeta(BaseModel):
+    """A model that header and lines are both made from: the diff works it out once for a driving record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    by: tuple[str, str]
+    """Its columns that hold the driving record's connection and id."""
+    only: dict[str, str] = Field(default_factory=dict)
+    """Other columns (text), each with the one value that both read."""
+
+
 class OutboundMeta(_Meta):
     """Meta of an outbound model."""
 
@@ -80,6 +93,7 @@ class OutboundMeta(_Meta):
     system: str
     entity: str
     lines: dict[str, str] = Field(default_factory=dict)
+    once: OnceMeta | None = None
     amend: Amend = "open_only"
     on_target_change: dict[str, OnTargetChange | Literal["source", "target"]] = Field(default_factory=dict)
     both_ways: dict[str, tuple[str, ...]] = Field(default_factory=dict)

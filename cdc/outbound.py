@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.both_ways import Take
+from cdc.once import Once
 from tieout.db import lock_key
 from tieout.queries import query
 
@@ -150,6 +151,8 @@ class OutboundModel:
     """Models that others refer to come first."""
     code_hash: str
     lookups_hash: str
+    once: Once | None = None
+    """What the diff works out once for a record and its lines, where the yml names it and it is the same."""
     sweep_due: bool = True
     is_new: bool = True
     is_changed: bool = False
@@ -202,6 +205,7 @@ class OutboundModel:
             "tables": list(self.tables),
             "lookups": list(self.lookups),
             "position": self.position,
+            "once": None if self.once is None else self.once.to_config(),
         }
 
     @classmethod
@@ -238,6 +242,7 @@ class OutboundModel:
             position=config["position"],
             code_hash=row["code_hash"],
             lookups_hash=row["lookups_hash"],
+            once=Once.from_config(config.get("once")),
             sweep_due=row["sweep_due"],
             is_new=row["is_new"],
             is_changed=row["is_changed"],

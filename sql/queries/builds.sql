@@ -286,6 +286,24 @@ left join lateral (
     offset 0
 ) as desired on true;
 
+-- name: stand_in
+-- An empty table in the place of a model.
+create temporary table {name} (like {relation});
+
+-- name: explain_by_key
+-- Down to which readings the planner brings the conditions under which the diff asks for a record.
+explain (format json)
+select desired.*
+from unnest(array[''], array['']) as asked_for (connection, id)
+cross join lateral (
+    select relation.*
+    from ({text}) as relation
+    where
+        relation._source_connection = asked_for.connection
+        and relation._source_id = asked_for.id
+    offset 0
+) as desired;
+
 -- name: explain_rule
 -- Does a dirty rule of kind sql parse, and give the two columns that it must?
 explain

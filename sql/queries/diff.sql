@@ -313,6 +313,17 @@ left join lateral (
     offset 0
 ) as {alias} on true
 
+-- name: once
+-- What a record and its lines are both made from, for one driver, at the beginning of a query.
+with {name} as materialized (
+    select shared.*
+    from {relation} as shared
+    where
+        shared.{connection} = driver.source_connection
+        and shared.{id} = driver.source_id
+        {only}
+)
+
 -- name: candidates
 -- Rows of the model, for the given drivers, that differ from what the links say; and links whose row is not there.
 with driver as (
@@ -329,22 +340,30 @@ desired as materialized (
         wanted.content ->> '_to' as connection,
         wanted.content ->> '_key' as key,
         wanted.content,
-        jsonb_strip_nulls(wanted.content - %(control)s::text[] || {lines}) as payload,
-        {line_problems} as line_problems,
-        {repeated} as repeated_lines,
+        jsonb_strip_nulls(wanted.content - %(control)s::text[] || wanted.lines) as payload,
+        wanted.line_problems,
+        wanted.repeated_lines,
         count(*) over (
             partition by wanted.content ->> '_to', wanted.content ->> '_key'
         ) as copies
     from driver
     cross join lateral (
-        select to_jsonb(outbound.*) as content
-        from {view} as outbound
-        where
-            outbound._source_connection = driver.source_connection
-            and outbound._source_id = driver.source_id
-        offset 0
+        {once}
+        select
+            wanted.content,
+            {lines} as lines,
+            {line_problems} as line_problems,
+            {repeated} as repeated_lines
+        from (
+            select to_jsonb(outbound.*) as content
+            from {view} as outbound
+            where
+                outbound._source_connection = driver.source_connection
+                and outbound._source_id = driver.source_id
+            offset 0
+        ) as wanted
+        {line_joins}
     ) as wanted
-    {line_joins}
 ),
 
 differing as (

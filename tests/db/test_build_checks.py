@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc.build import _columns, make
+from cdc.build import _columns, _proven, make
 from cdc.build_checks import Checked, check_plans, check_set
 from cdc.lineage import ModelSet, read_set
+from cdc.once import Once, is_proven
 from cdc.outbound import Column
 from cdc.project import Project, assemble
 from tests.db.fix_build import Place, copied
@@ -59,6 +61,21 @@ class Made:
         text = self.manifest["nodes"][node]["compiled_code"]
         assert old in text
         self.manifest["nodes"][node]["compiled_code"] = text.replace(old, new)
+
+    def read_orders(self, node: str, reads: str) -> None:
+        """Let a model read the orders (`{orders}`) so."""
+        text = self.manifest["nodes"][node]["compiled_code"]
+        found = re.search(r'from ("[^"]+"[.]"tried__canonical"[.]"orders") as orders.*', text, re.DOTALL)
+        assert found is not None
+        self.manifest["nodes"][node]["compiled_code"] = text[: found.start()] + reads.format(orders=found[1])
+
+    @property
+    def once(self) -> Once | None:
+        return next(model.once for model in self.read().outbound if model.name == "out_xero__invoices")
+
+    def is_proven(self) -> bool:
+        assert self.once is not None
+        return is_proven(self.session, self.once, prefix="tried", layers=self.read().layers)
 
 
 @pytest.fixture(scope="session")
@@ -328,3 +345,90 @@ def test_a_view_that_reads_a_large_table_for_one_record_is_refused(
 
     assert "out_xero__invoice_lines would read all" in str(caught.value)
     assert "staging.magento__orders" in str(caught.value)
+
+
+ONE_ORDER = {"model": "orders", "by": ["connection", "order_id"], "only": {"order_state": "new"}}
+
+
+@pytest.fixture
+def once(made: Made) -> Made:
+    """Header and lines both read the new orders alone."""
+    made.meta(INVOICES)["once"] = ONE_ORDER
+    for node in (INVOICES, LINES):
+        made.read_orders(node, "from {orders} as orders where orders.order_state = 'new'")
+    return made
+
+
+def test_what_header_and_lines_read_for_their_record_alone_is_worked_out_once(once: Made) -> None:
+    assert once.is_proven()
+
+
+def test_what_is_not_named_in_the_yml_is_worked_out_for_each(made: Made) -> None:
+    assert made.once is None
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        pytest.param("from {orders} as orders", id="other rows too"),
+        pytest.param(
+            "from {orders} as orders where orders.order_state = 'new' or orders.total > 0",
+            id="one condition or another",
+        ),
+        pytest.param(
+            "from (select * from {orders} where order_state = 'new' limit 5) as orders", id="the first of all"
+        ),
+        pytest.param(
+            "from (select *, sum(total) over (partition by increment_id) from {orders} where order_state = 'new') as orders",
+            id="a window over others",
+        ),
+        pytest.param(
+            "from {orders} as orders where orders.order_state = 'new' and exists (select 1 from {orders} as other"
+            " where other.increment_id = orders.increment_id and other.order_id <> orders.order_id)",
+            id="another order of the same number",
+        ),
+        pytest.param(
+            "from {orders} as orders left join {orders} as other on orders.total = other.total and other.connection = 'shop'"
+            " where orders.order_state = 'new'",
+            id="one of two readings",
+        ),
+        pytest.param(
+            "from {orders} as orders where orders.order_state = 'new' and orders.order_state = 'old'"
+            " union all select orders.* from {orders} as orders where connection = 'shop'",
+            id="no longer SQL",
+        ),
+    ],
+)
+@pytest.mark.parametrize("node", [INVOICES, LINES], ids=["header", "lines"])
+def test_what_reads_more_than_its_own_record_is_worked_out_for_each(
+    once: Made, node: str, reads: str
+) -> None:
+    once.read_orders(node, reads)
+
+    assert not once.is_proven()
+
+
+def test_a_build_says_what_it_does_not_work_out_once(once: Made) -> None:
+    once.read_orders(LINES, "from {orders} as orders")
+
+    models, told = _proven(once.session, once.read(), "tried")
+
+    assert [model.once for model in models.outbound] == [None, None]
+    assert told == [
+        "out_xero__invoices and its lines do not read orders for their own record alone, so the diff works it out twice, as if "
+        "the yml did not say `once`."
+    ]
+
+
+def test_a_model_that_no_longer_reads_it_is_worked_out_for_itself(once: Made) -> None:
+    once.read_orders(
+        LINES, "from (values ('shop', '1', 1, '200', null::jsonb)) as orders (connection, order_id, total)"
+    )
+
+    assert once.once is None
+
+
+def test_a_model_between_is_taken_into_the_text(once: Made) -> None:
+    once.meta(INVOICES)["once"] = {**ONE_ORDER, "model": "stg_magento__orders"}
+
+    assert once.is_proven()

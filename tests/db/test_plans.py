@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -14,6 +15,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from cdc.build_checks import LARGE_ROWS, _read_whole
+from cdc.diff_rows import CONTROL, candidates
+from cdc.outbound import models_in_force
 from tests.acceptance.fix_setup import admin, build_once
 from tieout.queries import compose
 
@@ -265,6 +268,35 @@ def test_reading_all_rows_costs_in_step_with_the_orders(
     for measured in (_buffers, _rows):
         less, more = measured(_analyzed(few, view)), measured(_analyzed(many, view))
         assert more < 1.5 * (MANY / FEW) * less
+
+
+def test_a_document_that_is_worked_out_once_for_itself_and_its_lines_is_the_same_in_fewer_steps(
+    few: Session,
+) -> None:
+    """Invoices and the drafts of what is not invoiced, of all orders that there are."""
+    few.execute(
+        "update staging.magento__orders set payload = jsonb_set(payload, '{items,0,qty_ordered}', '3') where id < '3'"
+    )
+    model = next(each for each in models_in_force(few) if each.name == "out_xero__invoices")
+    assert model.once is not None
+    orders = [str(number) for number in range(1, FEW + 1)]
+    values = {
+        "source_connections": ["shop"] * FEW, "source_ids": orders, "control": CONTROL, "entity": "invoices",
+        "model": model.name,
+    }  # fmt: skip
+    seen = []
+    for each in (model, replace(model, once=None)):
+        statement = candidates(each, sql.Identifier("staging", "xero__invoices"))
+        plan = few.execute(sql.SQL("explain (format json) {}").format(statement), values).fetchone()
+        assert plan is not None
+        rows = few.execute(statement, values).fetchall()
+        seen.append((_nodes(plan["QUERY PLAN"][0]["Plan"]), [{**row, "snapshot": None} for row in rows]))
+
+    (steps, once), (more, twice) = seen
+    assert once == twice
+    assert {row["key"].rpartition("/")[2] for row in once} == {"1", "2"}
+    assert all(row["payload"]["LineItems"] for row in once)
+    assert steps < 0.75 * more
 
 
 def test_every_outbound_view_and_mart_is_looked_at(large: Session) -> None:
