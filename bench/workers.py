@@ -48,7 +48,9 @@ ORDERS = 120
 """Placed in the shop; of two thirds it is told one thing, each by a call of its own."""
 LATENCY = 0.2
 """Seconds that the shop takes for a write. A REST call that saves an order takes 100 to 500 ms in a shop of ordinary size."""
-HOSTS = (1, 2, 4)
+HOSTS = (1, 1, 2, 4)
+CALLS_AT_ONCE = (1, 3, 1, 1)
+"""Of each host, beside HOSTS: first one call after the other, then as a drain does by itself, then more hosts."""
 REFRESHES = 10
 
 
@@ -63,11 +65,11 @@ class Books:
     key: str
     """Of the vault: all hosts share it."""
 
-    def tieout(self, host: int, *arguments: str) -> subprocess.Popen[str]:
-        """A command on a host."""
+    def tieout(self, host: int, *arguments: str, at_once: int) -> subprocess.Popen[str]:
+        """A command on a host, with at most so many calls at once."""
         return subprocess.Popen(
             [sys.executable, "-m", "console", *arguments, "--json"],
-            env={**os.environ, "PYTHONPATH": str(ROOT), **self._env(host)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self._env(host, at_once)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -79,13 +81,12 @@ class Books:
         if done.exit_code not in codes:
             raise SystemExit(f"{arguments} ended with {done.exit_code}: {done.output[-2000:]}")
 
-    def _env(self, host: int) -> dict[str, str]:
+    def _env(self, host: int, at_once: int = 1) -> dict[str, str]:
         return {
             "TIEOUT_SETTINGS": str(self.folder / "tieout.toml"),
             "TIEOUT_DATA_DIR": str(self.folder / f"host{host}"),
             "TIEOUT_VAULT_KEY": self.key,
-            # Each host sends one call after the other, so that what more hosts bring is seen.
-            "TIEOUT_DRAIN__CALLS_AT_ONCE": "1",
+            "TIEOUT_DRAIN__CALLS_AT_ONCE": str(at_once),
         }
 
     def row(self, statement: str, values: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -154,7 +155,9 @@ def _write_settings(books: Books) -> None:
 
 
 def _hosts(books: Books, orders: int) -> Iterator[Measure]:
-    """The same work with one, two and four hosts; a host beyond the first is refused, then let in."""
+    """The same work with one host, one call after the other and three at once, then with two and four hosts; a host beyond the
+    first is refused, then let in.
+    """
     for name in ("shop", "books"):
         books.run("connect", name)
     books.run("build")
@@ -162,23 +165,25 @@ def _hosts(books: Books, orders: int) -> Iterator[Measure]:
     ready = books.row(_READY)["entries"]
     alone: float | None = None
     known = 1
-    for count in HOSTS:
-        # To each host the same: what it does must outweigh that they do not start in the same moment.
-        share = ready * count // sum(HOSTS) if count != HOSTS[-1] else None
+    parts = [hosts * at_once for hosts, at_once in zip(HOSTS, CALLS_AT_ONCE, strict=True)]
+    for number, (count, at_once) in enumerate(zip(HOSTS, CALLS_AT_ONCE, strict=True)):
+        # To each sender the same: what it does must outweigh that they do not start in the same moment.
+        share = ready * parts[number] // sum(parts) if number != len(parts) - 1 else None
         books.row(_RELEASE, {"entries": share})
         for host in range(known + 1, count + 1):
             # A machine that never wrote from this database is refused until somebody says that it may.
             books.run("drain", "shop", host=host, codes=(3,))
             books.run("recover", "--join", host=host)
         known = count
-        calls, seconds, by_host = _drain(books, count)
+        calls, seconds, by_host = _drain(books, count, at_once)
         rate = calls / seconds
         alone = alone or rate
         yield Measure(
-            work=f"{calls} write calls of one order each, the shop takes {LATENCY * 1000:.0f} ms: {count} host(s)",
+            work=f"{calls} write calls of one order each, the shop takes {LATENCY * 1000:.0f} ms: {count} host(s), "
+            f"{at_once} call(s) at once each",
             ours=f"{rate:,.1f} calls/s",
-            beside=f"one host: {alone:,.1f} calls/s" if count > 1 else "",
-            ratio=rate / alone if count > 1 else None,
+            beside=f"one host, one call at once: {alone:,.1f} calls/s" if number else "",
+            ratio=rate / alone if number else None,
             note=f"calls by host: {', '.join(map(str, by_host))}; no order was told anything twice",
         )
 
@@ -223,12 +228,12 @@ select count(*) as entries from put_off
 """Let so many of them be sent now (null: all that are left), and the others later."""
 
 
-def _drain(books: Books, hosts: int) -> tuple[int, float, list[int]]:
+def _drain(books: Books, hosts: int, at_once: int) -> tuple[int, float, list[int]]:
     """Calls, seconds from the first that left to the last answer, and calls by host."""
     before = books.row("select coalesce(max(number), 0) as number from cdc.calls")["number"]
     fault = {"kind": "slow", "method": "POST", "path": "", "seconds": LATENCY, "times": 100_000}
     httpx.post(f"{books.shop.address}/_sandbox/faults", json=fault).raise_for_status()
-    started = [books.tieout(host, "drain", "shop") for host in range(1, hosts + 1)]
+    started = [books.tieout(host, "drain", "shop", at_once=at_once) for host in range(1, hosts + 1)]
     for each in started:
         _, said = each.communicate()
         if each.returncode not in (0, 4, 5):

@@ -291,16 +291,25 @@ def _number(value: int | Decimal) -> msgspec.Raw:
 
 
 def _checked(value: Any) -> Any:
-    """Refuse binary floats and numbers that are none: money must not pass through them."""
-    left = [value]
+    """Refuse binary floats and numbers that are none: money must not pass through them.
+
+    Each value of each payload passes here several times: of most only the type is looked at.
+    """
+    left: list[Iterable[Any]] = [(value,)]
     while left:
-        item = left.pop()
-        if isinstance(item, dict):
-            left += [each for each in item.values() if type(each) not in _PLAIN]
-        elif isinstance(item, (list, tuple)):
-            left += [each for each in item if type(each) not in _PLAIN]
-        elif isinstance(item, float) or (isinstance(item, Decimal) and not item.is_finite()):
-            raise TypeError(f"{item!r} is not an exact number; use Decimal")
+        for item in left.pop():
+            kind = type(item)
+            if kind in _PLAIN:
+                continue
+            if isinstance(item, Decimal):
+                if not item.is_finite():
+                    raise TypeError(f"{item!r} is not an exact number; use Decimal")
+            elif isinstance(item, dict):
+                left.append(item.values())
+            elif isinstance(item, (list, tuple)):
+                left.append(item)
+            elif isinstance(item, float):
+                raise TypeError(f"{item!r} is not an exact number; use Decimal")
     return value
 
 

@@ -2,8 +2,8 @@
 -- How each reference of an entry stands, judged in one place: what is released, what refers to nothing and what a plan waits for
 -- read it from here.
 
--- The connection is worked out before the joins: a join that named the argument could not become part of a larger statement, and
--- thousands of waiting entries would be looked at one by one.
+-- The connection is worked out before the joins: a join that names the argument of a function cannot become part of a larger
+-- statement.
 create function cdc.needs(of_connection text, waits_for jsonb)
 returns table (connection text, entity text, key text, is_waited_for boolean, is_nothing boolean)
 language sql
