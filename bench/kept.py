@@ -113,6 +113,11 @@ def _remove_older(here: Path, kind: str) -> None:
         with contextlib.suppress(OSError), _held(lock, waits=False):  # held, or another user's
             shutil.rmtree(other)
             lock.unlink()
+    for lock in here.parent.glob(f"{PREFIX}{kind}-*.lock"):
+        # Of one that was removed by hand, or that nobody came to make.
+        if not lock.with_suffix("").exists():
+            with contextlib.suppress(OSError), _held(lock, waits=False):
+                lock.unlink()
 
 
 def _remove_dead_runs(place: Path) -> None:

@@ -44,6 +44,7 @@ def test_a_prepared_server_is_made_once_and_only_the_last_of_older_models_stays(
 ) -> None:
     made: list[str] = []
     (place / "tieout-bench-built-aa").mkdir()  # of another kind
+    (place / "tieout-bench-books-ee.lock").touch()  # removed by hand
     (place / "tieout-bench-books-aa.new").mkdir()  # its run was killed while it copied
 
     names = [of_models(monkeypatch, mark, made) for mark in ("bb", "bb", "cc", "dd")]
