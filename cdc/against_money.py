@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
-from cdc.diff_rows import CONTROL, mirror_of, organisations
+from cdc.diff_rows import CONTROL, mirror_of, organisations, with_lines
 from cdc.outbound import OutboundModel
 from cdc.postings import Posting, Posts, Setting, effect, posts_of
 from cdc.writing import Write, open_writers
@@ -84,22 +83,14 @@ def _documents(
 
 
 def _payloads(session: Session, model: OutboundModel, write: Write, keys: Sequence[str]) -> list[Row]:
-    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
-    joins = [
-        compose("diff", "line_join", view=lines.relation, alias=alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
-    pairs = [
-        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
+    lines, line_joins = with_lines(model)
     statement = compose(
         "against",
         "payloads",
         view=model.relation,
         mirror=mirror_of(model.system, write),
-        lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
-        line_joins=sql.SQL("\n").join(joins),
+        lines=lines,
+        line_joins=line_joins,
     )
     values = {"model": model.name, "entity": model.entity, "keys": list(keys), "control": CONTROL}
     return session.execute(statement, values).fetchall()

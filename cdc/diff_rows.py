@@ -258,3 +258,17 @@ def drift_row(
         "amount": Decimal(row["total"]) if row["total"] is not None else None,
         "currency": row["currency"],
     }
+
+
+def with_lines(model: OutboundModel) -> tuple[sql.Composed, sql.Composed]:
+    """The lines of a row of a model as one object, and the joins that bring them."""
+    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
+    pairs = [
+        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
+        for lines, alias in zip(model.lines, aliases, strict=True)
+    ]
+    joins = [
+        compose("diff", "line_join", view=lines.relation, alias=alias)
+        for lines, alias in zip(model.lines, aliases, strict=True)
+    ]
+    return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)), sql.SQL("\n").join(joins)

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc.diff_rows import CONTROL
+from cdc.diff_rows import CONTROL, with_lines
 from cdc.linking.faces import Face
 from cdc.linking.matching import BEFORE_CUT_OVER, Matcher, OurRow
 from cdc.links import references
@@ -155,19 +155,11 @@ def staging(system: str, stream: str) -> sql.Identifier:
 
 
 def _ours(model: OutboundModel) -> sql.Composed:
-    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
-    joins = [
-        compose("diff", "line_join", view=lines.relation, alias=alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
-    pairs = [
-        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
+    lines, line_joins = with_lines(model)
     return compose(
         "linking",
         "ours",
         view=model.relation,
-        lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
-        line_joins=sql.SQL("\n").join(joins),
+        lines=lines,
+        line_joins=line_joins,
     )
