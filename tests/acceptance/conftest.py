@@ -9,20 +9,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.fix_setup import build_once, new_world
-from tests.acceptance.fix_warm import Warm
+from tests.acceptance.fix_setup import build_once, clear_shelf, new_world
 from tests.acceptance.fix_world import World
 
 
 @pytest.fixture(scope="session")
-def built(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def built(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The database with the models in force, made once a run."""
-    return build_once(server_url, tmp_path_factory.mktemp("build"))
+    yield build_once(server_url, tmp_path_factory.mktemp("build"))
+    clear_shelf()
 
 
 @pytest.fixture(scope="module")
 def world(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A shop without orders and books without documents, connected."""
     with new_world(server_url, built, tmp_path_factory.mktemp("world")) as world:
-        world.warm = Warm()
         yield world

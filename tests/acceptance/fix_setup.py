@@ -1,4 +1,7 @@
-"""Making worlds: the models built once a run, and for each world fresh stand-ins, a copy of that database, settings."""
+"""Making worlds: the models built once a run, and for each world fresh stand-ins, a copy of that database, settings.
+
+A copy that only trade changed is cleaned and taken again, with its sessions (`fix_kept.py`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from psycopg import sql
 
 from console.cli import main
 from sandbox import magento, xero
+from tests.acceptance.fix_kept import Kept, Shelf
+from tests.acceptance.fix_warm import Warm
 from tests.acceptance.fix_world import World
 from tieout.db import Database
 from tieout.settings import package_root
@@ -24,25 +29,46 @@ BUILT = "tieout_accepted"
 LOOKUPS = Path("models") / "lookups"
 
 
+_SHELF = Shelf()
+
+
 @contextmanager
 def new_world(server_url: str, template: str, folder: Path, *, edition: str = "community") -> Iterator[World]:
     """Fresh stand-ins and a copy of the built database; `edition` is the shop's: community or commerce."""
-    name = f"world_{uuid.uuid4().hex}"
-    admin(server_url, "create database {name} template {template} strategy file_copy", name, template)
-    shop, books = (
-        magento.start(race_window_ms=0, edition=edition),
-        xero.start(minute=None, day=None, concurrent=None, appminute=None),
-    )
-    world = World(folder=folder, database=Database(_url(server_url, name)), shop=shop, books=books)
+    with _database(server_url, template) as kept:
+        shop, books = (
+            magento.start(race_window_ms=0, edition=edition),
+            xero.start(minute=None, day=None, concurrent=None, appminute=None),
+        )
+        world = World(folder=folder, database=kept.database, shop=shop, books=books, warm=kept.warm)
+        try:
+            write_settings(world)
+            yield world
+        finally:
+            shop.stop()
+            books.stop()
+
+
+@contextmanager
+def _database(server_url: str, template: str) -> Iterator[Kept]:
+    assert template == BUILT, "the shelf holds copies of one template"
+    kept = _SHELF.take()
+    if kept is None:
+        name = f"world_{uuid.uuid4().hex}"
+        admin(server_url, "create database {name} template {template} strategy file_copy", name, template)
+        kept = Kept(database=Database(_url(server_url, name)), warm=Warm())
+        _SHELF.made(kept)
     try:
-        write_settings(world)
-        yield world
+        yield kept
     finally:
-        if world.warm is not None:
-            world.warm.close()
-        shop.stop()
-        books.stop()
-        admin(server_url, "drop database {name} with (force)", name)
+        if not _SHELF.put_back(kept):
+            name = kept.database.url.rpartition("/")[2]
+            admin(server_url, "drop database if exists {name} with (force)", name)
+
+
+def clear_shelf() -> None:
+    """No more worlds in this process."""
+    _SHELF.close()
 
 
 def write_settings(world: World, edit: Callable[[str], str] = lambda text: text) -> None:

@@ -77,7 +77,7 @@ class World:
 
     def run(self, *arguments: str, codes: Sequence[int] = (0,)) -> Ended:
         """A command in this process, with `--json`; it must end with one of the codes."""
-        with self._sessions(arguments[0]):
+        with self.warm_sessions(arguments[0]):
             done = CliRunner().invoke(
                 main,
                 [*arguments, "--json"],
@@ -99,7 +99,8 @@ class World:
             raise AssertionError(f"{arguments} ended with {done.exit_code}: {said}")
         return Ended(code=done.exit_code, data=data, said=done.stderr)
 
-    def _sessions(self, command: str) -> AbstractContextManager[None]:
+    def warm_sessions(self, command: str = "") -> AbstractContextManager[None]:
+        """Meanwhile what runs in this process works in the sessions of the world."""
         if self.warm is None:
             return nullcontext()
         if command in _BEGINS_ANEW:

@@ -24,11 +24,13 @@ LOST = (
     ),
     (("books", "500_after", "PUT", "/Invoices$"), ("books", "reset_after", "PUT", "/Allocations$")),
     (("books", "not_json", "PUT", "/Invoices$"), ("books", "503", "PUT", "/Payments$")),
-    (("books", "reset_before", "PUT", "/Invoices$"),),
-    (("books", "429", "PUT", "/Invoices$"),),
-    (("books", "expired_token", "PUT", "/Invoices$"),),
+    (
+        ("books", "reset_before", "PUT", "/Invoices$"),
+        ("books", "429", "PUT", "/Invoices$"),
+        ("books", "expired_token", "PUT", "/Invoices$"),
+    ),
 )
-"""Faults that strike in one round: system, kind, method and path."""
+"""Faults that strike in one round, those of one path one after the other: system, kind, method and path."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +56,10 @@ def test_each_document_exists_once_whatever_became_of_the_answer(
         world.fault(getattr(world, where), named, method, address)
 
     for _ in range(2 + len(faults)):
-        world.sync(codes=(0, 4))
+        with world.watched() as calls:
+            ended = world.run("sync", codes=(0, 4))
+        if not calls and ended.code == 0 and not world.unstruck():
+            break
 
     assert world.unstruck() == [], "every fault struck"
     assert world.dead() == {}

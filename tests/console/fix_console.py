@@ -128,6 +128,8 @@ def traded_template(server_url: str, tmp_path_factory: pytest.TempPathFactory) -
                 world.run("load")
                 world.run("diff", "--fail-on", "none")
                 world.run("marts")
+                if world.warm is not None:
+                    world.warm.close()  # a template has no sessions
                 template = world.database.url.rpartition("/")[2]
                 _admin(server_url, _COPY, TRADED, template)
             with Database(_url(server_url, TRADED)).connect() as session:

@@ -6,14 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.fix_setup import build_once
+from tests.acceptance.conftest import built
 from tests.faults.fix_faults import Faults, new_faults
 
-
-@pytest.fixture(scope="session")
-def built(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The database with the models in force, made once a run."""
-    return build_once(server_url, tmp_path_factory.mktemp("build"))
+__all__ = ["built"]
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,11 @@ class Faults:
         self.orders.append(made)
         return made
 
+    def entries(self) -> None:
+        """What happened in the shop stands in the outbox."""
+        self.world.run("load")
+        self.world.run("diff")
+
     def refund(self, number: int) -> None:
         """The shop takes an order back: a credit note, its allocation or refund, a comment."""
         self.world.stand.shop("refund", order_id=number)
@@ -342,7 +347,8 @@ def new_faults_on_own_server(folder: Path, *, orders: int = 6) -> Iterator[Fault
             magento.start(race_window_ms=0),
             xero.start(minute=None, day=None, concurrent=None, appminute=None),
         )
-        world = World(folder=folder, database=Database(url), shop=shop, books=books)
+        warm = Warm()  # for the ordinary runs between and after the victims
+        world = World(folder=folder, database=Database(url), shop=shop, books=books, warm=warm)
         write_settings(world, lambda text: text.replace(f"[database]\nurl = '{url}'\n", ""))
         try:
             world.run("migrate")
@@ -350,6 +356,7 @@ def new_faults_on_own_server(folder: Path, *, orders: int = 6) -> Iterator[Fault
             with traded(world, folder, orders) as made:
                 yield made
         finally:
+            warm.close()
             shop.stop()
             books.stop()
     finally:
@@ -359,7 +366,6 @@ def new_faults_on_own_server(folder: Path, *, orders: int = 6) -> Iterator[Fault
 @contextmanager
 def traded(world: World, folder: Path, orders: int) -> Iterator[Faults]:
     """A world in which so many orders were placed and delivered."""
-    world.warm = Warm()  # the ordinary runs between and after the victims
     world.play(orders)
     world.first_run()
     launcher = Launcher(folder)
@@ -367,7 +373,6 @@ def traded(world: World, folder: Path, orders: int) -> Iterator[Faults]:
         yield Faults(world=world, launcher=launcher, folder=folder)
     finally:
         launcher.close()
-        world.warm.close()
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

@@ -11,8 +11,7 @@ from tests.faults.fix_faults import Faults
 def test_drains_at_once_of_which_one_is_killed_make_each_document_once(faults: Faults, count: int) -> None:
     for _ in range(count):
         faults.order()
-    faults.world.run("load")
-    faults.world.run("diff")
+    faults.entries()
     points = ["call sent PUT Invoices", *(None for _ in range(count - 1))]
     crowd = [faults.start("drain", point=point) for point in points]
 

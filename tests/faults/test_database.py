@@ -5,18 +5,20 @@ from __future__ import annotations
 from tests.faults.fix_faults import Faults
 
 CUTS = (
-    ("commit before cdc.diff._changed_round", False),
-    ("call sent PUT Invoices", False),
-    ("call before PUT Payments", True),
-    ("commit after cdc.settle.settle", False),
+    ("sync", "commit before cdc.diff._changed_round", False),
+    ("drain", "call sent PUT Invoices", False),
+    ("drain", "call before PUT Payments", True),
+    ("drain", "commit after cdc.settle.settle", False),
 )
-"""Points, and whether only the session with the sender's lock is cut."""
+"""Commands, points, and whether only the session with the sender's lock is cut."""
 
 
 def test_sessions_that_are_cut_lose_nothing(faults: Faults) -> None:
-    for point, only_lock in CUTS:
+    for command, point, only_lock in CUTS:
         faults.order()
-        victim = faults.paused("sync", point=point)
+        if command == "drain":
+            faults.entries()
+        victim = faults.paused(command, point=point)
 
         faults.cut(only_lock=only_lock)
         ended = victim.wake()

@@ -5,21 +5,23 @@ from __future__ import annotations
 from tests.faults.fix_faults import Faults
 
 POINTS = (
-    "read after shop",
-    "commit before cdc.diff._changed_round",
-    "commit before cdc.calls.claim",
-    "call leaving PUT Invoices",
-    "call answered PUT Payments",
-    "commit before cdc.settle.settle",
+    ("sync", "read after shop"),
+    ("sync", "commit before cdc.diff._changed_round"),
+    ("drain", "commit before cdc.calls.claim"),
+    ("drain", "call leaving PUT Invoices"),
+    ("drain", "call answered PUT Payments"),
+    ("drain", "commit before cdc.settle.settle"),
 )
 
 
 def test_sleepers_lose_what_they_held_and_do_no_harm_when_they_wake(faults: Faults) -> None:
     """In a page with its stream's lock, in a diff, in a claim, before the request leaves, with an answer, while storing it."""
     asleep = []
-    for point in POINTS:
+    for command, point in POINTS:
         faults.order()
-        asleep.append(faults.sleeping("sync", point=point))
+        if command == "drain":
+            faults.entries()
+        asleep.append(faults.sleeping(command, point=point))
 
     faults.check(asleep=True)
     ended = [(each.wake().get("exit"), each) for each in asleep]

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdc.diff import diff
+from cdc import diff as differ
 from sandbox import random_trade
 from tests.acceptance.fix_setup import new_world
 from tests.acceptance.fix_world import World
@@ -62,21 +62,27 @@ def world(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory)
         yield world
 
 
-@pytest.fixture
-def trade(world: World) -> Iterator[Trade]:
+@pytest.fixture(scope="module")
+def mirrored(world: World) -> Iterator[Trade]:
+    """All rows and records, looked at once; the session keeps the plans of the views."""
     with world.database.connect(direct=True, lease_seconds=600) as session:
         session.execute("set plan_cache_mode = force_generic_plan")
-        with session.transaction(force_rollback=True):
-            edits.forget_changes(session)
-            # Makes its temporary table: later that would throw away the plans of all views.
-            edits.fanned_out(session)
-            models = edits.watched(session)
-            yield Trade(
-                session=session,
-                models=models,
-                before={model.name: edits.rows_of(session, model) for model in models},
-                records=edits.records(session, edits.tables_of(models)),
-            )
+        models = edits.watched(session)
+        yield Trade(
+            session=session,
+            models=models,
+            before={model.name: edits.rows_of(session, model) for model in models},
+            records=edits.records(session, edits.tables_of(models)),
+        )
+
+
+@pytest.fixture
+def trade(mirrored: Trade) -> Iterator[Trade]:
+    """Nothing of what a test does is committed."""
+    with mirrored.session.transaction(force_rollback=True):
+        edits.forget_changes(mirrored.session)
+        edits.fanned_out(mirrored.session)
+        yield mirrored
 
 
 def test_every_change_of_any_table_is_named_by_a_rule_and_by_that_rule_alone(trade: Trade) -> None:
@@ -195,13 +201,14 @@ def test_the_diff_of_what_changed_finds_what_a_full_one_finds(world: World) -> N
     """The same through the engine: open entries and drift are the same after the one as after the other."""
     chosen = Settings.load(world.settings_file, environment=False)
     plenty = replace(chosen, limits=Limits(creates=10**6, updates=10**6))
-    diff(world.database, plenty, full=True, raises=False)
-    with world.database.connect() as session:
-        mirrored = edits.records(session, edits.tables_of(edits.watched(session)))
-        edits.load(session, [each for records in mirrored.values() for each in _all_kinds(records)])
-    diff(world.database, plenty, raises=False)
-    incremental = _open(world)
-    diff(world.database, plenty, full=True, raises=False)
+    with world.warm_sessions():
+        differ.diff(world.database, plenty, full=True, raises=False)
+        with world.database.connect() as session:
+            mirrored = edits.records(session, edits.tables_of(edits.watched(session)))
+            edits.load(session, [each for records in mirrored.values() for each in _all_kinds(records)])
+        differ.diff(world.database, plenty, raises=False)
+        incremental = _open(world)
+        differ.diff(world.database, plenty, full=True, raises=False)
     assert incremental == _open(world)
     assert len(incremental) > 10
 
