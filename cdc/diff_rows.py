@@ -14,7 +14,7 @@ from cdc.decision import Decision, Desired, Drift, Link, Mirror, Open
 from cdc.outbound import CONTROL_COLUMNS, OPTIONAL_COLUMNS, OutboundModel
 from cdc.postings import Setting, effect, posts_of
 from cdc.writing import Write
-from tieout.queries import compose
+from tieout.queries import compose, query
 
 Session = psycopg.Connection[dict[str, Any]]
 Row = dict[str, Any]
@@ -95,13 +95,17 @@ def _inlined(text: str) -> sql.Composable:
 
 
 def organisations(connection: Session, system: str) -> dict[str, Row]:
-    """What each target of the system says about itself, by connection; nothing when that is not mirrored."""
-    table = sql.Identifier("staging", f"{system}__organisations")
-    try:
-        with connection.transaction():
-            rows = connection.execute(compose("diff", "organisation", table=table)).fetchall()
-    except psycopg.errors.UndefinedTable:
+    """What each target of the system says about itself, by connection; nothing when that is not mirrored.
+
+    Asked before, not tried: psycopg forgets every prepared statement of a session that rolls anything back, and the plans of the
+    views are most of what a small diff costs.
+    """
+    name = f"{system}__organisations"
+    asked = connection.execute(query("diff", "is_mirrored"), {"table": f"staging.{name}"}).fetchone()
+    if asked is None or not asked["is_mirrored"]:
         return {}
+    table = sql.Identifier("staging", name)
+    rows = connection.execute(compose("diff", "organisation", table=table)).fetchall()
     return {row["connection"]: row["payload"] for row in rows}
 
 

@@ -626,6 +626,10 @@ where
     and drift.entity = %(entity)s
     and drift.key = given.key;
 
+-- name: is_mirrored
+-- Is there such a staging table? Parameter: table (with its schema).
+select to_regclass(%(table)s) is not null as is_mirrored;
+
 -- name: organisation
 -- What the target says about itself, lock dates among it.
 select
