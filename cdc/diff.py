@@ -26,9 +26,10 @@ import psycopg
 from cdc import outbox
 from cdc.changes import FannedOut, fan_out
 from cdc.diff_guard import guard
+from cdc.diff_readers import Readers, readers_of
 from cdc.diff_round import Round
 from cdc.diff_rows import Counts
-from cdc.diff_sweep import Missed, sweep
+from cdc.diff_sweep import Missed, Told, sweep
 from cdc.diff_work import (
     Switched,
     Work,
@@ -122,7 +123,11 @@ def diff(
     that gives a key twice, an empty or missing view.
     """
     opened = nullcontext(session) if session is not None else database.connect(direct=True)
-    with opened as connection, unit_of_work(connection):
+    with (
+        opened as connection,
+        readers_of(connection, database, are_kept=session is not None) as readers,
+        unit_of_work(connection),
+    ):
         kept_of(connection)
         heard, work = FannedOut(), look(connection)
         if work.has_changes:
@@ -130,7 +135,7 @@ def diff(
         refuse_unknown(settings.limits, work.names)
         chosen = [name for name in work.names if models is None or name in models]
         task = _Task(
-            connection=connection, database=database, settings=settings, run=run, full=full, is_proof=is_proof,
+            connection=connection, readers=readers, settings=settings, run=run, full=full, is_proof=is_proof,
             writers=writers, progress=progress, counts_along=counts_along,
         )  # fmt: skip
         locked = [name for name in chosen if (full or name in work.waiting) and name not in work.unread]
@@ -162,7 +167,7 @@ def diff(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     connection: Session
-    database: Database
+    readers: Readers
     settings: Settings
     run: UUID | None
     full: bool
@@ -287,15 +292,13 @@ class Looked:
 def _look(task: _Task, model: OutboundModel) -> Looked:
     """All rounds of one model."""
     connection = task.connection
-    work = Round(connection, model, task.writers(model.system)[model.entity], task.run)
+    work = Round(connection, task.readers, model, task.writers(model.system)[model.entity], task.run)
     if not (task.full or model.sweep_due):
-        return _changed(connection, model, work)
+        return _changed(task, model, work)
     # Of a sweep that is not due the changed keys come first: what it finds then was announced by nobody.
-    before = _changed(connection, model, work) if not model.sweep_due else Looked(counts=Counts(), drivers=0)
-    swept = sweep(
-        connection, task.database, model, work, is_due=model.sweep_due or not task.is_proof, tell=task.tell
-    )
-    after = _changed(connection, model, work)
+    before = _changed(task, model, work) if not model.sweep_due else Looked(counts=Counts(), drivers=0)
+    swept = sweep(connection, model, work, is_due=model.sweep_due or not task.is_proof, tell=task.tell)
+    after = _changed(task, model, work)
     return Looked(
         counts=before.counts + swept.counts + after.counts,
         drivers=swept.drivers + after.drivers,
@@ -303,27 +306,54 @@ def _look(task: _Task, model: OutboundModel) -> Looked:
     )
 
 
-def _changed(connection: Session, model: OutboundModel, work: Round) -> Looked:
+def _changed(task: _Task, model: OutboundModel, work: Round) -> Looked:
     """The changed keys."""
-    counts, drivers = Counts(), 0
+    connection, counts, drivers = task.connection, Counts(), 0
+    told: Told | None = None
     while True:
-        some, looked, is_last = attempt(partial(_changed_round, connection, model, work))
-        counts, drivers = counts + some, drivers + looked
-        if is_last:
+        taken = attempt(partial(_changed_round, connection, model, work))
+        counts, drivers = counts + taken.counts, drivers + taken.drivers
+        if told is None and not taken.is_last:
+            left = _keys_left(connection, model)
+            told = Told(f"{model.name}: {{:,}} of {{:,}} changed keys", taken.keys + left, task.tell)
+        if told is not None:
+            told.next(taken.keys)
+        if taken.is_last:
             return Looked(counts=counts, drivers=drivers)
 
 
-def _changed_round(connection: Session, model: OutboundModel, work: Round) -> tuple[Counts, int, bool]:
-    """One transaction: what it did, driving records, and whether the keys are at an end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What one round did."""
+
+    counts: Counts
+    drivers: int
+    keys: int
+    """Consumed: several may lead to one driving record."""
+    is_last: bool
+
+
+def _changed_round(connection: Session, model: OutboundModel, work: Round) -> _Taken:
+    """One transaction."""
     with connection.transaction():
         keep_set(connection)
         values = {"model": model.name, "limit": DRIVERS, "ahead": READ_AHEAD}
         found = connection.execute(query("diff", "drivers"), values, prepare=True).fetchall()
         refuse_switched(model, found[0] if found else None)
         rows = [row for row in found if row["source_id"] is not None]
-        is_last = len(rows) < DRIVERS and sum(row["changes"] for row in rows) < READ_AHEAD * DRIVERS
+        keys = sum(row["changes"] for row in rows)
         pairs = [(row["source_connection"], row["source_id"]) for row in rows]
-        return (work.run(pairs) if rows else Counts()), len(rows), is_last
+        return _Taken(
+            counts=work.run(pairs) if rows else Counts(),
+            drivers=len(rows),
+            keys=keys,
+            is_last=len(rows) < DRIVERS and keys < READ_AHEAD * DRIVERS,
+        )
+
+
+def _keys_left(connection: Session, model: OutboundModel) -> int:
+    row = connection.execute(query("diff", "keys_left"), {"model": model.name}).fetchone()
+    return int(row["changes"]) if row is not None else 0
 
 
 def _report(

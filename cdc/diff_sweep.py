@@ -1,8 +1,7 @@
-"""A sweep: every driving record of a model looked at, in ranges, in parallel, in constant memory.
+"""A sweep: every driving record of a model looked at, range by range, in constant memory.
 
-Comparing changes nothing, so several sessions do it at once, each a range: the same statement that a round begins with,
-which names the records that differ. Those alone go through a round, on the session that holds the model's lock: it reads
-them again under their own locks and decides. What changes behind a range leaves a changed key, as always.
+Each range is a round as one of changed keys is, and read in several sessions like it (`diff_readers`). What changes behind a
+range leaves a changed key, as always.
 
 A sweep that was not due finds nothing, when the rules by which changes lead to keys are right: first the changed keys are
 worked off, then every difference that is left was announced by nobody, and is told as missed.
@@ -10,15 +9,10 @@ worked off, then every difference that is left was announced by nobody, and is t
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 import psycopg
@@ -27,16 +21,14 @@ from psycopg.types.json import Jsonb
 from cdc.changes import fan_out
 from cdc.diff_round import Round
 from cdc.diff_rows import Counts
-from cdc.diff_work import attempt, kept_of, pin
+from cdc.diff_work import attempt, pin
 from cdc.outbound import OutboundModel
-from tieout.db import Database, json_dumps
+from tieout.db import json_dumps
 from tieout.errors import BuildError
 from tieout.queries import compose, query
 
-RANGE = 500
-"""Driving records that are compared by one statement."""
-SESSIONS = min(8, os.cpu_count() or 1)
-"""That compare at the same time: the work is the server's."""
+RANGE = 1000
+"""Driving records in one transaction."""
 NAMED = 10_000
 """Differences that are kept to be told as missed; beyond them only their number is known."""
 SHOWN = 20
@@ -65,13 +57,11 @@ class Swept:
 
 def sweep(
     connection: Session,
-    database: Database,
     model: OutboundModel,
     work: Round,
     *,
     is_due: bool,
     tell: Callable[[str], None],
-    sessions: int = SESSIONS,
 ) -> Swept:
     """Look at every driving record. The caller holds the lock of the model, and has worked off its changed keys unless the
     sweep is due. Raises BuildError for a row that names no driving record, Switched when the set is another one meanwhile.
@@ -84,13 +74,13 @@ def sweep(
     total = connection.execute(statement, {"model": model.name}).rowcount
     refuse_rows_without_driver(connection, model)
     connection.execute(query("diff", "analyze_sweep"))
-    told, found = _Told(model.name, total, tell), _Found()
+    told, found = Told(f"{model.name}: {{:,}} of {{:,}} records", total, tell), _Found()
     counts = Counts()
-    for some, drivers in _compared(connection, database, model, work, total, sessions):
-        if drivers:
-            counts += attempt(partial(_round, connection, model, work, drivers))
-            found.add(work.effects)
-        told.next(some)
+    for after in range(0, total, RANGE):
+        drivers = _range(connection, after)
+        counts += attempt(partial(_round, connection, model, work, drivers))
+        found.add(work.effects)
+        told.next(len(drivers))
     missed = None if is_due else _missed(connection, model, found)
     values = {
         "model": model.name,
@@ -117,92 +107,30 @@ def _round(connection: Session, model: OutboundModel, work: Round, drivers: Pair
         return work.run(drivers)
 
 
-def _compared(
-    connection: Session, database: Database, model: OutboundModel, work: Round, total: int, sessions: int
-) -> Iterator[tuple[int, Pairs]]:
-    """Range by range: how many driving records were compared, and those that differ. One range: all of them, a round of
-    their own costs no more than comparing them first.
-    """
-    if total <= RANGE or sessions < 2:
-        for after in range(0, total, RANGE):
-            drivers = _range(connection, after)
-            yield len(drivers), drivers
-        return
-    with _pool(database, sessions, model.build) as compare:
-        running: deque[tuple[int, Future[list[tuple[str, str]]]]] = deque()
-        try:
-            for after in range(0, total, RANGE):
-                drivers = _range(connection, after)
-                running.append((len(drivers), compare(partial(_differing, model, work, drivers))))
-                # So few are on their way that memory does not grow with the records.
-                if len(running) >= 2 * sessions:
-                    some, future = running.popleft()
-                    yield some, future.result()
-            while running:
-                some, future = running.popleft()
-                yield some, future.result()
-        finally:
-            for _, future in running:
-                future.cancel()
-
-
 def _range(connection: Session, after: int) -> list[tuple[str, str]]:
     values = {"after": after, "until": after + RANGE}
     rows = connection.execute(query("diff", "sweep_range"), values)
     return [(row["source_connection"], row["source_id"]) for row in rows]
 
 
-def _differing(
-    model: OutboundModel, work: Round, drivers: Pairs, connection: Session
-) -> list[tuple[str, str]]:
-    with connection.transaction():
-        pin(connection, model)
-        return work.differing(connection, drivers)
+class Told:
+    """How far long work is, and how long it will take. `text` has room for what is done and for all there is."""
 
-
-@contextmanager
-def _pool(
-    database: Database, sessions: int, build: str
-) -> Iterator[Callable[[Callable[[Session], list[tuple[str, str]]]], Future[list[tuple[str, str]]]]]:
-    """Sessions that compare, each used by one thread at a time."""
-    free: SimpleQueue[Session] = SimpleQueue()
-    opened: list[Session] = []
-
-    def step(compare: Callable[[Session], list[tuple[str, str]]]) -> list[tuple[str, str]]:
-        session = free.get()
-        try:
-            return compare(session)
-        finally:
-            free.put(session)
-
-    try:
-        for _ in range(sessions):
-            session = database.connect()
-            opened.append(session)
-            kept_of(session).build = build
-            free.put(session)
-        with ThreadPoolExecutor(sessions, thread_name_prefix="compare") as pool:
-            yield lambda compare: pool.submit(step, compare)
-    finally:
-        for session in opened:
-            session.close()
-
-
-class _Told:
-    """How far a sweep is, and how long it will take."""
-
-    def __init__(self, model: str, total: int, tell: Callable[[str], None]) -> None:
-        self._model: str = model
+    def __init__(self, text: str, total: int, tell: Callable[[str], None]) -> None:
+        self._text: str = text
         self._total: int = total
         self._tell: Callable[[str], None] = tell
         self._done: int = 0
         self._began: float = time.monotonic()
 
     def next(self, some: int) -> None:
+        """So many more are done."""
         self._done += some
+        # Changes that arrive meanwhile are looked at too.
+        self._total = max(self._total, self._done)
         spent = time.monotonic() - self._began
         left = spent / self._done * (self._total - self._done) if self._done else 0
-        text = f"{self._model}: {self._done:,} of {self._total:,} records"
+        text = self._text.format(self._done, self._total)
         self._tell(f"{text}, {_duration(left)} left" if self._done < self._total else text)
 
 

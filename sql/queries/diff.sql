@@ -164,6 +164,12 @@ left join (
     on true
 order by taken.source_connection, taken.source_id;
 
+-- name: keys_left
+-- How many changed keys of a model wait.
+select count(*) as changes
+from cdc.changed_keys
+where model = %(model)s;
+
 -- name: begin_sweep
 -- A sweep looks at everything, so the changed keys up to now are in it; a sweep that dies stays due.
 with due as (
@@ -519,14 +525,6 @@ select
     (select version.last_value from cdc.version)
 from vanished
 order by 1, 2;
-
--- name: differing
--- Of `candidates` only the driving records.
-select distinct
-    candidate.source_connection,
-    candidate.source_id
-from ({candidates}) as candidate
-order by candidate.source_connection, candidate.source_id;
 
 -- name: still_there
 -- Keys that another driving record of the same model gives as well.

@@ -4,14 +4,13 @@ and says what nobody announced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Any, LiteralString
 
 import pytest
 
 import cdc.diff_sweep as sweeping
 from cdc.alert_watch import conditions
+from cdc.diff_readers import Readers, Sharing
 from cdc.diff_rows import candidates, mirror_of
 from cdc.diff_work import kept_of
 from cdc.outbound import OutboundModel, models_in_force
@@ -129,9 +128,9 @@ def test_a_build_that_switches_while_models_are_looked_at_loses_no_key_and_all_s
 
 @pytest.fixture
 def nine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """Nine customers that the target has; a sweep takes them two by two, in three sessions."""
-    monkeypatch.setattr(sweeping, "RANGE", 2)
-    monkeypatch.setattr("cdc.diff.sweep", partial(sweeping.sweep, sessions=3))
+    """Nine customers that the target has; a sweep takes them four by four, in three sessions."""
+    monkeypatch.setattr(sweeping, "RANGE", 4)
+    monkeypatch.setattr("cdc.diff_readers.SHARING", Sharing(sessions=3, many=2, few=2, portion=1))
     for number in range(1, 10):
         engine.customer(str(number))
     engine.sync()
@@ -174,7 +173,7 @@ def test_a_sweep_that_finds_nothing_more_ends_the_alert(nine: Engine) -> None:
 
 
 def test_a_sweep_in_one_session_finds_the_same(nine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cdc.diff.sweep", partial(sweeping.sweep, sessions=1))
+    monkeypatch.setattr("cdc.diff_readers.SHARING", Sharing(sessions=1))
     _changed_unseen(nine, "2", "5", "9")
 
     found = nine.diff(full=True).models[0]
@@ -208,39 +207,43 @@ def test_a_sweep_that_was_due_misses_nothing(nine: Engine) -> None:
     assert (found.updated, found.missed) == (1, 0)
 
 
-def test_a_sweep_has_few_ranges_on_their_way_and_tells_how_far_it_is(
+def test_a_sweep_has_one_range_in_memory_and_tells_how_far_it_is(
     nine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(10, 61):
         nine.customer(str(number))
     nine.sync()
-    taken, told, most = 0, list[str](), 0
-    real = sweeping._compared
+    nine.diff()
+    told, sizes = list[str](), list[int]()
+    real = Readers.read
 
-    def read(connection: Any, after: int) -> Any:
-        nonlocal taken, most
-        taken += 1
-        most = max(most, taken - given)
-        return range_of(connection, after)
+    def read(self: Readers, *given: Any) -> Any:
+        sizes.append(len(given[-1]))
+        return real(self, *given)
 
-    range_of, given = sweeping._range, 0
-
-    def compared(*values: Any) -> Iterator[Any]:
-        nonlocal given
-        for one in real(*values):
-            given += 1
-            yield one
-
-    monkeypatch.setattr(sweeping, "_range", read)
-    monkeypatch.setattr(sweeping, "_compared", compared)
+    monkeypatch.setattr(Readers, "read", read)
 
     nine.diff(full=True, models=["out_contacts"], progress=told.append)
 
-    assert (taken, given) == (30, 30)
-    assert most <= 2 * 3 + 1
-    assert told[1].startswith("out_contacts: 2 of 60 records, ")
+    assert sizes == [4] * 15
+    assert told[1].startswith("out_contacts: 4 of 60 records, ")
     assert told[1].endswith(" left")
     assert told[-1] == "out_contacts: 60 of 60 records"
+
+
+def test_a_diff_of_many_changed_keys_tells_how_far_it_is(
+    nine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdc.diff.DRIVERS", 4)
+    told = list[str]()
+    for number in range(1, 10):
+        nine.customer(str(number), name="Other")
+
+    nine.diff(progress=told.append)
+
+    assert told[0] == "out_contacts"
+    assert told[1].startswith("out_contacts: 4 of 9 changed keys, ")
+    assert told[3] == "out_contacts: 9 of 9 changed keys"
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
