@@ -15,10 +15,6 @@ create table if not exists cdc.staging_files (
 );
 comment on table cdc.staging_files is 'Files of sql/staging as last applied; a changed one is applied again';
 
--- name: is_prepared
--- False in a database that was never migrated.
-select to_regclass('cdc.migrations') is not null and to_regclass('cdc.staging_files') is not null as prepared;
-
 -- name: applied
 -- Every file that this database has.
 select
@@ -57,6 +53,10 @@ select pg_advisory_lock(%(key)s);
 -- name: share_migrations
 -- Migrations wait while somebody works. key: bigint.
 select pg_advisory_lock_shared(%(key)s);
+
+-- name: try_share_migrations
+-- The same unless somebody migrates, or waits to. key: bigint.
+select pg_try_advisory_lock_shared(%(key)s) as is_shared;
 
 -- name: unshare_migrations
 -- The end of a unit of work. key: bigint.
