@@ -198,3 +198,32 @@ def test_a_drain_looks_for_entries_of_those_kinds_alone_that_are_ready(
 
     # One batch, and the look behind it that finds no more.
     assert len([each for each in said if "pg_try_advisory_lock(hashtext" in each]) == 2
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of ours is carried out any more."""
+
+
+def test_calls_of_all_senders_of_a_process_that_died_are_found_out_and_each_record_is_made_once(
+    many: Engine,
+) -> None:
+    many.writes["contacts"].checks = Meeting(3)
+
+    def killed() -> None:
+        raise Killed
+
+    many.target.during_answer = killed
+    with pytest.raises(Killed):
+        many.drain()
+    left = list(many.states().values()).count("sending")
+    made = len(_names(many))
+    many.target.during_answer = None
+    many.later()
+    many.load()
+    again = many.drain()
+
+    assert left == made == 3, "the target carried out what all three had sent, and nobody heard of it"
+    assert again.errors == ()
+    assert _names(many) == sorted(f"Jane {number}" for number in range(1, 13)), "each once"
+    assert many.states() == {}
+    assert many.row("select 1 from cdc.calls where settled_at is null") is None
