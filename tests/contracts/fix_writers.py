@@ -15,17 +15,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from cdc.calls import body_bytes
 from cdc.writing import Operation, Outcome, Outgoing, Write, WriteCall, open_writers
 from sandbox.serving import Running, start
+from tests.fix_databases import admin, with_name
 from tests.fix_http import LOCAL
 from tieout.db import Database
 from tieout.errors import Rejected
 from tieout.http import Answer, boottime
-from tieout.migrate import migrate
 from tieout.settings import Connection, Settings
 from tieout.systems import client_module
 from tieout.vault import Vault
@@ -551,14 +548,13 @@ def ours(write: Write, books: Books, one: Outgoing) -> Sequence[str]:
 def own_database(server_url: str) -> Iterator[Database]:
     """A migrated database of one module."""
     name = f"writers_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as session:
-        session.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        database = Database(f"{server_url.rpartition('/')[0]}/{name}")
-        try:
-            migrate(database)
-            yield database
-        finally:
-            session.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    admin(
+        server_url, "create database {name} template {template} strategy file_copy", name, "tieout_template"
+    )
+    try:
+        yield Database(with_name(server_url, name))
+    finally:
+        admin(server_url, "drop database {name} with (force)", name)
 
 
 def open_books(system: str, database: Database, settings: Settings) -> Iterator[Books]:
