@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from cdc.diff_rows import organisations
 from tests.acceptance.fix_warm import Warm
 from tieout.db import Database, lock, try_lock
 
@@ -84,3 +85,18 @@ def test_a_first_temporary_table_makes_no_schema_which_would_throw_away_the_plan
         after = session.execute(SCHEMAS).fetchone()
 
     assert after == before
+
+
+def test_a_target_that_tells_nothing_about_itself_costs_a_session_none_of_its_plans(
+    connection: psycopg.Connection[dict[str, Any]],
+) -> None:
+    """psycopg forgets all prepared statements of a session that rolls back, and a diff for the shop asks this each time."""
+    connection.execute("select 'kept' as word", prepare=True)
+
+    told = organisations(connection, "magento")
+
+    (left,) = connection.execute(
+        "select count(*) as prepared from pg_prepared_statements where statement = %s",
+        ("select 'kept' as word",),
+    ).fetchall()
+    assert (told, left["prepared"]) == ({}, 1)
