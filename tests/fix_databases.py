@@ -6,6 +6,7 @@ its sequences set back; a database in which a test left anything else (a role se
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -241,7 +242,8 @@ def roomy() -> Path | None:
     """Where a server's files are in memory, if there is room for them: a database is a thousand small files, and copying these to
     a disk costs five to fifteen times the work. None: where temporary files usually are.
     """
-    if not MEMORY.is_dir():
+    # The programs of the server lie beside its data (`tieout.embedded`): containers often mount it so that nothing can be started there.
+    if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
         return None
     free = min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available)
     return MEMORY if free > _ROOM else None
