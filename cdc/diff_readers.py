@@ -43,8 +43,9 @@ class Sharing:
     many: int = 600
     """Driving records from which on it pays to plan the statement in other sessions. Planning all models costs a session 0.85 s,
     one of them up to 0.26 s; reading a record costs 0.1 to 1.3 ms (bench/PROFILES.md, 'diff')."""
-    few: int = 60
-    """The same where other sessions have planned it already: below that, what is won is not worth their waking."""
+    few: int = 200
+    """The same where other sessions have planned it already: with 300 records of each model a diff took two thirds of the time that
+    one session needed, with 100 the same."""
     portion: int = 20
     """Records that a reader takes at least, and the first that it takes before it has planned: others go on meanwhile."""
     idle_seconds: float = 300.0
