@@ -83,8 +83,11 @@ def claim(
         if len(mine) < len(entries):
             prepared = prepare(write, operation, mine)
         request = prepared.request
-        if request.serial_by is not None and _is_busy(lane, request.serial_by):
-            return None
+        if request.serial_by is not None:
+            key = lock_key(f"serial:{lane.name}:{request.serial_by}")
+            session.execute(query("changes", "lock"), {"key": key})
+            if is_busy(lane, request.serial_by):
+                return None
         call = uuid4()
         number = _record(lane, write, operation, mine, prepared, call)
     again = frozenset(entry for entry, was_sent in current.items() if was_sent)
@@ -163,8 +166,8 @@ def _drop(lane: Lane, write: Write, stale: Sequence[Entry]) -> None:
     outbox.put_back(lane.session, [(lane.name, write.entity, entry.key) for entry in moved], reason)
 
 
-def _is_busy(lane: Lane, serial_by: str) -> bool:
-    lane.session.execute(query("changes", "lock"), {"key": lock_key(f"serial:{lane.name}:{serial_by}")})
+def is_busy(lane: Lane, serial_by: str) -> bool:
+    """A call that this one must not meet is under way, or in doubt. Binding only for who locked it before, as `claim` does."""
     values = {"connection": lane.name, "serial_by": serial_by}
     row = lane.session.execute(query("claiming", "is_busy"), values).fetchone()
     return row is not None and bool(row["is_busy"])

@@ -19,6 +19,7 @@ from typing import get_args
 
 from cdc import outbox
 from cdc.adopt import already_there, entered_meanwhile
+from cdc.calls import is_busy
 from cdc.doubt import Wait, settle_doubts
 from cdc.gate import reason_not_to
 from cdc.lane import Entry, Lane
@@ -198,6 +199,10 @@ class Passes:
     def _batch(self, write: Write, operation: Operation, entries: list[Entry]) -> int | None:
         """Look, check, send, settle."""
         lane, before = self._lane, len(entries)
+        serial = write.serial_by(entries[0].outgoing)
+        if serial is not None and is_busy(lane, serial):
+            # It could not be claimed: what would be asked about it now would be asked again when its turn comes.
+            return 0
         if operation == "create":
             entries = self._settled(write, entries, already_there(lane, write, entries))
             if entries:

@@ -227,3 +227,30 @@ def test_calls_of_all_senders_of_a_process_that_died_are_found_out_and_each_reco
     assert _names(many) == sorted(f"Jane {number}" for number in range(1, 13)), "each once"
     assert many.states() == {}
     assert many.row("select 1 from cdc.calls where settled_at is null") is None
+
+
+def test_nothing_is_asked_about_what_must_wait_for_a_call_that_is_under_way(engine: Engine) -> None:
+    looked: list[object] = []
+    meanwhile: list[Drained | None] = []
+
+    def look(_operation: Operation, outgoing: Outgoing) -> Outcome | None:
+        looked.append(outgoing.payload["Name"])
+        return None
+
+    def drain_too() -> None:
+        if not meanwhile:
+            meanwhile.append(None)
+            meanwhile[0] = engine.drain()
+
+    write = engine.writes["contacts"]
+    write.size, write.serial, write.checks = 1, lambda _outgoing: "the catalogue", look
+    engine.target.on_write = drain_too
+    for number in ("1", "2"):
+        engine.customer(number)
+    engine.diff()
+
+    drained = engine.drain()
+
+    assert meanwhile[0] is not None
+    assert (meanwhile[0].calls, drained.calls) == (0, 2)
+    assert sorted(map(str, looked)) == ["Jane 1", "Jane 2"], "each once"
