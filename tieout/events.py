@@ -21,8 +21,8 @@ _SECRET = re.compile(
     r"secret|password|passwd|token|authori[sz]ation|cookie|credential|vault_key|signature|code_verifier|bearer",
     re.IGNORECASE,
 )
-_IN_TEXT = (
-    (re.compile(r"(\w+://[^:/@\s]*):[^@/\s]+@"), r"\1:…@"),
+_IN_TEXT = (  # each from the beginning of a word: tried at all its letters, a long text takes the square of its length
+    (re.compile(r"(\b\w+://[^:/@\s]*):[^@/\s]+@"), r"\1:…@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), r"\1 …"),
     (
         re.compile(r"(?i)\b((?:access_|refresh_)?token|client_secret|password|oauth_signature)=[^&\s\"']+"),

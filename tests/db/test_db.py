@@ -137,7 +137,7 @@ def test_a_database_that_does_not_answer_is_for_later():
             lambda url: url.replace("tieout:", "tieout:tell-nobody"), "refuses the user", id="password"
         ),
         pytest.param(lambda url: url.rpartition("/")[0] + "/nothing", "no such database", id="name"),
-        pytest.param(lambda url: "postgresql://me:tell-nobody@h:port/x", "", id="no-url"),
+        pytest.param(lambda url: "postgresql://me:tell-nobody@h:port/x", "does not answer", id="no-url"),
         pytest.param(lambda url: "nonsense", "not valid", id="nonsense"),
     ],
 )
