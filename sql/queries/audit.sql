@@ -56,16 +56,19 @@ from cdc.audit_inbox;
 
 -- name: take
 -- The oldest facts of the inbox, which is rid of them.
-with oldest as (
-    select id
-    from cdc.audit_inbox
-    order by id
-    limit %(limit)s
+with last as (
+    select max(oldest.id) as id
+    from (
+        select id
+        from cdc.audit_inbox
+        order by id
+        limit %(limit)s
+    ) as oldest
 )
 
 delete from cdc.audit_inbox
-using oldest
-where audit_inbox.id = oldest.id
+using last
+where audit_inbox.id <= last.id
 returning
     audit_inbox.id,
     to_char(audit_inbox.noted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as noted_at,

@@ -38,17 +38,21 @@ from cdc.models as models;
 -- name: take
 -- Consume the oldest changes. Of a change of a key column every field counts as changed, and so where a name is not one that
 -- what a model reads is listed by.
-with oldest as (
-    select seq
-    from cdc.changes
-    order by seq
-    limit %(limit)s::bigint
+-- Up to a number, not number by number: a plan that was made when there were a few looked through all for each.
+with last as (
+    select max(oldest.seq) as seq
+    from (
+        select seq
+        from cdc.changes
+        order by seq
+        limit %(limit)s::bigint
+    ) as oldest
 ),
 
 gone as (
     delete from cdc.changes
-    using oldest
-    where changes.seq = oldest.seq
+    using last
+    where changes.seq <= last.seq
     returning changes.connection, changes.stream, changes.id, changes.keys_before, changes.keys_after, changes.fields
 )
 

@@ -108,6 +108,7 @@ from unnest(%(keys)s::bigint[]) as given (key);
 -- that is in force now; a row with no driving record when there is none.
 with oldest as (
     select
+        ctid as place,
         seq,
         source_connection,
         source_id
@@ -120,7 +121,9 @@ with oldest as (
 chosen as (
     select
         oldest.source_connection,
-        oldest.source_id
+        oldest.source_id,
+        count(*) as changes,
+        array_agg(oldest.place) as places
     from oldest
     group by oldest.source_connection, oldest.source_id
     order by min(oldest.seq)
@@ -128,21 +131,16 @@ chosen as (
 ),
 
 gone as (
+    -- By their place: a plan that was made when there were a few keys looked through all for each.
     delete from cdc.changed_keys
-    using oldest
-    inner join chosen
-        on
-            oldest.source_connection = chosen.source_connection
-            and oldest.source_id = chosen.source_id
-    where changed_keys.seq = oldest.seq
-    returning changed_keys.source_connection, changed_keys.source_id
+    where changed_keys.ctid = any(array(select unnest(chosen.places) from chosen))
 )
 
 select
     in_force.build,
-    taken.source_connection,
-    taken.source_id,
-    taken.changes
+    chosen.source_connection,
+    chosen.source_id,
+    chosen.changes
 from (
     select max(latest.build) as build
     from (
@@ -153,16 +151,9 @@ from (
         limit 1
     ) as latest
 ) as in_force
-left join (
-    select
-        gone.source_connection,
-        gone.source_id,
-        count(*) as changes
-    from gone
-    group by gone.source_connection, gone.source_id
-) as taken
+left join chosen
     on true
-order by taken.source_connection, taken.source_id;
+order by chosen.source_connection, chosen.source_id;
 
 -- name: keys_left
 -- How many changed keys of a model wait.

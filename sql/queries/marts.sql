@@ -90,18 +90,23 @@ where changed_keys.model = %(mart)s;
 
 -- name: take_keys
 -- Consume changed keys. Parameters: mart, limit.
-with oldest as (
-    select changed_keys.seq
-    from cdc.changed_keys
-    where changed_keys.model = %(mart)s
-    order by changed_keys.seq
-    limit %(limit)s
+with last as (
+    select max(oldest.seq) as seq
+    from (
+        select changed_keys.seq
+        from cdc.changed_keys
+        where changed_keys.model = %(mart)s
+        order by changed_keys.seq
+        limit %(limit)s
+    ) as oldest
 ),
 
 taken as (
     delete from cdc.changed_keys
-    using oldest
-    where changed_keys.seq = oldest.seq
+    using last
+    where
+        changed_keys.model = %(mart)s
+        and changed_keys.seq <= last.seq
     returning changed_keys.source_connection, changed_keys.source_id
 )
 
