@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.decision import Decision, Desired, Drift, Link, Mirror, Open
+from cdc.once import Once
 from cdc.outbound import CONTROL_COLUMNS, OPTIONAL_COLUMNS, OutboundModel
 from cdc.postings import Setting, effect, posts_of
 from cdc.writing import Write
@@ -60,32 +61,20 @@ def mirror_of(system: str, write: Write) -> sql.Composable:
 def candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
     """The statement `candidates` of a model, with its lines."""
     once = model.once
-    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
-    joins = [
-        compose(
-            "diff",
-            "line_join",
-            view=lines.relation if once is None else _inlined(once.lines[lines.field]),
-            alias=alias,
-        )
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
-    pairs = [
-        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
-    ]
+    lines, line_joins = with_lines(model, once)
+    aliases = _aliases(model)
     return compose(
         "diff",
         "candidates",
         once=sql.SQL("") if once is None else once.rows,
         view=model.relation if once is None else _inlined(once.header),
         mirror=mirror,
-        lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
+        lines=lines,
         line_problems=sql.SQL(" || ").join(
             [sql.SQL("'[]'::jsonb"), *(sql.SQL("{}.problems").format(a) for a in aliases)]
         ),
         repeated=sql.SQL(" + ").join([sql.SQL("0"), *(sql.SQL("{}.repeated").format(a) for a in aliases)]),
-        line_joins=sql.SQL("\n").join(joins),
+        line_joins=line_joins,
     )
 
 
@@ -264,15 +253,26 @@ def drift_row(
     }
 
 
-def with_lines(model: OutboundModel) -> tuple[sql.Composed, sql.Composed]:
-    """The lines of a row of a model as one object, and the joins that bring them."""
-    aliases = [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
+def with_lines(model: OutboundModel, once: Once | None = None) -> tuple[sql.Composed, sql.Composed]:
+    """The lines of a row of a model as one object, and the joins that bring them; `once`: what they are worked out over, where the
+    row is.
+    """
     pairs = [
         sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
+        for lines, alias in zip(model.lines, _aliases(model), strict=True)
     ]
     joins = [
-        compose("diff", "line_join", view=lines.relation, alias=alias)
-        for lines, alias in zip(model.lines, aliases, strict=True)
+        compose(
+            "diff",
+            "line_join",
+            view=lines.relation if once is None else _inlined(once.lines[lines.field]),
+            alias=alias,
+        )
+        for lines, alias in zip(model.lines, _aliases(model), strict=True)
     ]
     return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)), sql.SQL("\n").join(joins)
+
+
+def _aliases(model: OutboundModel) -> list[sql.Identifier]:
+    """What the lines of each field are called in a statement."""
+    return [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
