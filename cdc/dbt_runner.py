@@ -1,9 +1,9 @@
 """Runs dbt in this process on an assembled project and reads its manifest and its complaints.
 
-dbt gets its connection from a profile in a private temporary folder; the password is not in it but in the
-environment of this process while dbt runs, under the prefix that dbt scrubs from its logs. dbt prints
-nothing: what a person must know comes back as a BuildError in our words, with dbt's message, the file and the
-cure. Nothing is sent to dbt's makers.
+dbt gets its connection from a profile in the build's work folder, which the next build writes anew: one that is killed leaves
+nothing elsewhere. The password is not in it but in the environment of this process while dbt runs, under the prefix that
+dbt scrubs from its logs. dbt prints nothing: what a person must know comes back as a BuildError in our words, with dbt's
+message, the file and the cure. Nothing is sent to dbt's makers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def run(
 ) -> Ran:
     """Build lookups and models into the schemas `<prefix>__<layer>` and run the data tests there.
 
-    `work_folder` keeps dbt's log and what it remembers of the last parse. Raises BuildError when anything
+    `work_folder` keeps the profile, dbt's log and what it remembers of the last parse. Raises BuildError when anything
     fails.
     """
     # The import takes a second: only those who build pay for it.
@@ -69,7 +68,8 @@ def run(
 
     target = work_folder / "target"
     target.mkdir(parents=True, exist_ok=True)
-    with _profile(database, prefix) as profiles:
+    profiles = work_folder / "profiles"
+    with _profile(database, prefix, profiles):
         arguments = ["build", "--project-dir", str(project.folder), "--profiles-dir", str(profiles)]
         arguments += [
             "--profile",
@@ -110,8 +110,8 @@ def run(
 
 
 @contextmanager
-def _profile(database: Database, prefix: str) -> Iterator[Path]:
-    """A folder with a profile for this database; while it exists the password stands in the environment."""
+def _profile(database: Database, prefix: str, folder: Path) -> Iterator[None]:
+    """A profile for this database in `folder`; until the block ends the password stands in the environment."""
     parameters = conninfo_to_dict(database.direct_url or database.url)
     output = {
         "type": "postgres",
@@ -129,18 +129,18 @@ def _profile(database: Database, prefix: str) -> Iterator[Path]:
     # PGTZ: dbt opens its own sessions, and a cast of a time to a date must not depend on the server's zone.
     ours = {"PGTZ": "UTC", _PASSWORD: str(parameters.get("password") or "")}
     before = {name: os.environ.get(name) for name in ours}
-    with tempfile.TemporaryDirectory(prefix="tieout-dbt-") as folder:
-        # JSON is YAML.
-        (Path(folder) / "profiles.yml").write_text(json.dumps(profile), encoding="utf-8")
-        os.environ.update(ours)
-        try:
-            yield Path(folder)
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # JSON is YAML.
+    (folder / "profiles.yml").write_text(json.dumps(profile), encoding="utf-8")
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _reporter(progress: Progress) -> Callable[[Any], None]:

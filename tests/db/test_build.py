@@ -228,8 +228,12 @@ def test_a_second_build_at_the_same_time_leaves_it_to_the_first(built: Place) ->
             built.build(force=True)
 
 
-def test_a_build_killed_half_way_leaves_the_set_and_the_next_one_starts_clean(built: Place) -> None:
+def test_a_build_killed_half_way_leaves_the_set_and_the_next_one_starts_clean(
+    built: Place, tmp_path: Path
+) -> None:
     before = _models(built)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     built.edit("models/lookups/accounts.csv", "0201", "0299")
     script = (
         "import os, signal, sys\n"
@@ -248,13 +252,14 @@ def test_a_build_killed_half_way_leaves_the_set_and_the_next_one_starts_clean(bu
     ended = subprocess.run(
         [sys.executable, "-c", script, built.database.url, str(built.settings.data_dir), str(built.project)],
         cwd=package_root(),
-        env={**os.environ, "PYTHONPATH": str(package_root())},
+        env={**os.environ, "PYTHONPATH": str(package_root()), "TMPDIR": str(temporary)},
         check=False,
         capture_output=True,
         timeout=120,
     )
 
     assert ended.returncode == -9, ended.stderr
+    assert [*temporary.iterdir()] == []
     assert "build__canonical" in _schemas(built)
     assert _models(built) == before
     assert built.rows("select count(*) from outbound.out_xero__invoices") == [{"count": 4}]
