@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -62,7 +62,7 @@ def candidates(model: OutboundModel, mirror: sql.Composable) -> sql.Composed:
     """The statement `candidates` of a model, with its lines."""
     once = model.once
     lines, line_joins = with_lines(model, once)
-    aliases = _aliases(model)
+    aliases = _aliases(model.lines)
     return compose(
         "diff",
         "candidates",
@@ -257,22 +257,28 @@ def with_lines(model: OutboundModel, once: Once | None = None) -> tuple[sql.Comp
     """The lines of a row of a model as one object, and the joins that bring them; `once`: what they are worked out over, where the
     row is.
     """
+    return joined_lines(
+        {
+            lines.field: lines.relation if once is None else _inlined(once.lines[lines.field])
+            for lines in model.lines
+        }
+    )
+
+
+def joined_lines(views: Mapping[str, sql.Composable]) -> tuple[sql.Composed, sql.Composed]:
+    """The lines of a row `v` as one object by field, and the joins that bring them, from the view of each field."""
+    aliases = _aliases(views)
     pairs = [
-        sql.SQL("{}, {}.rows").format(sql.Literal(lines.field), alias)
-        for lines, alias in zip(model.lines, _aliases(model), strict=True)
+        sql.SQL("{}, {}.rows").format(sql.Literal(field), alias)
+        for field, alias in zip(views, aliases, strict=True)
     ]
     joins = [
-        compose(
-            "diff",
-            "line_join",
-            view=lines.relation if once is None else _inlined(once.lines[lines.field]),
-            alias=alias,
-        )
-        for lines, alias in zip(model.lines, _aliases(model), strict=True)
+        compose("diff", "line_join", view=view, alias=alias)
+        for view, alias in zip(views.values(), aliases, strict=True)
     ]
     return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)), sql.SQL("\n").join(joins)
 
 
-def _aliases(model: OutboundModel) -> list[sql.Identifier]:
+def _aliases(fields: Sized) -> list[sql.Identifier]:
     """What the lines of each field are called in a statement."""
-    return [sql.Identifier(f"lines_{number}") for number in range(len(model.lines))]
+    return [sql.Identifier(f"lines_{number}") for number in range(len(fields))]

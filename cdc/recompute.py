@@ -20,7 +20,7 @@ from cdc import archived
 from cdc.build_texts import Part, above, parts_of, texts_of
 from cdc.corrections import MODEL as CORRECTIONS
 from cdc.decision import Desired, Link
-from cdc.diff_rows import CONTROL
+from cdc.diff_rows import CONTROL, joined_lines
 from cdc.personal import is_forgotten
 from cdc.wanted import effective
 from tieout.db import json_dumps, json_loads
@@ -198,21 +198,9 @@ def _compute(session: Session, row: Row, parts: Mapping[str, Part]) -> Row | Non
     texts = texts_of(session, used)
     for part in used:
         _make(session, part, texts.get(part.hash or ""), row["origin"])
-    aliases = {child: sql.Identifier(f"lines_{number}") for number, child in enumerate(lines.values())}
-    joins = [
-        compose("diff", "line_join", view=sql.Identifier("pg_temp", child), alias=aliases[child])
-        for child in lines.values()
-    ]
-    pairs = [
-        sql.SQL("{}, {}.rows").format(sql.Literal(name), aliases[child])
-        for name, child in sorted(lines.items())
-    ]
+    rows, joins = joined_lines({field: sql.Identifier("pg_temp", child) for field, child in lines.items()})
     statement = compose(
-        "recompute",
-        "rows",
-        view=sql.Identifier("pg_temp", row["model"]),
-        lines=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs)),
-        line_joins=sql.SQL("\n").join(joins),
+        "recompute", "rows", view=sql.Identifier("pg_temp", row["model"]), lines=rows, line_joins=joins
     )
     names = ("source_connection", "source_id", "key", "connection")
     return session.execute(statement, {"control": CONTROL, **{name: row[name] for name in names}}).fetchone()
