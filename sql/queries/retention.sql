@@ -109,10 +109,8 @@ and not exists (
 )
 and not exists (
     select 1
-    from cdc.links
-    where
-        links.reversal is not null
-        and links.reversal ->> 'run' = item.run::text
+    from cdc.reversals_under_way as reversed
+    where reversed.run = item.run::text
 )
 
 -- name: proofs_may_go
@@ -145,10 +143,8 @@ and not exists (
 )
 and not exists (
     select 1
-    from cdc.links
-    where
-        links.reversal is not null
-        and links.reversal ->> 'run' = item.run::text
+    from cdc.reversals_under_way as reversed
+    where reversed.run = item.run::text
 )
 
 -- name: needed_outbox_done

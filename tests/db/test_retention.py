@@ -359,6 +359,31 @@ def test_the_month_of_a_call_in_doubt_stays_with_its_call(traded, folder):
     assert [row["call"] for row in traded.rows("select call from cdc.calls")] == [open_call["call"]]
 
 
+def test_a_run_that_is_being_taken_back_stays_with_its_calls(traded, folder):
+    others = uuid.uuid4()
+    for run in (traded.run, others):
+        traded.connection.execute(
+            "insert into cdc.runs (run, command, host, process_id) values (%s, 'drain', 'here', 1)", (run,)
+        )
+    calls = count(traded, "cdc.calls")
+    for run, entity in ((traded.run, "invoices"), (others, "contacts")):
+        traded.connection.execute(
+            "update cdc.links set reversal = jsonb_build_object('run', %s::text) where entity = %s",
+            (run, entity),
+        )
+
+    go(traded, folder, Retention(entries_months=2, runs_months=2))
+
+    assert count(traded, "cdc.calls") == calls > 1
+    assert {row["run"] for row in traded.rows("select run from cdc.runs")} == {traded.run, others}
+
+    traded.connection.execute("update cdc.links set reversal = null")
+    go(traded, folder, Retention(entries_months=2, runs_months=2))
+
+    assert count(traded, "cdc.calls") == 1
+    assert {row["run"] for row in traded.rows("select run from cdc.runs")} == {traded.run}
+
+
 def test_the_last_call_stays_since_a_copied_database_is_found_by_its_number(traded, folder):
     last = traded.row("select max(number) as number from cdc.calls")
     go(traded, folder)
