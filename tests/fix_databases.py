@@ -25,7 +25,7 @@ _ROOM = 8 * 2**30
 
 # All that a test could leave but rows: any new, dropped or altered object shows in the number, oid or xmin of its rows. What the
 # server itself brings has lower oids.
-_SHAPE = """
+SHAPE = """
 select md5(string_agg(told, ' ' order by told)) as shape
 from (
     select concat_ws(':', 'class', c.oid, c.relname, c.relkind, c.relnatts, c.relhasrules, c.reloptions::text, c.relacl::text) as told
@@ -41,12 +41,18 @@ from (
     union all
     select concat_ws(':', 'proc', count(*), max(oid), max(xmin::text::bigint)) from pg_proc
     union all
+    select concat_ws(':', 'rewrite', count(*), max(oid), max(xmin::text::bigint)) from pg_rewrite
+    union all
     select concat_ws(':', 'namespace', count(*), max(oid), max(xmin::text::bigint)) from pg_namespace
     where nspname !~ '^pg_(toast_)?temp'
     union all
     select concat_ws(':', 'trigger', count(*), max(oid), max(xmin::text::bigint)) from pg_trigger
     union all
-    select concat_ws(':', 'constraint', count(*), max(oid), max(xmin::text::bigint)) from pg_constraint
+    select concat_ws(':', 'constraint', count(*), max(k.oid), max(k.xmin::text::bigint)) from pg_constraint as k
+    left join pg_class as c on c.oid = k.conrelid
+    where c.relpersistence is distinct from 't'
+    union all
+    select concat_ws(':', 'database', datacl::text) from pg_database where datname = current_database()
     union all
     select concat_ws(':', 'setting', count(*)) from pg_db_role_setting
     where setdatabase = (select oid from pg_database where datname = current_database())
@@ -178,7 +184,7 @@ class Pool:
         if self._clean is None:
             filled = frozenset(row[0] for row in copy.ask(_FILLED))
             self._clean = Clean(
-                shape=copy.ask(_SHAPE)[0][0],
+                shape=copy.ask(SHAPE)[0][0],
                 newest=copy.ask(_NEWEST)[0][0],
                 filled=filled,
                 state=self._look(copy, filled),
@@ -219,7 +225,7 @@ class Pool:
         counted = [row[0] for row in copy.ask(_COUNTED) if row not in clean.state[0]]
         if counted:
             copy.ask(_RESTART, counted)
-        return self._look(copy, clean.filled) == clean.state and copy.ask(_SHAPE)[0][0] == clean.shape
+        return self._look(copy, clean.filled) == clean.state and copy.ask(SHAPE)[0][0] == clean.shape
 
     def _look(self, copy: Copy, filled: frozenset[str]) -> tuple[Any, ...]:
         """Sequences that count, and the rows that are there from the start."""

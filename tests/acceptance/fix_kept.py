@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from tests.acceptance.fix_warm import NAME, Warm
+from tests.fix_databases import SHAPE
 from tieout.db import Database
 
 Name = tuple[str, str]
@@ -25,36 +26,6 @@ _OTHERS = """
 select pg_terminate_backend(pid, 5000)
 from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and application_name <> %s
-"""
-# All that a world could leave but rows: any new, dropped or altered object shows in the number, oid or xmin of its rows.
-_SHAPE = """
-select md5(string_agg(told, ' ' order by told)) as shape
-from (
-    select concat_ws(':', 'class', c.oid, c.relname, c.relkind, c.relnatts, c.relhasrules, c.reloptions::text, c.relacl::text) as told
-    from pg_class as c
-    where c.relkind <> 't' and c.relpersistence <> 't'
-    union all
-    select concat_ws(':', 'attribute', count(*), max(a.xmin::text::bigint), max(a.attrelid)) from pg_attribute as a
-    inner join pg_class as c on c.oid = a.attrelid and c.relpersistence <> 't' and c.relkind <> 't'
-    where a.attnum > 0
-    union all
-    select concat_ws(':', 'proc', count(*), max(oid), max(xmin::text::bigint)) from pg_proc
-    union all
-    select concat_ws(':', 'rewrite', count(*), max(oid), max(xmin::text::bigint)) from pg_rewrite
-    union all
-    select concat_ws(':', 'namespace', nspname, oid, nspacl::text) from pg_namespace where nspname !~ '^pg_(toast_)?temp'
-    union all
-    select concat_ws(':', 'trigger', count(*), max(oid), max(xmin::text::bigint)) from pg_trigger
-    union all
-    select concat_ws(':', 'constraint', count(*), max(k.oid), max(k.xmin::text::bigint)) from pg_constraint as k
-    left join pg_class as c on c.oid = k.conrelid
-    where c.relpersistence is distinct from 't'
-    union all
-    select concat_ws(':', 'database', datacl::text) from pg_database where datname = current_database()
-    union all
-    select concat_ws(':', 'setting', count(*)) from pg_db_role_setting
-    where setdatabase = (select oid from pg_database where datname = current_database())
-) as objects
 """
 _TABLES = """
 select n.nspname, c.relname
@@ -182,7 +153,7 @@ def _copied(session: Session, name: Name) -> bytes:
 
 
 def _shape(session: Session) -> str:
-    row = session.execute(_SHAPE).fetchone()
+    row = session.execute(SHAPE).fetchone()
     assert row is not None
     return str(row[0])
 
