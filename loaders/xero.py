@@ -50,18 +50,19 @@ def seek(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
         # Inclusive or not, this asks for the whole second of the last row again.
         further = _second(last) - timedelta(seconds=1)
         if lower is not None and further <= lower:
-            newest = yield from _crowded_second(ask, stream, lower, newest)
-            if newest is None:
+            # On from where it ended, not from the cursor: rows between may have become visible after their own stamps.
+            last = yield from _crowded_second(ask, stream, lower, newest)
+            if last is None:
                 return
-            further = _second(newest) - timedelta(seconds=1)
+            newest = max(filter(None, (newest, last)))
+            further = _second(last) - timedelta(seconds=1)
         lower = further
 
 
 def _crowded_second(
     ask: Ask, stream: Stream, lower: datetime, newest: datetime | None
 ) -> Generator[Page, None, datetime | None]:
-    """More rows carry one second than a page holds (an import). Returns the newest stamp beyond it, None at
-    the end.
+    """More rows carry one second than a page holds (an import). Returns the last stamp that was met, None at the end.
 
     Forward to the page on which the second ends, then backward over the same pages: a row that is edited
     meanwhile moves to the end and shifts the others towards the front, which a backward walk meets again and
@@ -79,9 +80,8 @@ def _crowded_second(
         more = read.has_more
     for back in range(number - 1, 0, -1):
         yield _read(ask, stream, since=lower, order=order, number=back).page(None)
-    newest = max(filter(None, (newest, reached)), default=None)
-    yield Page(records=(), version=0, cursor=_since(newest))
-    return newest if more else None
+    yield Page(records=(), version=0, cursor=_since(max(filter(None, (newest, reached)), default=None)))
+    return reached if more else None
 
 
 def history(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:

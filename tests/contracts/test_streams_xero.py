@@ -151,6 +151,23 @@ def test_more_records_of_one_second_than_a_page_holds_are_all_read(
     assert books.load("contacts").changed == 0
 
 
+def test_a_row_that_comes_late_behind_a_crowded_second_is_met(books: Source) -> None:
+    books.control("clock", freeze=True)
+    books.make("Contacts", *({"Name": f"Crowd {number}"} for number in range(5)))
+    books.control("clock", advance_seconds=10)
+    books.make("Contacts", {"Name": "After"})
+    books.control("clock", advance_seconds=50)
+    books.make("Contacts", {"Name": "Later"}, {"Name": "Last"})
+    books.load("contacts")
+    books.control("clock", advance_seconds=-30)
+    late = books.make("Contacts", {"Name": "Late"})[0]["ContactID"]
+    books.control("clock", advance_seconds=60)
+
+    books.load("contacts", page_size=2)
+
+    assert late in books.rows("contacts")
+
+
 def test_lines_prices_and_archived_records_come_in_full(books: Source) -> None:
     trade(books, 1)
     contact = ids(books, "contacts")[-1]
