@@ -2,7 +2,7 @@
 
 A first sync of 200 orders through the stand-ins: write calls beside one for each 50 documents of a kind and operation (or as many as
 the vendor's API takes in one call), read calls beside one page after the other of every stream. Then an idle hour: sixty loads with
-clients that stay, as `tieout run` makes them, without waiting for the minutes.
+clients that stay, as `tieout run` makes them; nobody waits for the minutes, the vendors' clocks are moved by them.
 
     python -m bench.calls --scale 2
 """
@@ -25,7 +25,8 @@ from tieout.systems import client_module
 
 ORDERS = 200
 LOADS = 60
-"""One a minute."""
+MINUTE = 60.0
+"""Seconds from one load to the next."""
 WHOLE = 15
 """Lists that are always read whole are, each so many minutes (`cdc.follow`)."""
 
@@ -111,6 +112,7 @@ def _idle(trading: Trading) -> Iterator[Measure]:
             trading.calls.clear()
             changed = 0
             for number in range(LOADS):
+                trading.wait(connection.system, MINUTE)
                 loaded = poll.load_connection(
                     app.database,
                     app.settings,
@@ -121,7 +123,12 @@ def _idle(trading: Trading) -> Iterator[Measure]:
                 changed += sum(each.changed for each in loaded)
         finally:
             client.close()
-        calls = _of(trading.calls, connection.system)
+        # Logins of the hour are no looks, nor are the calls that were refused for want of one.
+        calls = [
+            call
+            for call in _of(trading.calls, connection.system)
+            if call.status != 401 and "token" not in call.url
+        ]
         streams, often = len(streams_of(connection.system)), len(changing(connection.system))
         least = often * LOADS + (streams - often) * LOADS // WHOLE
         received = sum(len(call.answer) for call in calls)

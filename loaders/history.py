@@ -171,6 +171,6 @@ def tell(backfill: Backfill) -> None:
 
 
 def _moment(stream: Stream, cursor: Cursor | None) -> datetime | None:
-    """The time that stands in a cursor."""
-    times = [stream.parse_time(str(value)) for value in cursor.value.values()] if cursor is not None else []
-    return next((moment for moment in times if moment is not None), None)
+    """The time up to which a cursor says that all is read: the latest that stands in it."""
+    texts = [value for value in cursor.value.values() if isinstance(value, str)] if cursor is not None else []
+    return max(filter(None, map(stream.parse_time, texts)), default=None)

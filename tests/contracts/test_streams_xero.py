@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
+from loaders import xero_walks
 from loaders.poll import Loaded, load_connection
 from loaders.xero import STREAMS
 from tests.contracts.conftest import Source
@@ -192,6 +194,50 @@ def test_the_cursor_comes_from_rows_and_never_from_the_clock(books: Source) -> N
     newest = max(row["modified_at"] for row in books.rows("invoices").values())
     (cursor,) = books.table("cursors")
     assert cursor["cursor"] == {"since": newest.isoformat()}
+
+
+def sizes(books: Source, name: str, **how: Any) -> list[str]:
+    """Sizes of the pages that a load asks for."""
+    books.forget()
+    books.load(name, **how)
+    return [parse_qs(entry["query"])["pageSize"][0] for entry in books.requests()]
+
+
+def test_rows_that_were_met_are_only_peeked_at_and_what_comes_late_is_met(books: Source) -> None:
+    books.control("clock", freeze=True)
+    made = books.make("Contacts", *({"Name": f"Crowd {number}"} for number in range(30)))
+    assert sizes(books, "contacts") == ["1000"]
+    books.control("clock", advance_seconds=300)
+
+    assert [sizes(books, "contacts") for _ in range(3)] == [["1000"], ["1"], ["1"]]
+    books.control("clock", advance_seconds=-310)
+    late = books.make("Contacts", {"Name": "Late"})[0]["ContactID"]
+    books.control("clock", advance_seconds=310)
+
+    assert ids(books, "contacts").index(late) < ids(books, "contacts").index(made[0]["ContactID"])
+    assert sizes(books, "contacts") == ["1", "1000"]
+    assert late in books.rows("contacts")
+    assert sizes(books, "contacts", swept=True) == ["1", "1000"]
+    assert sizes(books, "contacts", full=True) == ["1000"]
+
+
+def test_every_list_that_is_sorted_can_be_peeked_at_and_shows_what_was_edited(
+    books: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xero_walks, "FEW_ROWS", 0)
+    trade(books, 2)
+    names = [name for name in PAGED if books.stream(name).order is not None]
+    assert set(PAGED) - set(names) == {"manual_journals"}
+    for name in names:
+        books.load(name)
+    books.control("clock", advance_seconds=300)
+
+    for name in names:
+        oldest, field = ids(books, name)[0], EDITABLE[name][2]
+        assert [sizes(books, name) for _ in range(2)] == [["1000"], ["1"]], name
+        edit(books, name, oldest, "edited")
+        assert sizes(books, name) == ["1", "1000"], name
+        assert books.rows(name)[oldest]["payload"][field] == "edited"
 
 
 def test_what_moves_no_stamp_is_found_by_a_sweep(books: Source) -> None:
