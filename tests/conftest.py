@@ -44,6 +44,8 @@ _FAST = {
     "full_page_writes": "off",
     "max_connections": "200",
     "autovacuum": "off",
+    # As many servers as workers, on books of a few documents.
+    "shared_buffers": "128MB",
 }
 
 # The first temporary table of each of the server's sessions makes a schema, and a new schema of whatever name makes every

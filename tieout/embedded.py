@@ -41,6 +41,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from tieout import embedded_settings
 from tieout.embedded_files import Owner, make_private, own, place, unpack_binaries
 from tieout.embedded_processes import end_orphans, is_free, is_served, is_somebody_elses
 from tieout.errors import ConfigurationError, DatabaseDown
@@ -52,18 +53,6 @@ NAME = "tieout"
 START_TIMEOUT_SECONDS = 60
 _PORT_ATTEMPTS = 5
 _LOOK_SECONDS = 0.05
-
-# Written to postgresql.conf by initdb, where a user may change them.
-_SERVER_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    # Compiling costs more than it saves in statements that read a few keys.
-    "jit": "off",
-    "max_wal_size": "2GB",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +296,9 @@ def _make_data(home: _Home) -> None:
     new.mkdir(mode=stat.S_IRWXU)
     own(new, home.owner)
     settings = [
-        argument for name, value in _SERVER_SETTINGS.items() for argument in ("-c", f"{name}={value}")
+        argument
+        for name, value in embedded_settings.server_settings().items()
+        for argument in ("-c", f"{name}={value}")
     ]
     with tempfile.NamedTemporaryFile("w", prefix="tieout-") as handed_over:
         # The server's user cannot read our own copy of the password.

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from tests.fix_databases import roomy
-from tieout import embedded, embedded_files
+from tieout import embedded, embedded_files, embedded_settings
 from tieout.errors import ConfigurationError, DatabaseDown, TieoutError
 
 FAST = {"fsync": "off", "max_connections": "20"}
@@ -327,3 +327,40 @@ def test_a_database_that_root_made_is_not_an_ordinary_users(data_dir):
     said = apart(start, data_dir, uid=nobody).get(timeout=60)
 
     assert said.startswith("ConfigurationError")
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("memory", "buffers"),
+    [
+        pytest.param(512 * MIB, "128MB", id="never less than Postgres' own"),
+        pytest.param(4096 * MIB, "512MB", id="an eighth"),
+        pytest.param(65536 * MIB, "1024MB", id="a machine with other work keeps its memory"),
+    ],
+)
+def test_the_cache_of_pages_follows_the_memory_that_there_is(
+    monkeypatch: pytest.MonkeyPatch, memory: int, buffers: str
+) -> None:
+    monkeypatch.setattr(embedded_settings, "memory", lambda: memory)
+    assert embedded_settings.server_settings()["shared_buffers"] == buffers
+
+
+def test_a_container_that_may_use_less_counts_as_the_smaller_machine(tmp_path: Path) -> None:
+    machine = embedded_settings.memory(())
+    limit, unlimited, missing = tmp_path / "memory.max", tmp_path / "unlimited", tmp_path / "missing"
+    limit.write_text(f"{256 * MIB}\n")
+    unlimited.write_text("max\n")
+    assert embedded_settings.memory((limit,)) == 256 * MIB
+    assert embedded_settings.memory((unlimited, missing)) == machine
+
+
+def test_a_new_server_has_these_settings(data_dir: Path) -> None:
+    url = embedded.ensure_running(data_dir, server_settings={"fsync": "off"})
+    settings = embedded_settings.server_settings()
+    assert {name: ask(url, f"show {name}") for name in ("max_wal_size", "jit")} == {
+        name: settings[name] for name in ("max_wal_size", "jit")
+    }
+    megabytes = ask(url, "select setting::bigint * 8 / 1024 from pg_settings where name = 'shared_buffers'")
+    assert f"{megabytes}MB" == settings["shared_buffers"]
