@@ -42,8 +42,8 @@ SETTLED_SECONDS = OVERLAP_SECONDS + 60
 """A row that is older than this, by Xero's own clock, will show no other change with so old a stamp; a minute more than the overlap,
 because that clock is read at the end of an answer that may have been slow.
 """
-FEW_ROWS = 20
-"""So few are read again each time (some 50 kB): a count spares less than the call that it costs when something comes."""
+FEW_ROWS = 10
+"""So few are read again each time (some 20 kB): a count spares less than the call that it costs when something comes."""
 TRAILING_DAYS = 35
 """Bank transfers have no time of change: those created in so many days are read again each time."""
 IDS_A_REQUEST = 40
