@@ -57,10 +57,10 @@ def objection(tree: Mapping[str, Field], path: Sequence[str]) -> str | None:
     return None
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that looks most like it, letter case set aside; None when none does."""
+def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:
+    """The name that looks most like it, letter case set aside; None when none has that likeness (0 to 1)."""
     by_folded = {candidate.casefold(): candidate for candidate in names}
-    matches = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=likeness)
     return by_folded[matches[0]] if matches else None
 
 

@@ -23,6 +23,9 @@ from cdc.lineage import LOOKUPS, ModelSet, Node
 from tieout.errors import BuildError
 from tieout.queries import compose, query
 
+CODE_LIKENESS = 0.75
+"""One digit of four: codes of three digits that share two of them (209, 820) have nothing to do with each other."""
+
 _FILE = re.compile(r"(?P<file>[\w./-]+\.csv)\s*:\s*(?P<row>.+)$", re.DOTALL)
 
 
@@ -108,7 +111,7 @@ def _objections(
         return
     for value in values:
         if value not in known:
-            near = catalogue.nearest(value, known)
+            near = catalogue.nearest(value, known, likeness=CODE_LIKENESS)
             yield f"{node.name}.csv: {column} {value!r} is not in {refers.table}" + (
                 f"; did you mean {near!r}?" if near else ""
             )

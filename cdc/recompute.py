@@ -82,8 +82,9 @@ def recompute(
     rows = session.execute(query("recompute", "entry"), values).fetchall()
     if not rows:
         gone = archived.files(session, "outbox_done")
+        named = [*([str(entry)] if entry is not None else []), *([f"of {key}"] if key is not None else [])]
         raise UsageError(
-            f"There is no entry {entry if entry is not None else ''} of {key}.",
+            f"There is no entry {' '.join(named)}.",
             cure="`tieout why KEY` names the entries of a record."
             + (f" Older ones are {archived.sentence(gone)}." if gone else ""),
         )

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cdc import alert_watch, alerts, installation
 from console.frame import App, Listing, command
-from console.report import Report, minute, table, verdict
+from console.report import Report, counted, minute, table, verdict
 from tieout.errors import ConfigurationError, ExitCode, LockHeld, TieoutError
 from tieout.events import Event, emit
 from tieout.notify import channels
@@ -79,7 +79,8 @@ def send(app: App) -> Report:
     """
     told = tell(app)
     shown: list[RenderableType] = [
-        f"{told.open} event(s): {told.new} new, {told.worse} worse, {told.over} over; {told.delivered} message(s) delivered."
+        f"{counted(told.open, 'event')}: {told.new} new, {told.worse} worse, {told.over} over; "
+        f"{counted(told.delivered, 'message')} delivered."
     ]
     shown += [Text(f"{name} {why}", style="red") for name, why in sorted((told.failing or {}).items())]
     if not app.settings.alerts.urls:

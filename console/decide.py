@@ -16,6 +16,8 @@ from console.setup import person
 from tieout.db import json_loads
 from tieout.errors import UsageError
 
+LETTERS, HOLDS = "tieout dead-letters", "tieout holds"
+
 
 def _chosen(function: Callable[..., Report]) -> Callable[..., Report]:
     """The options by which entries are named, alike in every command."""
@@ -41,13 +43,13 @@ class _Verb(Protocol):
 
 
 def _decide(
-    app: App, verb: _Verb, done: str, then: str, reason: str | None, names: Mapping[str, Any]
+    app: App, verb: _Verb, done: str, then: str, reason: str | None, names: Mapping[str, Any], where: str
 ) -> Report:
     """Let a person's decision take effect; it is kept with who and why."""
     chosen = Chosen(**{**names, "keys": tuple(names["keys"]) or None})
     with app.database.connect() as database:
         count = verb(database, chosen, by=person(), reason=reason or "")
-    words = f"{done}: {count}. {then if count else 'Nothing matched: see the list.'}"
+    words = f"{done}: {count}. {then if count else f'Nothing matched: see `{where}`.'}"
     return Report(data={"decided": count}, shown=[words])
 
 
@@ -77,7 +79,7 @@ def list_dead(app: App, cause: str | None = None, connection: str | None = None)
             "dead_letters": sum(group.count for group in groups),
             "groups": [_group(group) for group in groups],
         },
-        shown=dead_letter_groups(groups),
+        shown=dead_letter_groups(groups, is_chosen=bool(cause or connection)),
     )
 
 
@@ -97,7 +99,11 @@ def show_dead(app: App, limit: int, **names: Any) -> Report:
     shown = [part for letter in found for part in one_letter(letter)]
     told = [{**_slots(letter), "fields": [_slots(each) for each in letter.fields]} for letter in found]
     return Report(
-        data={"letters": told}, shown=shown or ["No such dead letter: `tieout dead-letters` lists them."]
+        data={"letters": told},
+        shown=shown
+        or [
+            f"No such dead letter: `{LETTERS}` lists them, and `tieout why KEY` says what became of a record."
+        ],
     )
 
 
@@ -109,7 +115,7 @@ def retry(app: App, reason: str | None, **names: Any) -> Report:
 
     Example: tieout dead-letters retry --cause "account unknown"
     """
-    return _decide(app, desk.retry, "To be sent again", "Next: `tieout drain`.", reason, names)
+    return _decide(app, desk.retry, "To be sent again", "Next: `tieout drain`.", reason, names, LETTERS)
 
 
 @command("discard")
@@ -120,7 +126,8 @@ def discard(app: App, reason: str | None, **names: Any) -> Report:
 
     Example: tieout dead-letters discard shop/order/17/1 --reason "booked by hand"
     """
-    return _decide(app, desk.discard, "Given up", "A change at the source makes a new entry.", reason, names)
+    then = "A change at the source makes a new entry."
+    return _decide(app, desk.discard, "Given up", then, reason, names, LETTERS)
 
 
 @command("edit")
@@ -167,7 +174,7 @@ def list_holds(app: App, connection: str | None = None) -> Report:
         groups = report.holds(database, target=connection)
     return Report(
         data={"held": sum(group.count for group in groups), "groups": [_group(group) for group in groups]},
-        shown=hold_groups(groups),
+        shown=hold_groups(groups, is_chosen=connection is not None),
     )
 
 
@@ -186,7 +193,7 @@ def approve(app: App, reason: str | None, **names: Any) -> Report:
     Without a name: all that first runs and limits hold, and nothing that is held for a reason of its own. With --plan: what the
     plan shows as waiting for a yes, in whole or by key; nothing when any of it has another content by now.
     """
-    return _decide(app, desk.approve, "Approved", "Next: `tieout drain`.", reason, names)
+    return _decide(app, desk.approve, "Approved", "Next: `tieout drain`.", reason, names, HOLDS)
 
 
 @command("refuse")
@@ -200,7 +207,8 @@ def refuse(app: App, reason: str | None, **names: Any) -> Report:
 
     With --plan: also what would be sent without a yes, in whole or by key; the rest of the plan can still be sent.
     """
-    return _decide(app, desk.refuse, "Refused", "A change at the source makes a new entry.", reason, names)
+    then = "A change at the source makes a new entry."
+    return _decide(app, desk.refuse, "Refused", then, reason, names, HOLDS)
 
 
 @command("accept-as-is")
@@ -218,6 +226,7 @@ def accept_as_is(app: App, reason: str | None, **names: Any) -> Report:
         "The target's values are the agreed ones now.",
         reason,
         names,
+        HOLDS,
     )
 
 

@@ -29,7 +29,7 @@ from console.streams import errors_may_go_unread, to_nowhere
 from tieout import events, witness
 from tieout.budget import Work, working_for
 from tieout.db import SESSION_LOST, Database, json_dumps, open_database
-from tieout.errors import DatabaseDown, ExitCode, LockHeld, TieoutError
+from tieout.errors import ConfigurationError, DatabaseDown, ExitCode, LockHeld, TieoutError
 from tieout.hush import hush
 from tieout.migrate import check_migrated
 from tieout.queries import query
@@ -90,6 +90,32 @@ class App:
         """The connection of that name, or all of them, or all of a system."""
         chosen = [self.settings.connection(name)] if name else list(self.settings.connections.values())
         return [connection for connection in chosen if system is None or connection.system == system]
+
+    def with_known_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a command, a connection by the name that the settings give it.
+
+        Raises ConfigurationError where neither settings nor database know it: a name that is misspelt would find that nothing is
+        wrong, because there is nothing.
+        """
+        name = arguments.get("connection")
+        if name is None:
+            return dict(arguments)
+        try:
+            return {**arguments, "connection": self.settings.connection(name).name}
+        except ConfigurationError as error:
+            if not self._is_remembered(name):
+                raise error from None
+            return dict(arguments)
+
+    def _is_remembered(self, name: str) -> bool:
+        """Was anything ever mirrored from a connection that the settings name no more, or written to it?"""
+        try:
+            with self.database.connect() as connection:
+                return (
+                    connection.execute(query("standing", "read"), {"connection": name}).fetchone() is not None
+                )
+        except (TieoutError, *SESSION_LOST):
+            return False
 
     @contextmanager
     def run(self, command: str, arguments: Mapping[str, object] | None = None) -> Iterator[UUID]:
@@ -172,7 +198,7 @@ def command(name: str, *, help: str | None = None) -> Callable[[Callable[..., Re
                 try:
                     # A scheduler's commands can wait for the vendor's limits a little; in front of others sits a person.
                     with working_for(Work.FRESH if name in SCHEDULED else Work.PERSON):
-                        report = function(app, **arguments)
+                        report = function(app, **app.with_known_names(arguments))
                 finally:
                     app.seal()
             except TieoutError as error:

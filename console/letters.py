@@ -11,11 +11,13 @@ from rich.text import Text
 from cdc.letters import FieldMap, Letter
 from cdc.report import Group
 from console import fields
-from console.report import facts, minute, money, moneys, short, table
+from console.report import counted, facts, minute, money, moneys, short, table
 
 
-def dead_letter_groups(groups: Sequence[Group]) -> list[RenderableType]:
-    """One row a cause: who can fix it, how many, how much money, what is wrong, the cure, and one example."""
+def dead_letter_groups(groups: Sequence[Group], *, is_chosen: bool = False) -> list[RenderableType]:
+    """One row a cause: who can fix it, how many, how much money, what is wrong, the cure, and one example. `is_chosen`: there may be
+    others.
+    """
     return [
         table(
             "Dead letters",
@@ -29,7 +31,7 @@ def dead_letter_groups(groups: Sequence[Group]) -> list[RenderableType]:
                 )
                 for group in groups
             ],
-            empty="No dead letters.",
+            empty="None of these: `tieout dead-letters` lists all." if is_chosen else "No dead letters.",
             lines=1,
         )
     ]
@@ -37,7 +39,7 @@ def dead_letter_groups(groups: Sequence[Group]) -> list[RenderableType]:
 
 def one_letter(letter: Letter) -> list[RenderableType]:
     """The record, what is wrong, the vendor's words and the cure; where the fields come from; the request as it was sent."""
-    chain = f"{letter.waiting} entries wait for it" if letter.waiting else None
+    chain = f"{counted(letter.waiting, 'entry waits', 'entries wait')} for it" if letter.waiting else None
     head = {
         "record": f"{letter.operation} {letter.entity} in {letter.connection}",
         "source": f"{letter.source_connection} {letter.source_id}, by {letter.model}",
@@ -84,8 +86,8 @@ def _given_by(each: FieldMap) -> str:
     )
 
 
-def hold_groups(groups: Sequence[Group]) -> list[RenderableType]:
-    """One row a model and reason: how many, how much money, why, and one example."""
+def hold_groups(groups: Sequence[Group], *, is_chosen: bool = False) -> list[RenderableType]:
+    """One row a model and reason: how many, how much money, why, and one example. `is_chosen`: there may be others."""
     shown: list[RenderableType] = [
         table(
             "Held for approval",
@@ -102,7 +104,9 @@ def hold_groups(groups: Sequence[Group]) -> list[RenderableType]:
                 )
                 for group in groups
             ],
-            empty="Nothing waits for approval.",
+            empty="Nothing of it waits for approval: `tieout holds` lists all."
+            if is_chosen
+            else "Nothing waits for approval.",
             lines=1,
         )
     ]

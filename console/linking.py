@@ -16,7 +16,7 @@ from cdc.linking.decisions import Decided, Named
 from cdc.linking.matching import matchers
 from cdc.linking.propose import Proposed, propose
 from console.frame import App, Listing, command, progress
-from console.report import Report, money, table, verdict
+from console.report import Report, counted, money, table, verdict
 from console.setup import person
 from tieout.errors import ExitCode, UsageError
 from tieout.queries import query
@@ -267,14 +267,13 @@ def _proposed(found: Sequence[Proposed], rows: Sequence[dict[str, Any]]) -> Repo
         *_pairs(rows),
     ]
     if chosen or unsure:
-        words = (
-            f"{chosen} pair(s) are sure: `tieout link approve` links them and writes nothing to any system."
-        )
+        words = f"{counted(chosen, 'pair is', 'pairs are')} sure: `tieout link approve` links and writes nothing to any system."
         shown.append(verdict(True, words) if chosen else "No pair is sure.")
     if unsure:
         shown.append(
             verdict(
-                False, f"{unsure} row(s) wait for a yes or no by name: `tieout link list --standing unsure`."
+                False,
+                f"{counted(unsure, 'row waits', 'rows wait')} for a yes or no by name: `tieout link list --standing unsure`.",
             )
         )
     return Report(

@@ -18,7 +18,7 @@ from cdc.plan_batch import Scope
 from console import drift, saved
 from console.frame import App, command, progress
 from console.plans import plan_data, shown_entry
-from console.report import Report, money, moneys, table, verdict
+from console.report import Report, counted, money, moneys, table, verdict
 
 
 @command("build")
@@ -233,7 +233,7 @@ def _to_paste(rows: Sequence[lookup.MissingRow]) -> Iterator[RenderableType]:
         parts = [Text(file or "No file is named", style="bold")]
         for row in rows:
             if row.file == file:
-                waits = f"  {row.documents} document(s), {money(row.amount, row.currency)}, such as {row.example}: {row.reason}"
+                waits = f"  {counted(row.documents, 'document')}, {money(row.amount, row.currency)}, such as {row.example}: {row.reason}"
                 parts += [Text(row.row, no_wrap=True, overflow="ignore"), Text(waits, style="dim")]
         yield Group(*parts)
 

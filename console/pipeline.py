@@ -16,12 +16,13 @@ from cdc import marts as mart
 from cdc import proof, report
 from cdc import shadow as shadower
 from cdc.diff import ModelDiff
+from cdc.outbound import models_in_force
 from cdc.proof_period import Period
 from console.alerting import tell_quietly
 from console.frame import App, command, progress
 from console.loading import bars, error_data, in_words, load_each, load_report
 from console.proofs import shown_proof
-from console.report import Report, table, verdict, worst
+from console.report import Report, counted, table, verdict, worst
 from console.saved import outcome, outcome_data, unfinished
 from console.setup import person
 from console.shadows import shown_shadow
@@ -92,11 +93,27 @@ def diff(app: App, models: tuple[str, ...], full: bool, fail_on: FailOn) -> Repo
     Nothing is sent. `tieout plan` shows the entries, `tieout drain` sends those that are ready. With --full every record is
     compared; what differs then though no change had announced it is named as missed: a `dirty` rule of its model is wrong.
     """
+    _refuse_unknown(app, models)
     with app.run("diff", {"models": models, "full": full}) as run, progress("diff") as tell:
         found = differ.diff(
             app.database, app.settings, run=run, full=full, models=models or None, progress=tell
         )
         return with_exit_code(app, diff_report(found), fail_on, run)
+
+
+def _refuse_unknown(app: App, models: Sequence[str]) -> None:
+    """A misspelt model would be one without changes."""
+    if not models:
+        return
+    with app.database.connect() as session:
+        known = sorted(model.name for model in models_in_force(session))
+    unknown = [name for name in models if name not in known]
+    # Before the first build the diff itself says what to do.
+    if known and unknown:
+        raise UsageError(
+            f"The models in force have no outbound model {unknown[0]!r}.",
+            cure=f"Choose from: {', '.join(known)}.",
+        )
 
 
 def diff_report(found: differ.Diffed) -> Report:
@@ -134,7 +151,7 @@ def _without_keys(found: differ.Diffed) -> list[Text]:
         return []
     return [
         Text(
-            f"{found.changes_without_keys} of {found.changes} change(s) of records concern no model:"
+            f"{counted(found.changes_without_keys, 'change')} of {found.changes:,} came to no model:"
             " what changed in them is read by none."
         )
     ]
@@ -145,9 +162,7 @@ def _unread(found: differ.Diffed) -> list[Text]:
     if not found.unread:
         return []
     streams = ", ".join(sorted({each for names in found.unread.values() for each in names}))
-    words = (
-        f"{len(found.unread)} model(s) wait for the end of the first load of {streams}: see `tieout status`."
-    )
+    words = f"{counted(len(found.unread), 'model waits', 'models wait')} for the end of the first load of {streams}: see `tieout status`."
     return [Text(words, style="yellow")]
 
 
@@ -346,7 +361,7 @@ def with_exit_code(app: App, made: Report, fail_on: FailOn, run: UUID, *, is_loa
     app.outcome = ExitCode.NEWLY_DEAD if needs else made.exit_code
     shown = [*made.shown, *plans]
     if newly:
-        words = f"{newly} record(s) newly need a person ({total} in all): see `tieout dead-letters`."
+        words = f"{counted(newly, 'record newly needs', 'records newly need')} a person ({total:,} in all): see `tieout dead-letters`."
         shown.append(verdict(False, words))
     data = {**made.data, "newly_dead": newly, "dead_letters": total}
     return Report(data=data, shown=shown, exit_code=app.outcome, errors=made.errors)

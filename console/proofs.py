@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cdc.proof_records import MEASURES, Measure, Named, Proof, Total
-from console.report import Report, money, table, verdict
+from console.report import Report, counted, money, table, verdict
 from tieout.errors import ExitCode
 
 CONTROLS = frozenset({"accounts", "tax types", "clearing"})
@@ -74,11 +74,17 @@ def shown_proof(proof: Proof, *, block: bool = False) -> Report:
     if skipped:
         shown.append(_skipped(skipped))
     left = proof.unexplained
-    sentence = "Proved: every total is equal, or a named record explains the difference."
+    sentence = (
+        "Proved: every total is equal, or a named record explains the difference."
+        if proof.totals
+        else "Nothing was compared, so nothing is proved."
+    )
     shown.append(
         verdict(
             proof.is_proved,
-            sentence if proof.is_proved else f"NOT proved: {len(left)} record(s) have no explanation.",
+            sentence
+            if proof.is_proved
+            else f"NOT proved: {counted(len(left), 'record has', 'records have')} no explanation.",
         )
     )
     shown += [Text(note, style="yellow") for note in proof.notes]
@@ -88,7 +94,7 @@ def shown_proof(proof: Proof, *, block: bool = False) -> Report:
     blocking = proof.open if block else ()
     if block:
         words = (
-            f"BLOCKED: {len(blocking)} record(s) are due and not in the target as they should be."
+            f"BLOCKED: {counted(len(blocking), 'record is', 'records are')} due and not in the target as it should be."
             if blocking
             else "Nothing that is due is missing or otherwise in the target."
         )

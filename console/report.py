@@ -163,6 +163,11 @@ def moneys(by_currency: Mapping[str, Decimal]) -> str:
     return ", ".join(money(amount, currency) for currency, amount in sorted(by_currency.items()))
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """How many, in words that agree: 1 record, 2 records. `several`: where its plural is not an s at the end."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def minute(at: datetime | None) -> str:
     """A time (UTC) to the minute, where seconds say nothing."""
     return f"{at:%Y-%m-%d %H:%M}" if at is not None else ""

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from cdc import archived, retention
 from cdc.retention import Part, Retained
 from console.frame import App, command
-from console.report import Report, facts, table, verdict
+from console.report import Report, counted, facts, table, verdict
 from console.setup import person as who_decides
 from tieout.errors import UsageError
 from tieout.migrate import unit_of_work
@@ -106,29 +106,30 @@ def _shown(done: Retained, wanted: Retention, place: Path) -> list[RenderableTyp
             "Nothing is to be dropped: [retention] in the settings says for how many months what stays."
         )
     else:
-        sentence = f"{rows} rows of {len(gone)} months {does} {place}."
+        sentence = f"{counted(rows, 'row')} of {counted(len(gone), 'month')} {does} {place}."
     shown: list[RenderableType] = [verdict(True, sentence)]
-    shown.append(
-        table(
-            "Archived" if done.is_done else "To be archived",
-            ("table", "month", "rows#", "bytes#", "file"),
-            [(f"cdc.{part.relation}", f"{part.month:%Y-%m}", f"{part.rows:,}", f"{part.bytes:,}", part.file or "") for part in gone],
-            empty="No month is old enough." if any(kept.values()) else "",
-        )
-    )  # fmt: skip
+    if any(kept.values()):
+        title = "Archived" if done.is_done else "To be archived"
+        rows_of = [(*_name(part), f"{part.rows:,}", f"{part.bytes:,}", part.file or "") for part in gone]
+        columns = ("table", "month", "rows#", "bytes#", "file")
+        shown.append(table(title, columns, rows_of, empty="No month is old enough."))
     if stay:
-        shown.append(table("Stays", ("table", "month", "because"), [_stays(part) for part in stay]))
+        shown.append(
+            table("Stays", ("table", "month", "because"), [(*_name(part), part.because) for part in stay])
+        )
     if done.moved:
         title = "Moved to their month" if done.is_done else "Not in their month yet"
-        rows_of = [(f"cdc.{part.relation}", f"{part.month:%Y-%m}", f"{part.rows:,}") for part in done.moved]
-        shown.append(table(title, ("table", "month", "rows#"), rows_of))
-    months = {f"keeps {name}": f"{number} months" if number else "for ever" for name, number in kept.items()}
+        moved = [(*_name(part), f"{part.rows:,}") for part in done.moved]
+        shown.append(table(title, ("table", "month", "rows#"), moved))
+    months = {
+        f"keeps {name}": counted(number, "month") if number else "for ever" for name, number in kept.items()
+    }
     shown.append(facts("Settings", months))
     return shown
 
 
-def _stays(part: Part) -> tuple[str, str, str]:
-    return f"cdc.{part.relation}", f"{part.month:%Y-%m}", part.because
+def _name(part: Part) -> tuple[str, str]:
+    return f"cdc.{part.relation}", f"{part.month:%Y-%m}"
 
 
 def _put_back(app: App, file: Path) -> Report:
@@ -140,7 +141,9 @@ def _put_back(app: App, file: Path) -> Report:
     return Report(
         data={"table": back.table, "rows": back.rows, "known": back.is_known},
         shown=[
-            verdict(back.is_known, f"{back.rows} rows stand in {back.table}: {known}."),
+            verdict(
+                back.is_known, f"{counted(back.rows, 'row stands', 'rows stand')} in {back.table}: {known}."
+            ),
             f"Look at it with `tieout psql`; `drop table {back.table}` when you are done.",
         ],
     )

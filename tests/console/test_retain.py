@@ -11,7 +11,9 @@ def test_without_a_setting_nothing_is_dropped(traded: Place) -> None:
     done = traded.answer("retain")
 
     assert (done["parts"], done["done"]) == ([], True)
-    assert "[retention] in the settings says" in traded.run("retain --dry-run").output
+    shown = traded.run("retain --dry-run").output
+    assert "[retention] in the settings says" in shown
+    assert "To be archived" not in shown
 
 
 def test_a_month_that_is_archived_is_proven_by_the_audit_and_put_back(traded: Place) -> None:

@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from cdc.proof_records import Proof
 from console.alerting import tell_quietly
 from console.frame import App
+from console.proofs import shown_proof
 from tests.console.fix_console import Place
 from tieout.errors import ExitCode
 
@@ -160,7 +162,37 @@ def test_an_edit_that_is_no_json_is_told_how_to_write_text(traded: Place) -> Non
 
 
 def test_deciding_on_nothing_says_so(traded: Place) -> None:
-    assert "Nothing matched: see the list." in traded.run("dead-letters retry shop/order/999999/1").stdout
+    done = traded.run("dead-letters retry shop/order/999999/1")
+
+    assert "Nothing matched: see `tieout dead-letters`." in done.stdout
+
+
+@pytest.mark.parametrize(
+    "line", ["dead-letters", "holds", "plan", "drift", "conflicts", "link list", "prove"]
+)
+def test_a_misspelt_connection_is_no_connection_without_trouble(traded: Place, line: str) -> None:
+    option = "" if line == "prove" else "--connection "
+
+    done = traded.run(f"{line} {option}bokos")
+
+    assert done.exit_code == ExitCode.PERSON
+    assert "The settings have no connection 'bokos' (they have: books, shop)." in done.stderr
+    assert "Proved" not in done.stdout
+
+
+def test_a_proof_that_compared_nothing_does_not_say_that_totals_are_equal() -> None:
+    shown = [str(part) for part in shown_proof(Proof(totals=(), skipped=0)).shown]
+
+    assert "Nothing was compared, so nothing is proved." in shown
+    assert not [part for part in shown if part.startswith("Proved")]
+
+
+def test_a_misspelt_model_is_no_model_without_changes(traded: Place) -> None:
+    done = traded.run("diff --model out_xero__invoice")
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "The models in force have no outbound model 'out_xero__invoice'." in done.stderr
+    assert "out_xero__invoices" in done.stderr
 
 
 def test_holds_list_the_first_run_and_approve_lets_it_go(traded: Place) -> None:

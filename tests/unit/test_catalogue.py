@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cdc.catalogue import fields, objection
+from cdc.catalogue import fields, nearest, objection
+from cdc.lookups import CODE_LIKENESS
 from cdc.writing import open_writers
 
 
@@ -45,3 +46,8 @@ def test_other_paths_are_refused_with_the_nearest_name(path, words):
 
 def test_credit_note_lines_are_those_of_documents():
     assert objection(fields("xero", "credit_notes"), ["LineItems", "TaxAmount"]) is None
+
+
+@pytest.mark.parametrize(("code", "meant"), [("0201", "201"), ("209", None)])
+def test_a_code_is_not_taken_for_another_that_only_shares_digits(code, meant):
+    assert nearest(code, ["201", "820"], likeness=CODE_LIKENESS) == meant
