@@ -23,7 +23,7 @@ from cdc.lane import Entry, Lane
 from cdc.outbox import Closed
 from cdc.writing import Operation, Write, WriteCall
 from tieout.budget import Slot
-from tieout.db import array_text, lock_key, numbers_text, ordered_dumps
+from tieout.db import array_text, lock_key, numbers_text, ordered_dumps, together
 from tieout.errors import NotSent, Rejected
 from tieout.http import Answer, boottime
 from tieout.queries import query
@@ -71,12 +71,7 @@ def claim(
     """
     session = lane.session
     with session.transaction():
-        keys = sorted(entry.key for entry in entries)
-        free = session.execute(
-            query("links", "lock_free"),
-            {"connection": lane.name, "entity": write.entity, "keys": array_text(keys)},
-        ).fetchall()
-        current = _current(lane, write, entries, [row["key"] for row in free])
+        current = _lock_current(lane, write, entries)
         mine = [entry for entry in entries if entry.entry in current]
         if not mine:
             return None
@@ -136,17 +131,26 @@ def body_bytes(body: object) -> bytes:
     return b"" if body is None else ordered_dumps(body)
 
 
-def _current(lane: Lane, write: Write, entries: Sequence[Entry], free: Sequence[str]) -> dict[int, bool]:
-    """The entries that may be sent now, each with whether its last call was in doubt."""
+def _lock_current(lane: Lane, write: Write, entries: Sequence[Entry]) -> dict[int, bool]:
+    """Lock the keys that nobody has. Their entries that may be sent now, each with whether its last call was in doubt."""
     by_entry = {entry.entry: entry for entry in entries}
+    keys = {
+        "connection": lane.name,
+        "entity": write.entity,
+        "keys": array_text(sorted(entry.key for entry in entries)),
+    }
     values = {
         "connection": lane.name,
         "entries": numbers_text(by_entry),
         "versions": numbers_text(entry.row["link_version"] for entry in entries),
         "hashes": array_text([entry.row["payload_hash"] for entry in entries]),
-        "keys": array_text(free),
     }
-    rows = lane.session.execute(query("claiming", "sendable"), values).fetchall()
+    with together(lane.session):
+        locked = lane.session.execute(query("links", "lock_free"), keys)
+        # Of keys that others have it says nothing that counts; of ours, what holds now that they are locked.
+        found = lane.session.execute(query("claiming", "sendable"), values)
+    free = {row["key"] for row in locked}
+    rows = [row for row in found if by_entry[row["entry"]].key in free]
     stale = [by_entry[row["entry"]] for row in rows if not row["is_current"]]
     if stale:
         _drop(lane, write, stale)

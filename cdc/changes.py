@@ -11,7 +11,8 @@ and a stamp. A target's own record leads to its key whatever changed in it, beca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,7 +22,7 @@ from psycopg import sql
 
 from cdc.outbound import SET_LOCK, DirtyRule, Model, marts_in_force, models_in_force
 from cdc.writing import Write, open_writers
-from tieout.db import lock_key
+from tieout.db import lock_key, together
 from tieout.errors import BuildError, ConfigurationError
 from tieout.queries import compose, query
 
@@ -32,6 +33,7 @@ Fields = frozenset[str] | None
 """Top-level fields of a payload; None: any."""
 
 Session = psycopg.Connection[dict[str, Any]]
+Cursor = psycopg.Cursor[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,29 +90,41 @@ def fan_out(connection: Session) -> FannedOut:
 def _round(connection: Session) -> FannedOut:
     with connection.transaction():
         keys = {"key": lock_key("fan_out"), "set_key": lock_key(SET_LOCK)}
-        connection.execute(query("changes", "begin_round"), keys, prepare=True)
-        rules = _rules(connection)
-        connection.execute(query("changes", "prepare"))
-        taken = connection.execute(query("changes", "take"), {"limit": ROUND}, prepare=True).rowcount
+        with together(connection):
+            connection.execute(query("changes", "prepare"))
+            connection.execute(query("changes", "begin_round"), keys, prepare=True)
+            mark = connection.execute(query("changes", "mark_of_models"), prepare=True)
+            connection.execute(query("changes", "take"), {"limit": ROUND}, prepare=True)
+            found = connection.execute(query("changes", "tables"), prepare=True)
+        tables = found.fetchall()
+        taken = sum(row["changes"] for row in tables)
         if not taken:
             return FannedOut()
-        tables = connection.execute(query("changes", "tables"), prepare=True).fetchall()
+        rules = _rules(connection, mark.fetchone())
         _refuse_unknown(tables)
         changed = [(row["system"], row["stream"], _fields(row["fields"])) for row in tables]
-        asked = [rule for rule in rules if any(rule.follows(*each) for each in changed)]
-        heard = [rule for rule in asked if _apply(connection, rule)]
-        streams = {(row["system"], row["stream"]) for row in tables}
-        to_targets = {each for each in sorted(streams) if _from_target(connection, *each)}
-        cured = {
-            each
-            for each in sorted({(row["connection"], row["stream"]) for row in tables})
-            if _cure(connection, *each)
+        asked = {
+            rule: connection.cursor()
+            for rule in rules
+            if rule.rule.kind != "ignored" and any(rule.follows(*each) for each in changed)
         }
+        with _explained(asked), together(connection):
+            for rule, cursor in asked.items():
+                _apply(cursor, rule)
+            to_targets = {
+                each: _from_target(connection, *each)
+                for each in sorted({(row["system"], row["stream"]) for row in tables})
+            }
+            cured = {
+                each: _cure(connection, *each)
+                for each in sorted({(row["connection"], row["stream"]) for row in tables})
+            }
+    heard = [rule for rule, cursor in asked.items() if cursor.rowcount > 0]
     without_keys = sum(
         row["changes"]
         for row, each in zip(tables, changed, strict=True)
-        if each[:2] not in to_targets
-        and (row["connection"], row["stream"]) not in cured
+        if to_targets[each[:2]].rowcount <= 0
+        and cured[row["connection"], row["stream"]].rowcount <= 0
         and not any(rule.follows(*each) for rule in heard)
     )
     return FannedOut(changes=taken, without_keys=without_keys)
@@ -120,9 +134,8 @@ def _fields(names: Iterable[str] | None) -> Fields:
     return None if names is None else frozenset(names)
 
 
-def _rules(connection: Session) -> tuple[_Rule, ...]:
-    """The rules of the models in force: read again by a session only when they may be others."""
-    row = connection.execute(query("changes", "mark_of_models"), prepare=True).fetchone()
+def _rules(connection: Session, row: Mapping[str, Any] | None) -> tuple[_Rule, ...]:
+    """The rules of the models in force: read again by a session only when `mark_of_models` says that they may be others."""
     mark = str(row["mark"]) if row is not None else ""
     known = _known.setdefault(connection, _Known())
     if known.mark != mark:
@@ -144,8 +157,24 @@ def _rules(connection: Session) -> tuple[_Rule, ...]:
     return known.rules
 
 
-def _apply(connection: Session, group: _Rule) -> bool:
-    """Did it lead to anything?"""
+@contextmanager
+def _explained(asked: Mapping[_Rule, Cursor]) -> Iterator[None]:
+    """What Postgres says about the first rule that has no result, as the mistake in a model that it is."""
+    try:
+        yield
+    except psycopg.Error as error:
+        group = next((rule for rule, cursor in asked.items() if cursor.pgresult is None), None)
+        if group is None:
+            raise
+        names, table = " and ".join(group.models), group.rule.table
+        raise BuildError(
+            f"The rule by which {names} {'follows' if len(group.models) == 1 else 'follow'} {table} fails: {error}",
+            cure=f"Correct `dirty: {table}` in the yml of {names} and run `tieout build`; no change is lost meanwhile.",
+        ) from error
+
+
+def _apply(cursor: Cursor, group: _Rule) -> None:
+    """Append the keys that it leads to; the cursor tells how many, once its answer is there."""
     rule = group.rule
     values = {
         "models": list(group.models),
@@ -156,51 +185,39 @@ def _apply(connection: Session, group: _Rule) -> bool:
         "entity": rule.value,
         "fields": None if group.fields is None else sorted(group.fields),
     }
-    try:
-        match rule.kind:
-            case "self":
-                found = connection.execute(query("changes", "by_self"), values, prepare=True)
-            case "column":
-                found = connection.execute(query("changes", "by_column"), values, prepare=True)
-            case "link":
-                found = connection.execute(query("changes", "by_link"), values, prepare=True)
-            case "sweep":
-                found = connection.execute(query("changes", "sweep"), values)
-            case "sql":
-                # Written by the analyst of the model and checked by `build`; its percent signs are no parameters of ours.
-                text = rule.value.strip().rstrip(";").replace("%", "%%")
-                found = connection.execute(
-                    compose("changes", "by_sql", rule=sql.SQL(text)), values, prepare=True
-                )
-            case "ignored":
-                return False
-    except psycopg.Error as error:
-        names = " and ".join(group.models)
-        raise BuildError(
-            f"The rule by which {names} {'follows' if len(group.models) == 1 else 'follow'} {rule.table} fails: {error}",
-            cure=f"Correct `dirty: {rule.table}` in the yml of {names} and run `tieout build`; no change is lost meanwhile.",
-        ) from error
-    return found.rowcount > 0
+    match rule.kind:
+        case "self":
+            cursor.execute(query("changes", "by_self"), values, prepare=True)
+        case "column":
+            cursor.execute(query("changes", "by_column"), values, prepare=True)
+        case "link":
+            cursor.execute(query("changes", "by_link"), values, prepare=True)
+        case "sweep":
+            cursor.execute(query("changes", "sweep"), values)
+        case "sql":
+            # Written by the analyst of the model and checked by `build`; its percent signs are no parameters of ours.
+            text = rule.value.strip().rstrip(";").replace("%", "%%")
+            cursor.execute(compose("changes", "by_sql", rule=sql.SQL(text)), values, prepare=True)
 
 
-def _from_target(connection: Session, system: str, stream: str) -> bool:
-    """The keys that are linked to these records; False if none is."""
+def _from_target(connection: Session, system: str, stream: str) -> Cursor:
+    """The keys that are linked to these records; the cursor tells how many."""
     entities = [write.entity for write in _writes(system) if write.stream == stream]
-    if entities:
-        values = {
-            "system": system,
-            "stream": stream,
-            "entities": entities,
-            "because": f"the target's {stream}",
-        }
-        return connection.execute(query("changes", "by_target"), values, prepare=True).rowcount > 0
-    return False
+    if not entities:
+        return connection.cursor()
+    values = {
+        "system": system,
+        "stream": stream,
+        "entities": entities,
+        "because": f"the target's {stream}",
+    }
+    return connection.execute(query("changes", "by_target"), values, prepare=True)
 
 
-def _cure(connection: Session, name: str, stream: str) -> bool:
-    """Rejections that these changes may have cured are worth one more try; False if there are none."""
+def _cure(connection: Session, name: str, stream: str) -> Cursor:
+    """Rejections that these changes may have cured are worth one more try; the cursor tells how many they are."""
     values = {"connection": name, "stream": stream}
-    return connection.execute(query("changes", "cure"), values, prepare=True).rowcount > 0
+    return connection.execute(query("changes", "cure"), values, prepare=True)
 
 
 def _writes(system: str) -> tuple[Write, ...]:

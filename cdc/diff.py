@@ -24,7 +24,7 @@ from uuid import UUID
 import psycopg
 
 from cdc import outbox
-from cdc.changes import FannedOut, fan_out
+from cdc.changes import fan_out
 from cdc.diff_guard import guard
 from cdc.diff_readers import Readers, readers_of
 from cdc.diff_round import Round
@@ -45,7 +45,7 @@ from cdc.diff_work import (
 from cdc.guard import refuse_unknown
 from cdc.outbound import OutboundModel
 from cdc.writing import Write, open_writers
-from tieout.db import Database
+from tieout.db import Database, together
 from tieout.errors import BuildError, TieoutError
 from tieout.events import Event, emit
 from tieout.migrate import unit_of_work
@@ -129,9 +129,8 @@ def diff(
         unit_of_work(connection),
     ):
         kept_of(connection)
-        heard, work = FannedOut(), look(connection)
-        if work.has_changes:
-            heard, work = fan_out(connection), look(connection)
+        heard = fan_out(connection)
+        work = look(connection)
         refuse_unknown(settings.limits, work.names)
         chosen = [name for name in work.names if models is None or name in models]
         task = _Task(
@@ -335,7 +334,7 @@ class _Taken:
 
 def _changed_round(connection: Session, model: OutboundModel, work: Round) -> _Taken:
     """One transaction."""
-    with connection.transaction():
+    with connection.transaction(), together(connection):
         keep_set(connection)
         values = {"model": model.name, "limit": DRIVERS, "ahead": READ_AHEAD}
         found = connection.execute(query("diff", "drivers"), values, prepare=True).fetchall()

@@ -20,6 +20,7 @@ from cdc.guard import (
 )
 from cdc.outbound import OutboundModel
 from cdc.postings import posts_of
+from tieout.db import together
 from tieout.limits import Limits
 from tieout.queries import query
 from tieout.settings import Settings
@@ -35,7 +36,7 @@ def guard(
     `counts_along`: what passed in the last minutes counts as made now. `is_last`: all other models of the diff are through;
     as long as they are not, nothing is done for a model that removes anything.
     """
-    with connection.transaction():
+    with connection.transaction(), together(connection):
         connection.execute(query("diff", "without_disk"))
         values = {"model": model.name}
         limits = settings.limits.of(model.name)

@@ -210,6 +210,8 @@ class Round:
     def _elsewhere(self, rows: Sequence[Row], states: Mapping[tuple[str, str], Row]) -> dict[str, str]:
         """Other targets in which keys that are not linked here are linked already."""
         keys = [row["key"] for row in rows if not states[name_of(row)].get("target_id")]
+        if not keys:
+            return {}
         values = {"model": self._model.name, "entity": self._model.entity, "keys": keys}
         found = self._connection.execute(query("links", "linked_elsewhere"), values).fetchall()
         here = {name_of(row) for row in rows if not row["is_vanished"]}

@@ -23,7 +23,7 @@ from cdc.diff_round import Round
 from cdc.diff_rows import Counts
 from cdc.diff_work import attempt, pin
 from cdc.outbound import OutboundModel
-from tieout.db import json_dumps
+from tieout.db import json_dumps, together
 from tieout.errors import BuildError
 from tieout.queries import compose, query
 
@@ -102,7 +102,7 @@ def refuse_rows_without_driver(connection: Session, model: OutboundModel) -> Non
 
 
 def _round(connection: Session, model: OutboundModel, work: Round, drivers: Pairs) -> Counts:
-    with connection.transaction():
+    with connection.transaction(), together(connection):
         pin(connection, model)
         return work.run(drivers)
 

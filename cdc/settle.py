@@ -28,7 +28,7 @@ from cdc.target_change import as_agreed
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
 from loaders.stage import RawRecord, merge
-from tieout.db import json_dumps, next_version, numbers_text
+from tieout.db import json_dumps, next_version, numbers_text, together
 from tieout.events import Event, emit
 from tieout.queries import query
 
@@ -80,16 +80,17 @@ def settle(
     steps = _Steps()
     with lane.session.transaction():
         keys = [(lane.name, write.entity, verdict.entry.key) for verdict in verdicts]
-        outbox.lock_keys(lane.session, keys)
-        known = lane.session.execute(
-            query("outbox", "alive"),
-            {
-                "entries": numbers_text(verdict.entry.entry for verdict in verdicts),
-                "states": list(states),
-                # Sent again meanwhile, an entry is another call's to settle.
-                "call": call,
-            },
-        ).fetchall()
+        with together(lane.session):
+            outbox.lock_keys(lane.session, keys)
+            known = lane.session.execute(
+                query("outbox", "alive"),
+                {
+                    "entries": numbers_text(verdict.entry.entry for verdict in verdicts),
+                    "states": list(states),
+                    # Sent again meanwhile, an entry is another call's to settle.
+                    "call": call,
+                },
+            )
         alive = {row["entry"] for row in known}
         verdicts = [
             replace(each, outcome=with_holders(lane, write, each.entry, each.outcome))
@@ -101,9 +102,10 @@ def settle(
                 _judge(write, verdict, asked, steps)
         for is_full, records in steps.records.items():
             _merge(lane, write, records, asked, is_full=is_full)
-        _store(lane, write, steps)
-        if call is not None and ending is not None:
-            finish_call(lane, call, **ending)
+        with together(lane.session):
+            _store(lane, write, steps)
+            if call is not None and ending is not None:
+                finish_call(lane, call, **ending)
     _tell(lane, write, verdicts)
     return steps.kinds
 

@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import psycopg
 
-from tieout.db import SESSION_LOST, Database
+from tieout.db import SESSION_LOST, Database, together
 from tieout.errors import BudgetDenied, DatabaseDown
 from tieout.queries import query
 
@@ -203,10 +203,10 @@ class Budget:
             "shares": [_share(quota, kind, work) for (_, kind), quota in quotas.items()],
             "concurrent_share": _at_once(self._limits.concurrent, work),
         }
-        # Two statements: the second must see the slots of whoever held the lock before. They travel together, so that the rows are
-        # not locked while the first answer is on its way to us.
+        # Two statements: the second must see the slots of whoever held the lock before. They travel together, as one transaction, so
+        # that the rows are not locked while an answer is on its way to us.
         with self._mutex, self._open() as session:
-            with session.pipeline(), session.transaction():
+            with together(session):
                 session.execute(query("budget", "lock"), {"owners": self._owners})
                 drawn = session.execute(query("budget", "draw"), values)
             verdict = drawn.fetchone()

@@ -14,7 +14,8 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, NoReturn
@@ -108,6 +109,22 @@ def open_database(settings: Settings) -> Database:
     database = Database(settings.database_url, settings.database_direct_url)
     database.connect().close()
     return database
+
+
+@contextmanager
+def together(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Statements inside leave at once, and only who fetches waits for the answers up to there; the end waits for all.
+
+    Each still begins when the one before it is done, and sees what that one did or waited for. No COPY, and no `rowcount`
+    before something later was fetched. Outside a transaction they are one of their own.
+    """
+    try:
+        with connection.pipeline():
+            yield
+    except psycopg.errors.PipelineAborted as aborted:
+        # What the server passed over because an earlier statement had failed: that one says why.
+        cause = aborted.__context__
+        raise (cause if isinstance(cause, psycopg.Error) else aborted) from None
 
 
 def copy_rows(

@@ -134,8 +134,8 @@ select count(pg_advisory_unlock(hashtext('tieout.outbox'), (given.entry %% 21474
 from unnest(%(entries)s::bigint[]) as given (entry);
 
 -- name: sendable
--- Of these entries, whose keys are locked by now, which are still as they were read; `is_current`: their links have not moved
--- either. Nothing new is sent while a call there is in doubt, but for one that was given up to a person, or while somebody
+-- Of these entries, those still as they were read, which counts where their keys are locked by now; `is_current`: their links
+-- have not moved either. Nothing new is sent while a call there is in doubt, but for one that was given up to a person, or while somebody
 -- stopped the connection. entries, versions, hashes: the entries as they were read.
 select
     outbox.entry,
@@ -172,8 +172,7 @@ inner join cdc.links
         and links.entity = outbox.entity
         and links.key = outbox.key
 left join cdc.calls
-    on calls.call = outbox.call
-where links.key = any(%(keys)s::text[]);
+    on calls.call = outbox.call;
 
 -- name: is_busy
 -- A call for the same serial_by is in flight or in doubt.

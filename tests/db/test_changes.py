@@ -78,6 +78,20 @@ def test_a_faulty_rule_fails_loudly_and_loses_nothing(engine: Engine) -> None:
     assert len(engine.rows("select 1 as one from cdc.changes")) == 1
 
 
+def test_the_rule_that_fails_is_named_among_those_that_left_with_it(engine: Engine) -> None:
+    """The rules of a round leave together; an answer says only that something failed."""
+    failing = "select connection as source_connection, (1 / 0)::text as source_id from changed"
+    following = "select connection as source_connection, id as source_id from changed"
+    _rule(engine, DirtyRule(table="magento__orders", kind="sql", value=failing), "out_invoices")
+    _rule(engine, DirtyRule(table="magento__orders", kind="sql", value=following), "out_payments")
+    engine.order("5")
+
+    with pytest.raises(BuildError, match="out_invoices follows magento__orders fails: division by zero"):
+        fan_out(engine.connection)
+
+    assert _keys(engine) == []
+
+
 def test_changes_of_a_connection_that_nobody_connected_are_kept(engine: Engine) -> None:
     engine.put("magento__orders", "1", {}, "unknown")
 
@@ -253,8 +267,9 @@ def _keys(engine: Engine) -> list[tuple[str, str, str]]:
     return [(row["model"], row["source_connection"], row["source_id"]) for row in rows]
 
 
-def _rule(engine: Engine, rule: DirtyRule) -> None:
-    engine.in_force(replace(MODELS[2], dirty=(rule,)))
+def _rule(engine: Engine, rule: DirtyRule, model: str = "out_payments") -> None:
+    (found,) = (each for each in MODELS if each.name == model)
+    engine.in_force(replace(found, dirty=(rule,)))
 
 
 def _change(

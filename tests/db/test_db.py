@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +26,7 @@ from tieout.db import (
     next_version,
     numbers_text,
     open_database,
+    together,
     try_lock,
     unlock,
 )
@@ -99,6 +103,41 @@ def test_rows_are_copied_with_text_jsonb_and_nulls(connection):
         {"id": "1", "payload": {"a": Decimal("1.10")}, "amount": Decimal("2.50")},
         {"id": 'tab\t"quote"\\', "payload": None, "amount": None},
     ]
+
+
+def test_statements_that_leave_together_fail_with_what_failed_first(connection):
+    """The server passes over what follows; that says nothing, and would be taken for a lost session."""
+    connection.execute("create temporary table told (number integer)")
+
+    def tell() -> None:
+        with together(connection):
+            for divisor in (1, 0, 2, 3):
+                connection.execute("insert into told values (1 / %s)", (divisor,))
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        tell()
+
+    assert connection.execute("select * from told").fetchall() == [], "outside a transaction they are one"
+
+
+def test_a_statement_that_leaves_with_others_sees_what_the_one_before_it_waited_for(database):
+    lock_it = "select pg_advisory_xact_lock(4711)"
+
+    def look() -> list[Any]:
+        with database.connect() as other, other.transaction(), together(other):
+            other.execute(lock_it)
+            return [*other.execute("select number from told")]
+
+    with database.connect() as session, ThreadPoolExecutor(1) as pool:
+        session.execute("create table told (number integer)")
+        with session.transaction():
+            session.execute(lock_it)
+            looking = pool.submit(look)
+            while session.execute("select 1 from pg_locks where not granted").fetchone() is None:
+                pass
+            session.execute("insert into told values (1)")
+
+        assert looking.result(10) == [{"number": 1}]
 
 
 def test_versions_only_grow_over_sessions(database):
