@@ -22,15 +22,15 @@ from cdc.gate import (
     OpenClient,
     Writers,
     opener,
-    reason_not_to,
+    reason_in,
     refuse_production,
     stop_if_refused,
     targets,
     writes_of,
 )
-from cdc.installation import Trust
+from cdc.installation import State, Trust
 from cdc.keeping import still_on_its_way
-from cdc.lane import Client, Lane, Session
+from cdc.lane import Client, Lane, Row, Session
 from cdc.passes import Passes, Progress, Shared
 from cdc.plan_report import PlanReport
 from cdc.plan_run import start
@@ -117,12 +117,10 @@ def drain(
         for connection in targets(settings, connections):
             started = time.monotonic()
             writes = writes_of(writers, connection.system)
-            reason = reason_not_to(session, connection) if writes else "its system is only read"
-            state = (
-                session.execute(query("outbox", "standing"), {"connection": connection.name}).fetchone() or {}
-            )
-            is_open = bool(state.get("is_open"))
-            reason = trust.reason_not_to(connection) if reason is None else reason
+            state = _standing(session, connection.name)
+            is_open, known = state["is_open"], state if state["connection"] is not None else None
+            reason = reason_in(connection, known) if writes else "its system is only read"
+            reason = trust.reason_not_to(connection, state["is_uncompared"]) if reason is None else reason
             if reason is not None and is_open:
                 not_written[connection.name] = reason
             if reason is not None or not is_open:
@@ -137,7 +135,7 @@ def drain(
             try:
                 client = open_one(connection)
                 try:
-                    _identify(session, settings, connection, client)
+                    _identify(session, settings, connection, client, trust.state, known)
                     lane = Lane(
                         session=session,
                         connection=connection,
@@ -172,22 +170,36 @@ def drain(
     return _drained(totals, not_written, [*trust.refused, *errors], ended)
 
 
-def _identify(session: Any, settings: Settings, connection: Connection, client: Client) -> None:
-    """Raises when this is not the target that it was, or one that may not be written to."""
+def _standing(session: Session, name: str) -> Row:
+    row = session.execute(query("outbox", "standing"), {"connection": name}).fetchone()
+    if row is None:
+        raise AssertionError("the statement gives one row")
+    return row
+
+
+def _identify(
+    session: Any,
+    settings: Settings,
+    connection: Connection,
+    client: Client,
+    state: State,
+    known: Mapping[str, Any] | None = None,
+) -> None:
+    """Raises when this is not the target that it was, or one that may not be written to. `known`: as for `standing.pin`."""
     identity = client.identity()
-    standing.pin(session, connection, identity)
+    standing.pin(session, connection, identity, known)
     refuse_production(settings, connection, identity)
-    installation.check_target(session, settings, connection, identity)
+    installation.check_target(settings, state, connection, identity)
 
 
 def _check(session: Any, settings: Settings, open_one: OpenClient, name: str) -> None:
     """The same before a plan starts: it starts on all of its targets or on none."""
     connection = settings.connection(name)
-    installation.check(session, settings)
+    state = installation.check(session, settings)
     installation.check_compared(session, connection)
     client = open_one(connection)
     try:
-        _identify(session, settings, connection, client)
+        _identify(session, settings, connection, client, state)
     finally:
         client.close()
 

@@ -54,9 +54,13 @@ def writes_of(writers: Writers, system: str) -> Mapping[str, Write]:
 
 def reason_not_to(session: Session, connection: Connection) -> str | None:
     """Why nothing is written to this connection now; None when it may be."""
+    return reason_in(connection, standing.read(session, connection.name))
+
+
+def reason_in(connection: Connection, row: Mapping[str, Any] | None) -> str | None:
+    """The same, from a row that says how the connection stands; None before it was pinned."""
     if connection.writes != "on":
         return "writes are off in the settings"
-    row = standing.read(session, connection.name)
     if row is not None and row["stopped_at"] is not None:
         return f"stopped: {row['stopped_reason']}"
     if row is not None and row["paused_at"] is not None:

@@ -111,22 +111,29 @@ class Trust:
     def __init__(self, session: Session, settings: Settings) -> None:
         self._session = session
         self._settings = settings
-        self._is_checked = False
+        self._state: State | None = None
         self.refused: list[TieoutError] = []
         """Why nothing, or nothing to a target, may be written."""
 
-    def reason_not_to(self, connection: Connection) -> str | None:
+    def reason_not_to(self, connection: Connection, is_uncompared: bool) -> str | None:
         """Why nothing is written to this target; None when it may be."""
         try:
-            if not self._is_checked:
-                check(self._session, self._settings)
-                self._is_checked = True
-            check_compared(self._session, connection)
+            if self._state is None:
+                self._state = check(self._session, self._settings)
+            if is_uncompared:
+                check_compared(self._session, connection)
         except TieoutError as error:
             if str(error) not in [str(each) for each in self.refused]:
                 self.refused.append(error)
             return str(error)
         return None
+
+    @property
+    def state(self) -> State:
+        """What was found out about the database, once a target may be written to."""
+        if self._state is None:
+            raise AssertionError("no target may be written to before the database was checked")
+        return self._state
 
 
 def look(session: Session, settings: Settings) -> State:
@@ -192,7 +199,7 @@ def check_unchanged(session: Session, settings: Settings) -> State:
     return state
 
 
-def check(session: Session, settings: Settings) -> None:
+def check(session: Session, settings: Settings) -> State:
     """The same; the first time, remember which database it is."""
     state = check_unchanged(session, settings)
     if state.installation is None:
@@ -201,6 +208,7 @@ def check(session: Session, settings: Settings) -> None:
     elif settings.environment == "prod" and state.row["environment"] != "prod":
         session.execute(query("installation", "environment"), {"environment": "prod"})
     remember(settings, state)
+    return state
 
 
 def check_compared(session: Session, connection: Connection) -> None:
@@ -213,11 +221,10 @@ def check_compared(session: Session, connection: Connection) -> None:
         )
 
 
-def check_target(session: Session, settings: Settings, connection: Connection, identity: Identity) -> None:
-    """Raise RecoveryNeeded when another database of this machine writes to this target."""
-    state = look(session, settings)
+def check_target(settings: Settings, state: State, connection: Connection, identity: Identity) -> None:
+    """Raise RecoveryNeeded when another database of this machine writes to this target. `state`: what `check` found."""
     name = target_name(connection, identity)
-    for address, each in state.known.items():
+    for address, each in witness.everything(settings).items():
         is_related = each.installation == state.installation or each.installation in state.predecessors
         if name in each.targets and not is_related and not each.succeeded_by:
             raise RecoveryNeeded(

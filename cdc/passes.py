@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from cdc import outbox
+from cdc import outbox, standing
 from cdc.adopt import already_there, entered_meanwhile
 from cdc.calls import is_busy
 from cdc.doubt import Wait, settle_doubts
-from cdc.gate import reason_not_to
-from cdc.lane import Entry, Lane
+from cdc.gate import reason_in
+from cdc.lane import Entry, Lane, Row
 from cdc.picking import Picker, Place
 from cdc.plan_run import Running
 from cdc.send import Sender
@@ -77,7 +77,7 @@ class Passes:
         self._untidied: int = 0
         """Entries that were sent since the outbox was tidied up."""
         self._is_checked: bool = False
-        """Nobody had stopped the target when the last call was claimed."""
+        """Nobody had stopped the target just now, or when the last call was claimed."""
         self.stopped_by: str | None = None
         """Why the target was left half way: a person paused it while it was written to."""
 
@@ -152,17 +152,27 @@ class Passes:
 
     def _is_stopped(self) -> bool:
         """A pause holds from the next call on, not only from the next drain."""
-        if self._is_over():
-            return True
-        self.stopped_by = reason_not_to(self._lane.session, self._lane.connection)
-        return self.stopped_by is not None
+        return self._is_over() or self._standing() is None
+
+    def _standing(self) -> Row | None:
+        """How the target stands; None when a person or the vendor stopped it."""
+        row = standing.read(self._lane.session, self._lane.name)
+        self.stopped_by = reason_in(self._lane.connection, row)
+        return (row or {}) if self.stopped_by is None else None
 
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._shared.is_over()
 
     def _without_doubt(self) -> bool:
-        if self._is_stopped():
+        if self._is_over():
             return False
+        row = self._standing()
+        if row is None:
+            return False
+        if not row.get("is_under_way", True):
+            # So nothing is in doubt, and nobody left anything. A call that is lost from now on the next claim sees.
+            self._is_checked = True
+            return True
         with working_for(Work.PERSON):
             doubts = settle_doubts(self._lane, self._shared.wait)
         self._count(doubts.kinds)

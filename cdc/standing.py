@@ -32,14 +32,22 @@ class Identity(Protocol):
         """ISO code, where the system has one."""
 
 
-def pin(database: psycopg.Connection[dict[str, Any]], connection: Connection, identity: Identity) -> None:
-    """Remember who answers at a connection the first time; ConfigurationError when it is somebody else later."""
+def pin(
+    database: psycopg.Connection[dict[str, Any]],
+    connection: Connection,
+    identity: Identity,
+    known: Mapping[str, Any] | None = None,
+) -> None:
+    """Remember who answers at a connection the first time; ConfigurationError when it is somebody else later.
+
+    `known`: the row of cdc.connections, where it has been read already.
+    """
     told = {
         "target_name": identity.name,
         "is_demo": identity.is_demo,
         "base_currency": identity.base_currency,
     }
-    known = read(database, connection.name)
+    known = known or read(database, connection.name)
     if known is not None and known["target_identity"] == identity.id and told.items() <= known.items():
         # Each drain asks: what is known already is not written again.
         return

@@ -181,8 +181,15 @@ where
 order by array_position(%(entries)s::bigint[], outbox.entry);
 
 -- name: standing
--- What a target has to do: something open that moves by itself, and something that could be done about it now.
+-- What a target has to do: something open that moves by itself, and something that could be done about it now; and how it stands
+-- (one row, also for a connection that was never pinned).
 select
+    connections.*,
+    exists (
+        select 1
+        from cdc.uncompared
+        where uncompared.connection = %(connection)s
+    ) as is_uncompared,
     exists (
         select 1
         from cdc.outbox
@@ -218,7 +225,10 @@ select
             outbox.connection = %(connection)s
             and outbox.state = 'ready'
             and outbox.not_before <= now()
-    ) as is_ready;
+    ) as is_ready
+from (select 1) as always
+left join cdc.connections
+    on connections.connection = %(connection)s;
 
 -- name: open_counts
 -- Open entries of a target by state.

@@ -11,10 +11,18 @@ on conflict (connection) do update
 returning connection;
 
 -- name: read
--- How a connection stands.
-select *
+-- How a connection stands; is_under_way: there are calls of which nobody has settled what became of them.
+select
+    connections.*,
+    exists (
+        select 1
+        from cdc.calls
+        where
+            calls.connection = connections.connection
+            and calls.settled_at is null
+    ) as is_under_way
 from cdc.connections
-where connection = %(connection)s;
+where connections.connection = %(connection)s;
 
 -- name: pause
 -- A person pauses a connection, with the decision on record.
