@@ -217,7 +217,12 @@ def test_rows_that_were_met_are_only_peeked_at_and_what_comes_late_is_met(books:
     assert ids(books, "contacts").index(late) < ids(books, "contacts").index(made[0]["ContactID"])
     assert sizes(books, "contacts") == ["1", "1000"]
     assert late in books.rows("contacts")
-    assert sizes(books, "contacts", swept=True) == ["1", "1000"]
+    # Two that become one stay two records.
+    loser, winner = made[0]["ContactID"], made[1]["ContactID"]
+    books.control("merge", **{"from": loser, "into": winner})
+    assert sizes(books, "contacts") == ["1", "1000"]
+    assert books.rows("contacts")[loser]["payload"]["MergedToContactID"] == winner
+    assert sizes(books, "contacts", swept=True) == ["1000", "1000"]
     assert sizes(books, "contacts", full=True) == ["1000"]
 
 
