@@ -16,8 +16,9 @@ from psycopg.types.json import Jsonb
 from cdc import corrections, outbox
 from cdc.desk_frozen import accept_drift, keep_decision, name_of, place_of, refuse_moved
 from cdc.diff_rows import mirror_of
+from cdc.edit_path import kept_path, refuse_unknown
 from cdc.guard import SHRUNKEN
-from cdc.links import get_path, with_path
+from cdc.links import get_path, path_parts, with_path
 from cdc.outbound import models_in_force
 from cdc.outbox import Closed
 from cdc.plan_batch import WITH_HOLDS
@@ -182,10 +183,11 @@ def edit(
     target: str | None = None,
     entity: str | None = None,
 ) -> None:
-    """Override one field of a key (`Field`, or `Lines/<line>/Field`) for all diffs to come; value None takes it back.
+    """Override one field of a key (`Field`, `Lines/<line>/Field` or `Lines[<line>].Field`) for all diffs to come; value None takes it
+    back.
 
-    Raises UsageError when no key or more than one is meant.
-    """  # fmt: skip
+    Raises UsageError when no key or more than one is meant, or a field or line that the record does not have.
+    """
     session = connection
     with session.transaction():
         values = {"key": key, "connection": target, "entity": entity}
@@ -196,9 +198,15 @@ def edit(
                 f"{len(rows)} records have the key {key} ({known}).", cure="Name connection and entity."
             )
         name = (rows[0]["connection"], rows[0]["entity"], key)
+        typed, path = path, kept_path(path)
+        if value is not None:
+            system = {model.name: model.system for model in models_in_force(session)}.get(rows[0]["model"])
+            if system is None:
+                raise UsageError(f"No model in force makes {key}.", cure="Run `tieout build`.")
+            refuse_unknown(path, rows[0]["payload"] or {}, system=system, entity=rows[0]["entity"])
         outbox.lock_keys(session, [name])
         row = session.execute(query("desk", "link"), values).fetchall()[0]
-        overrides = {each: kept for each, kept in row["overrides"].items() if each != path}
+        overrides = {each: kept for each, kept in row["overrides"].items() if each not in (typed, path)}
         if value is not None:
             overrides[path] = {"value": value, "who": by, "why": reason}
         place = dict(zip(("connection", "entity", "key"), name, strict=True))
@@ -362,10 +370,9 @@ def _agreed(row: Row, now: Mapping[str, Any], paths: Sequence[str], version: int
 
 def _value_at(row: Row, now: Mapping[str, Any], path: str) -> Any:
     """A path of ours in the target's form, whose child rows have no `_line`: they stand in the order of ours."""
-    name, _, rest = path.partition("/")
-    if not rest:
+    name, line, inner = path_parts(path)
+    if not inner:
         return get_path(now, path)
-    line, _, inner = rest.partition("/")
     ours, theirs = (row["said"] or {}).get(name, []), now.get(name, [])
     return next(
         (their.get(inner) for our, their in zip(ours, theirs, strict=False) if str(our.get("_line")) == line),

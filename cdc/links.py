@@ -101,23 +101,31 @@ def resolved(value: Any, targets: Mapping[tuple[str, str], Target]) -> Any:
     return value
 
 
+def path_parts(path: str) -> tuple[str, str, str]:
+    """A path as field, line and field of the line; the last two are empty for a field of the record itself.
+
+    What a line is called may have slashes (`LineItems/sales/201/OUTPUT2/AccountCode`); fields have none.
+    """
+    name, _, rest = path.partition("/")
+    line, _, inner = rest.rpartition("/")
+    return name, line, inner
+
+
 def get_path(payload: Mapping[str, Any], path: str) -> Any:
     """The value at a path; None when it is not there."""
-    name, _, rest = path.partition("/")
-    if not rest:
+    name, line, inner = path_parts(path)
+    if not inner:
         return payload.get(name)
-    line, _, inner = rest.partition("/")
     row = _line_of(payload.get(name), line)
     return None if row is None else row.get(inner)
 
 
 def with_path(payload: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy with another value at a path; a line that is not there is left alone; None takes the field out."""
-    name, _, rest = path.partition("/")
+    name, line, inner = path_parts(path)
     copy = dict(payload)
-    if not rest:
+    if not inner:
         return _put(copy, name, value)
-    line, _, inner = rest.partition("/")
     rows = payload.get(name)
     if not isinstance(rows, list):
         return copy

@@ -140,6 +140,8 @@ def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: 
     """Override one field of a record from now on and try it again; VALUE is JSON, null takes the override back.
 
     Example: tieout dead-letters edit shop/order/17/1 DueDate '"2026-11-30"' --reason "agreed by phone"
+
+    PATH is a field of the record, or of one of its lines as `tieout plan KEY` shows it: LineItems[13].AccountCode.
     """
     try:
         parsed = json_loads(value)
@@ -149,9 +151,10 @@ def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: 
         ) from error
     with app.database.connect() as database:
         desk.edit(database, key, path, parsed, by=person(), reason=reason, entity=entity)
+    words = f"{path} is {value} from now on" if parsed is not None else f"the edit of {path} is taken back"
     return Report(
         data={"key": key, "path": path, "value": parsed},
-        shown=[f"{key}: {path} is {value} from now on. Next: `tieout diff`, then `tieout drain` sends it."],
+        shown=[f"{key}: {words}. Next: `tieout diff`, then `tieout drain` sends it."],
     )
 
 

@@ -153,17 +153,23 @@ where
     );
 
 -- name: link
--- One link, by key.
+-- One link, by key, with the payload that is open or was said last.
 select
-    connection,
-    entity,
-    key,
-    model,
-    version,
-    overrides
+    links.connection,
+    links.entity,
+    links.key,
+    links.model,
+    links.version,
+    links.overrides,
+    coalesce(outbox.payload, links.said) as payload
 from cdc.links
+left join cdc.outbox
+    on
+        links.connection = outbox.connection
+        and links.entity = outbox.entity
+        and links.key = outbox.key
 where
-    key = %(key)s
-    and (%(connection)s::text is null or connection = %(connection)s)
-    and (%(entity)s::text is null or entity = %(entity)s)
-order by connection, entity;
+    links.key = %(key)s
+    and (%(connection)s::text is null or links.connection = %(connection)s)
+    and (%(entity)s::text is null or links.entity = %(entity)s)
+order by links.connection, links.entity;

@@ -10,6 +10,7 @@ from cdc import desk, letters, report
 from cdc.desk import Chosen
 from cdc.letters import Letter
 from tests.db.fix_engine import Engine, engine
+from tieout.errors import UsageError
 
 __all__ = ["engine"]
 INVOICE, PAYMENT = "shop/order/1/1", "shop/order/1/payment/1"
@@ -117,6 +118,36 @@ def test_an_edit_makes_it_go_and_stays_on_record(refused: Engine) -> None:
         "200",
         "201",
     }, "it holds for later diffs too"
+
+
+def test_an_edit_may_name_a_line_as_the_screens_do_and_is_taken_back_either_way(refused: Engine) -> None:
+    said = {"by": "ann", "reason": "agreed by phone"}
+    desk.edit(refused.connection, INVOICE, "LineItems[1].AccountCode", "201", **said)
+    refused.sync()
+    made = refused.target.records["invoices"]
+
+    assert sorted(one["LineItems"][0]["AccountCode"] for one in made.values()) == ["200", "201"]
+
+    desk.edit(refused.connection, INVOICE, "LineItems/1/AccountCode", None, **said)
+    assert refused.row("select overrides from cdc.links where key = %s", INVOICE) == {"overrides": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("DueDat", "did you mean 'DueDate'"),
+        ("Total", "computes 'Total'"),
+        ("LineItems/1/AccountCod", "did you mean 'AccountCode'"),
+        ("LineItems[2].AccountCode", "no line '2'"),
+        ("LineItems/1/Tracking/1/Name", "no field 'Name' in LineItems"),
+        ("Contact/ContactID", "Contact of this record has no lines"),
+    ],
+)
+def test_an_edit_of_what_the_record_does_not_have_is_refused(refused: Engine, path: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        desk.edit(refused.connection, INVOICE, path, "x", by="ann", reason="typing error")
+
+    assert refused.row("select overrides from cdc.links where key = %s", INVOICE) == {"overrides": {}}
 
 
 def test_an_edited_field_says_who_edited_it(refused: Engine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cdc.links import Reference, Target, Unlinked, get_path, merged, references, resolved, with_path
@@ -48,10 +50,18 @@ def test_the_form_of_a_reference_in_waits_for_is_contained_in_its_settled_form()
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [pytest.param("Name", "n", id="field"), pytest.param("Lines/2/Code", "c", id="field of a line")],
+    [
+        pytest.param("Name", "n", id="field"),
+        pytest.param("Lines/2/Code", "c", id="field of a line"),
+        pytest.param("Lines/sales/201/OUTPUT2/Code", "c", id="field of a line whose name has slashes"),
+    ],
 )
 def test_a_path_is_written_and_read_and_the_original_stays(path: str, value: str) -> None:
-    payload = {"Name": "x", "Lines": [{"_line": "1", "Code": "a"}, {"_line": "2", "Code": "b"}]}
+    payload: dict[str, Any] = {
+        "Name": "x",
+        "Lines": [{"_line": "1", "Code": "a"}, {"_line": "2", "Code": "b"}],
+    }
+    payload["Lines"].append({"_line": "sales/201/OUTPUT2", "Code": "b"})
 
     changed = with_path(payload, path, value)
 
