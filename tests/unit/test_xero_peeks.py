@@ -228,7 +228,8 @@ def test_an_edit_that_shows_after_something_newer_is_met(books: Books) -> None:
 
 def test_a_row_that_takes_the_place_of_one_that_vanished_is_met(mirror: Mirror) -> None:
     del mirror.books.states["0003"]
-    row = mirror.books.put()
+    row = mirror.books.put("another")
+    assert len(mirror.books.shown()) == MANY
 
     assert mirror.load() == [PEEK, WHOLE]
     assert row in mirror.texts
@@ -327,6 +328,8 @@ class Acts:
 
     wait = st.tuples(st.just("wait"), st.sampled_from([0.001, 1, 7, 61, 200]))
     load = st.tuples(st.just("load"), st.just(0))
+    # Long enough for rows to be known.
+    settle = st.tuples(st.just("settle"), st.just(200))
     add_many = st.tuples(st.just("add many"), st.sampled_from([0, 0.001, 0.7]))
     # Within the overlap, less the second that If-Modified-Since may leave out.
     edit = st.tuples(st.just("edit"), st.sampled_from([0, 0, 30, 118]))
@@ -351,7 +354,14 @@ def happen(books: Books, what: str, number: float, pick: int) -> None:
     acts=st.lists(
         st.tuples(
             st.one_of(
-                Acts.wait, Acts.wait, Acts.load, Acts.load, Acts.add_many, Acts.edit, Acts.add, Acts.add_late
+                Acts.wait,
+                Acts.load,
+                Acts.settle,
+                Acts.settle,
+                Acts.add_many,
+                Acts.edit,
+                Acts.add,
+                Acts.add_late,
             ),
             st.integers(0, 1000),
         ),
@@ -375,7 +385,9 @@ def test_each_load_ends_with_what_a_load_without_peeks_ends_with(
 
     with patch.object(xero_walks, "FEW_ROWS", 2):
         for (what, number), pick in acts:
-            if what == "load":
+            if what == "settle":
+                books.wait(number)
+            if what in ("load", "settle"):
                 peeking.load()
                 plain.load()
                 assert peeking.texts == plain.texts
@@ -387,7 +399,7 @@ def test_each_load_ends_with_what_a_load_without_peeks_ends_with(
 @given(
     acts=st.lists(
         st.tuples(
-            st.one_of(Acts.wait, Acts.wait, Acts.load, Acts.add_many, Acts.edit, Acts.add),
+            st.one_of(Acts.wait, Acts.load, Acts.settle, Acts.add_many, Acts.edit, Acts.add),
             st.integers(0, 1000),
             st.booleans(),
         ),
@@ -406,7 +418,9 @@ def test_what_changes_between_the_answers_of_a_load_is_met_by_a_later_one(
 
     with patch.object(xero_walks, "FEW_ROWS", 2):
         for (what, number), pick, is_meanwhile in acts:
-            if what == "load":
+            if what == "settle":
+                books.wait(number)
+            if what in ("load", "settle"):
                 mirror.load()
             elif is_meanwhile:
                 books.meanwhile.append(partial(happen, books, what, number, pick))
