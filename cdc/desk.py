@@ -182,9 +182,9 @@ def edit(
     reason: str,
     target: str | None = None,
     entity: str | None = None,
-) -> None:
+) -> str | None:
     """Override one field of a key (`Field`, `Lines/<line>/Field` or `Lines[<line>].Field`) for all diffs to come; value None takes it
-    back.
+    back. Returns what the source or a lookup must cure all the same, if the model objects to something.
 
     Raises UsageError when no key or more than one is meant, or a field or line that the record does not have.
     """
@@ -192,10 +192,14 @@ def edit(
     with session.transaction():
         values = {"key": key, "connection": target, "entity": entity}
         rows = session.execute(query("desk", "link"), values).fetchall()
-        if len(rows) != 1:
-            known = ", ".join(f"{row['connection']} {row['entity']}" for row in rows) or "none"
+        if not rows:
             raise UsageError(
-                f"{len(rows)} records have the key {key} ({known}).", cure="Name connection and entity."
+                f"No record has the key {key}.", cure="`tieout dead-letters show` names keys whole."
+            )
+        if len(rows) > 1:
+            known = ", ".join(f"{row['connection']} {row['entity']}" for row in rows)
+            raise UsageError(
+                f"{len(rows)} records have the key {key} ({known}).", cure="Name --connection and --entity."
             )
         name = (rows[0]["connection"], rows[0]["entity"], key)
         typed, path = path, kept_path(path)
@@ -214,6 +218,7 @@ def edit(
         detail = {"path": path, "value": value}
         keep_decision(session, "edit", by, reason, [{**place, "detail": detail}])
         outbox.put_back(session, [name], f"edited by {by}")
+    return row["cure"] or "" if row["held_for"] == "problems" else None
 
 
 def _decide(

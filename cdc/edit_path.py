@@ -28,7 +28,7 @@ def refuse_unknown(path: str, payload: Mapping[str, Any], *, system: str, entity
     steps = [rows, field] if field else [rows]
     if objection := catalogue.objection(catalogue.fields(system, entity), steps):
         raise UsageError(
-            f"{path} cannot be edited: {objection}.",
+            f"{path} cannot be edited: {objection}{'' if objection.endswith('?') else '.'}",
             cure="Name a field, or LINES/LINE/FIELD, as `tieout plan KEY` shows them.",
         )
     if not field:

@@ -134,9 +134,12 @@ def discard(app: App, reason: str | None, **names: Any) -> Report:
 @click.argument("key")
 @click.argument("path")
 @click.argument("value")
-@click.option("--entity", help="Where the key names several records.")
+@click.option("--connection", help="Where the key names several records.")
+@click.option("--entity", help="The same.")
 @_reason_needed
-def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: str) -> Report:
+def edit(
+    app: App, key: str, path: str, value: str, connection: str | None, entity: str | None, reason: str
+) -> Report:
     """Override one field of a record from now on and try it again; VALUE is JSON, null takes the override back.
 
     Example: tieout dead-letters edit shop/order/17/1 DueDate '"2026-11-30"' --reason "agreed by phone"
@@ -150,11 +153,17 @@ def edit(app: App, key: str, path: str, value: str, entity: str | None, reason: 
             f"{value!r} is not JSON.", cure="Text stands in double quotes inside single ones: '\"text\"'."
         ) from error
     with app.database.connect() as database:
-        desk.edit(database, key, path, parsed, by=person(), reason=reason, entity=entity)
+        cure = desk.edit(
+            database, key, path, parsed, by=person(), reason=reason, target=connection, entity=entity
+        )
     words = f"{path} is {value} from now on" if parsed is not None else f"the edit of {path} is taken back"
     return Report(
-        data={"key": key, "path": path, "value": parsed},
-        shown=[f"{key}: {words}. Next: `tieout diff`, then `tieout drain` sends it."],
+        data={"key": key, "path": path, "value": parsed, "still_to_cure": cure},
+        shown=[
+            f"{key}: {words}. Next: `tieout diff`, then `tieout drain` sends it."
+            if cure is None
+            else f"{key}: {words}. It stays held all the same, until its model has nothing to object: {cure}"
+        ],
     )
 
 

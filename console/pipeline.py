@@ -151,7 +151,7 @@ def _without_keys(found: differ.Diffed) -> list[Text]:
         return []
     return [
         Text(
-            f"{counted(found.changes_without_keys, 'change')} of {found.changes:,} came to no model:"
+            f"{found.changes_without_keys:,} of {counted(found.changes, 'change')} led to no model:"
             " what changed in them is read by none."
         )
     ]

@@ -42,14 +42,16 @@ _folder = click.option(
 def start(app: App, folder: Path | None, unlimited: bool) -> Report:
     """Start what does not run yet."""
     options = {"xero": {"minute": None, "day": None}} if unlimited else {}
-    return _report(stands.start(_place(app, folder), options=options))
+    place = _place(app, folder)
+    return _report(stands.start(place, options=options), place)
 
 
 @command("status", help="Show which stand-ins run, and where.\n\nExample: tieout sandbox status")
 @_folder
 def status(app: App, folder: Path | None) -> Report:
     """Those that are alive."""
-    return _report(stands.status(_place(app, folder)))
+    place = _place(app, folder)
+    return _report(stands.status(place), place)
 
 
 @command("stop", help="Stop the stand-ins; their state is forgotten.\n\nExample: tieout sandbox stop")
@@ -68,7 +70,7 @@ def _place(app: App, folder: Path | None) -> Path:
     return folder or app.settings.data_dir / "sandbox"
 
 
-def _report(standing: list[stands.Standing]) -> Report:
+def _report(standing: list[stands.Standing], place: Path) -> Report:
     data = {
         each.system: {
             "address": each.address,
@@ -82,7 +84,7 @@ def _report(standing: list[stands.Standing]) -> Report:
             "Stand-ins",
             ("system", "address", "process#"),
             [(each.system, each.address, each.process_id) for each in standing],
-            empty="None runs. Start them with `tieout sandbox start`.",
+            empty=f"None runs of those in {place}. Start them with `tieout sandbox start`.",
         )
     ]
     shown += [

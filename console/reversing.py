@@ -16,7 +16,7 @@ from cdc import reverse as reversing
 from cdc.reverse import Left, Proposed, Run, Step
 from cdc.taken_back import cause_of
 from console.frame import App, command, progress
-from console.report import Report, minute, money, moneys, short, table
+from console.report import Report, counted, minute, money, moneys, short, table
 from console.setup import person
 
 SHOWN = 40
@@ -151,7 +151,9 @@ def _written(run: Run) -> str:
     parts = []
     for each in run.written:
         amount = money(Decimal(str(each["amount"])), each["currency"]) if each["amount"] is not None else ""
-        words = f"{each['entries']} {each['entity']} {each['operation']}d in {each['connection']}"
+        entity = each["entity"].replace("_", " ")
+        what = counted(each["entries"], entity.removesuffix("s"), entity)
+        words = f"{what} {each['operation']}d in {each['connection']}"
         parts.append(f"{words} ({amount})" if amount else words)
     return "; ".join(parts) or "nothing"
 

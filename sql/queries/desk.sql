@@ -153,7 +153,7 @@ where
     );
 
 -- name: link
--- One link, by key, with the payload that is open or was said last.
+-- One link, by key, with the payload that is open or was said last, and what an open entry is held for.
 select
     links.connection,
     links.entity,
@@ -161,7 +161,9 @@ select
     links.model,
     links.version,
     links.overrides,
-    coalesce(outbox.payload, links.said) as payload
+    coalesce(outbox.payload, links.said) as payload,
+    outbox.held_for,
+    outbox.cure
 from cdc.links
 left join cdc.outbox
     on

@@ -14,6 +14,13 @@ from tieout.errors import UsageError
 
 __all__ = ["engine"]
 INVOICE, PAYMENT = "shop/order/1/1", "shop/order/1/payment/1"
+PROBLEM = {
+    "field": "Name",
+    "reason": "The name is too long",
+    "cure": "Shorten the name in the shop",
+    "who": "shop",
+    "cause": "name too long",
+}
 BAD_LINES = [{"text": "Bag", "account": "999", "amount": Decimal("12.00")}]
 
 
@@ -148,6 +155,17 @@ def test_an_edit_of_what_the_record_does_not_have_is_refused(refused: Engine, pa
         desk.edit(refused.connection, INVOICE, path, "x", by="ann", reason="typing error")
 
     assert refused.row("select overrides from cdc.links where key = %s", INVOICE) == {"overrides": {}}
+
+
+def test_an_edit_says_what_is_to_be_cured_all_the_same(engine: Engine) -> None:
+    engine.customer(problems=[PROBLEM])
+    engine.diff()
+
+    still = desk.edit(engine.connection, "shop/customer/7", "Name", "Jane", by="ann", reason="typing error")
+
+    assert still == PROBLEM["cure"]
+    with pytest.raises(UsageError, match="No record has the key nothing"):
+        desk.edit(engine.connection, "nothing", "Name", "Jane", by="ann", reason="typing error")
 
 
 def test_an_edited_field_says_who_edited_it(refused: Engine) -> None:
