@@ -28,6 +28,8 @@ from tieout.queries import compose, query
 
 ROUND = 5_000
 """Changes in one transaction."""
+CUT_OFF = 20_000
+"""Changes after which a session gives back the room that they took: nobody vacuums a temporary table."""
 
 Fields = frozenset[str] | None
 """Top-level fields of a payload; None: any."""
@@ -69,6 +71,8 @@ class _Rule:
 class _Known:
     mark: str = ""
     rules: tuple[_Rule, ...] = ()
+    deleted: int = 0
+    """Changes of its rounds that may take up room still."""
 
 
 _known: WeakKeyDictionary[Session, _Known] = WeakKeyDictionary()
@@ -88,19 +92,23 @@ def fan_out(connection: Session) -> FannedOut:
 
 
 def _round(connection: Session) -> FannedOut:
+    known = _known.setdefault(connection, _Known())
+    is_cut_off = known.deleted >= CUT_OFF
     with connection.transaction():
         keys = {"key": lock_key("fan_out"), "set_key": lock_key(SET_LOCK)}
         with together(connection):
             connection.execute(query("changes", "prepare"))
+            connection.execute(query("changes", "cut_off" if is_cut_off else "clear"))
             connection.execute(query("changes", "begin_round"), keys, prepare=True)
             mark = connection.execute(query("changes", "mark_of_models"), prepare=True)
             connection.execute(query("changes", "take"), {"limit": ROUND}, prepare=True)
             found = connection.execute(query("changes", "tables"), prepare=True)
         tables = found.fetchall()
         taken = sum(row["changes"] for row in tables)
+        known.deleted = taken if is_cut_off else known.deleted + taken
         if not taken:
             return FannedOut()
-        rules = _rules(connection, mark.fetchone())
+        rules = _rules(connection, known, mark.fetchone())
         _refuse_unknown(tables)
         changed = [(row["system"], row["stream"], _fields(row["fields"])) for row in tables]
         asked = {
@@ -134,10 +142,9 @@ def _fields(names: Iterable[str] | None) -> Fields:
     return None if names is None else frozenset(names)
 
 
-def _rules(connection: Session, row: Mapping[str, Any] | None) -> tuple[_Rule, ...]:
+def _rules(connection: Session, known: _Known, row: Mapping[str, Any] | None) -> tuple[_Rule, ...]:
     """The rules of the models in force: read again by a session only when `mark_of_models` says that they may be others."""
     mark = str(row["mark"]) if row is not None else ""
-    known = _known.setdefault(connection, _Known())
     if known.mark != mark:
         reads = {
             row["model"]: row["reads"] or {}

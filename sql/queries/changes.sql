@@ -21,7 +21,16 @@ create temporary table if not exists fan_out_round (
     keys_before jsonb,
     keys_after jsonb,
     fields text[]
-) on commit delete rows;
+);
+
+-- name: clear
+-- What the last round left. With `on commit delete rows` each round waited for the disk, whatever its commit waited for: Postgres
+-- cuts the files of the table off and builds the index of its long values anew.
+delete from fan_out_round;
+
+-- name: cut_off
+-- The same, with the room of what was deleted before.
+truncate fan_out_round;
 
 -- name: mark_of_models
 -- Another one whenever a model, a rule of it, or what it reads, may be another one.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
+from cdc import changes
 from cdc.changes import FannedOut, fan_out
 from cdc.outbound import SET_LOCK, DirtyRule
 from tests.db.fix_engine import MODELS, Engine, engine
@@ -76,6 +77,23 @@ def test_a_faulty_rule_fails_loudly_and_loses_nothing(engine: Engine) -> None:
 
     assert _keys(engine) == []
     assert len(engine.rows("select 1 as one from cdc.changes")) == 1
+
+
+def test_a_session_that_stays_sees_each_change_once_and_gives_their_room_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a round left behind is no news to the next one; nobody vacuums the table of a session."""
+    monkeypatch.setattr(changes, "CUT_OFF", 3)
+    files = set()
+    for number in range(1, 8):
+        engine.order(str(number))
+        assert fan_out(engine.connection).changes == 1
+        [row] = engine.rows("select pg_relation_filenode('pg_temp.fan_out_round') as file")
+        files.add(row["file"])
+
+    assert fan_out(engine.connection) == FannedOut()
+    assert len(files) == 1 + 7 // 3
+    assert sorted(_keys(engine)) == sorted(set(_keys(engine)))
 
 
 def test_the_rule_that_fails_is_named_among_those_that_left_with_it(engine: Engine) -> None:
