@@ -38,7 +38,9 @@ from tieout.witness import Witness
 
 Session = psycopg.Connection[dict[str, Any]]
 _MACHINE = Path("/etc/machine-id")
-SAFE = "Until then nothing is written to any target; loading, building, planning and proving go on."
+SAFE = (
+    "Until that is settled nothing is written to any target; loading, building, planning and proving go on."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from cdc.outbound import OutboundModel, models_in_force
 from cdc.writing import Write, open_writers
@@ -139,6 +140,22 @@ def _keys(connection: Session, text: str) -> list[Row]:
     return connection.execute(query("report", "keys_like"), values).fetchall()
 
 
+def with_heads(connection: Session, entry: Row | None) -> Row | None:
+    """An open entry; one that only waits has the reason and the cure of what it waits for."""
+    if entry is None or entry["state"] != "waiting" or entry["reason"]:
+        return entry
+    values = {"connection": entry["connection"], "waits_for": Jsonb(entry["waits_for"])}
+    heads = connection.execute(query("report", "heads"), values).fetchall()
+    if not heads:
+        return entry
+    words = "; ".join(f"{head['entity']} {head['key']} ({head['reason']})" for head in heads)
+    return {
+        **entry,
+        "reason": f"for {words}",
+        "cure": next((head["cure"] for head in heads if head["cure"]), None),
+    }
+
+
 def _numbered(connection: Session, text: str, models: Iterable[OutboundModel], writers: Writers) -> list[str]:
     """Ids of the targets' records that a number names: what an accountant reads on an invoice there."""
     streams = {(model.system, writers(model.system)[model.entity].stream) for model in models}
@@ -192,7 +209,7 @@ def _show(connection: Session, place: Row, model: OutboundModel | None, writers:
         key=place["key"],
         model=place["model"],
         link={name: value for name, value in row.items() if name not in apart},
-        open=row.get("open"),
+        open=with_heads(connection, row.get("open")),
         done=tuple(row.get("done") or ()),
         calls=tuple(row.get("calls") or ()),
         decisions=tuple(row.get("decisions") or ()),

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from cdc.corrections import MODEL, corrected_by
 from cdc.outbound import OutboundModel, models_in_force
-from cdc.report import SHOWN_MATCHES, escaped, rows_of
+from cdc.report import SHOWN_MATCHES, escaped, rows_of, with_heads
 from tieout.queries import compose, query
 
 Session = psycopg.Connection[dict[str, Any]]
@@ -109,7 +109,7 @@ def _reasons(connection: Session, model: OutboundModel, driver: tuple[str, str])
 def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
     place = {"connection": row["_to"], "entity": model.entity, "key": row["_key"]}
     known: Row = connection.execute(query("report", "record"), place).fetchone() or {}
-    entry: Row | None = known.get("open")
+    entry = with_heads(connection, known.get("open"))
     common: dict[str, Any] = {
         "model": model.name,
         "connection": row["_to"],
@@ -119,8 +119,13 @@ def _reason(connection: Session, model: OutboundModel, row: Row) -> Reason:
     if row["_skip"] is not None:
         return Reason(**common, stage="model", verdict=f"Rightly not sent: {row['_skip']}.", cure=None)
     if entry is not None:
-        state = entry["held_for"] or entry["state"]
-        verdict = f"{entry['operation'].capitalize()} is {entry['state']} ({state}): {entry['reason'] or 'on its way'}."
+        state = entry["state"] + (f" ({entry['held_for']})" if entry["held_for"] else "")
+        said = (
+            f" {entry['reason']}"
+            if entry["state"] == "waiting" and entry["reason"]
+            else f": {entry['reason'] or 'on its way'}"
+        )
+        verdict = f"{entry['operation'].capitalize()} is {state}{said}."
         waits = {"waits_for": entry["waits_for"], "cause": entry["cause"], "answer": entry["answer"]}
         return Reason(**common, stage="outbox", verdict=verdict, cure=entry["cure"], details=waits)
     if known.get("drift") is not None:

@@ -152,7 +152,8 @@ def _sides(app: App, each: report.Shown) -> list[RenderableType]:
     }
     if each.open:
         state = f"{each.open['operation']} {each.open['state']}"
-        head["open entry"] = f"{state}: {short(each.open.get('reason'), SHOWN_VALUE) or 'on its way'}"
+        between = " " if each.open["state"] == "waiting" and each.open.get("reason") else ": "
+        head["open entry"] = f"{state}{between}{short(each.open.get('reason'), SHOWN_VALUE) or 'on its way'}"
         head["what to do"] = each.open.get("cure")
     if each.drift:
         head["frozen"] = each.drift["frozen_because"]

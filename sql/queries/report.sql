@@ -504,6 +504,46 @@ where
 order by links.connection, links.entity, links.key
 limit %(limit)s;
 
+-- name: heads
+-- What a waiting entry waits for in the end: not what itself waits, but what that waits for. Parameters: connection, waits_for.
+with recursive needed as (
+    select
+        needs.connection,
+        needs.entity,
+        needs.key
+    from cdc.needs(%(connection)s, %(waits_for)s) as needs
+    where needs.is_waited_for
+    union
+    select
+        needs.connection,
+        needs.entity,
+        needs.key
+    from needed
+    inner join cdc.outbox as waiting
+        on
+            waiting.connection = needed.connection
+            and waiting.entity = needed.entity
+            and waiting.key = needed.key
+            and waiting.state = 'waiting'
+    cross join lateral cdc.needs(waiting.connection, waiting.waits_for) as needs
+    where needs.is_waited_for
+)
+
+select
+    needed.entity,
+    needed.key,
+    coalesce(head.reason, head.cause, head.held_for, head.state, 'it is not in the outbox') as reason,
+    head.cure
+from needed
+left join cdc.outbox as head
+    on
+        head.connection = needed.connection
+        and head.entity = needed.entity
+        and head.key = needed.key
+where head.state is distinct from 'waiting'
+order by needed.entity, needed.key
+limit 3;
+
 -- name: record
 -- Everything kept about one key.
 select

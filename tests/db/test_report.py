@@ -228,6 +228,21 @@ def test_why_answers_for_a_key_with_what_holds_it(engine: Engine) -> None:
     assert (reason.stage, reason.verdict) == ("outbox", "Create is held (hold): name looks odd.")
 
 
+def test_why_and_show_name_what_a_waiting_record_waits_for_in_the_end(engine: Engine) -> None:
+    """The payment waits for its invoice, and that for its customer: it is the customer that a person must look at."""
+    engine.customer(hold="name looks odd")
+    engine.order(paid="12.00")
+    engine.diff()
+
+    for key in ("shop/order/1/1", "shop/order/1/payment/1"):
+        [reason] = why.why(engine.connection, key)
+        [shown] = report.show(engine.connection, key)
+
+        assert reason.verdict == "Create is waiting for contacts shop/customer/7 (name looks odd)."
+        assert shown.open is not None
+        assert shown.open["reason"] == "for contacts shop/customer/7 (name looks odd)"
+
+
 def test_made_counts_what_targets_have_of_us(engine: Engine) -> None:
     engine.customer()
     engine.order()
