@@ -119,13 +119,17 @@ def show(
     entity: str | None = None,
     writers: Writers = open_writers,
 ) -> list[Shown]:
-    """Records of that key (or end of a key, target id or number at the target), side by side. Empty when there is none."""
+    """Records of that key (or end of a key, target id or number at the target, there or to be), side by side. Empty when there is none."""
     models = {model.name: model for model in models_in_force(connection)}
-    found = _keys(connection, key) or [
-        row
-        for number in _numbered(connection, key, models.values(), writers)
-        for row in _keys(connection, number)
-    ]
+    found = (
+        _keys(connection, key)
+        or [
+            row
+            for number in _numbered(connection, key, models.values(), writers)
+            for row in _keys(connection, number)
+        ]
+        or _to_be(connection, key)
+    )
     exact = [row for row in found if row["key"] == key]
     chosen = [
         row
@@ -138,6 +142,11 @@ def show(
 def _keys(connection: Session, text: str) -> list[Row]:
     values = {"text": text, "pattern": f"%/{escaped(text)}", "limit": SHOWN_MATCHES}
     return connection.execute(query("report", "keys_like"), values).fetchall()
+
+
+def _to_be(connection: Session, text: str) -> list[Row]:
+    values = {"text": text, "limit": SHOWN_MATCHES}
+    return connection.execute(query("report", "keys_by_value"), values).fetchall()
 
 
 def with_heads(connection: Session, entry: Row | None) -> Row | None:

@@ -34,7 +34,7 @@ def show(app: App, key: str) -> Report:
 
     Example: tieout show shop/order/17/1
 
-    KEY is one of our keys, its end, or a target's id.
+    KEY is one of our keys, its end, a target's id, or a number there, also one that no record has yet.
     """
     with app.database.connect() as database:
         found = report.show(database, key)
@@ -53,7 +53,7 @@ def why(app: App, text: str) -> Report:
 
     Example: tieout why WEB-000000010
 
-    RECORD is one of our keys, a target's id, or an id or number of the source (an order, an invoice).
+    RECORD is one of our keys, an id or number of the source (an order, an invoice) or of the target, also one that no record has yet.
     """
     with app.database.connect() as database:
         reasons = reasons_of(database, text)

@@ -490,7 +490,7 @@ order by min(since), entity, key
 limit %(limit)s;
 
 -- name: keys_like
--- Keys that a text names: a key, the start or end of one, a target's id, or the number in a payload.
+-- Keys that a text names: a key, the end of one, or a target's id.
 select distinct
     links.connection,
     links.entity,
@@ -502,6 +502,18 @@ where
     or links.target_id = %(text)s
     or links.key like %(pattern)s
 order by links.connection, links.entity, links.key
+limit %(limit)s;
+
+-- name: keys_by_value
+-- Keys of open entries that would give a field of the target this text: a number that no record has yet.
+select
+    outbox.connection,
+    outbox.entity,
+    outbox.key,
+    outbox.model
+from cdc.outbox
+where jsonb_path_exists(outbox.payload, '$.* ? (@ == $text)', jsonb_build_object('text', %(text)s::text))
+order by outbox.connection, outbox.entity, outbox.key
 limit %(limit)s;
 
 -- name: heads

@@ -243,6 +243,18 @@ def test_why_and_show_name_what_a_waiting_record_waits_for_in_the_end(engine: En
         assert shown.open["reason"] == "for contacts shop/customer/7 (name looks odd)"
 
 
+def test_a_number_that_is_not_in_the_target_yet_names_the_record_that_is_to_have_it(engine: Engine) -> None:
+    engine.customer(hold="name looks odd")
+    engine.order()
+    engine.order("2")
+    engine.diff()
+
+    found = report.show(engine.connection, "WEB-000000002")
+
+    assert [(each.entity, each.key) for each in found] == [("invoices", "shop/order/2/1")]
+    assert report.show(engine.connection, "WEB-000000003") == []
+
+
 def test_made_counts_what_targets_have_of_us(engine: Engine) -> None:
     engine.customer()
     engine.order()
