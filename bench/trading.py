@@ -92,13 +92,17 @@ class Trading:
             poll.load_connection(self.app.database, self.app.settings, connection)
 
     def first_sync(self) -> None:
-        """Until nothing is left to do."""
+        """Until nothing is left to do. All diffs have one session, as those of `tieout run` and `tieout demo`."""
+        with self.app.database.connect(direct=True, lease_seconds=None) as differ:
+            self._until_done(differ)
+
+    def _until_done(self, differ: diff.Session) -> None:
         app = self.app
         for number in range(ROUNDS):
             with self.doing("load"):
                 self.load()
             with self.doing("diff"):
-                diff.diff(app.database, app.settings)
+                diff.diff(app.database, app.settings, session=differ)
             if number == 0:
                 with self.doing("look at what the books have"):
                     propose(app.database, run=None, by="bench")

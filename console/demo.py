@@ -129,18 +129,22 @@ def demo(app: App, orders: int, kind: trade.Trade, seed: int, folder: Path | Non
     with steps.counting(f"place {orders} orders in the shop", orders) as advance:
         played = trade.play(stand, orders, seed=seed, trade=kind, told=lambda _: advance())
     started = time.monotonic()
-    with shown.run("demo", {"orders": orders, "seed": seed, "trade": kind}) as run:
-        _first_run(shown, run, steps)
+    with (
+        shown.run("demo", {"orders": orders, "seed": seed, "trade": kind}) as run,
+        # One session for all diffs: planning the models costs a session most of a second.
+        shown.database.connect(direct=True, lease_seconds=None) as session,
+    ):
+        _first_run(shown, run, session, steps)
         while stand.later:
             with steps.doing("the trade goes on: what accountant and shop do next") as tell:
                 played += trade.go_on(stand)
-                _sync(shown, run, tell)
+                _sync(shown, run, session, tell)
         proved = _proved(shown, run, steps)
     seconds = time.monotonic() - started
     return _report(shown, played, proved, seconds, steps)
 
 
-def _first_run(app: App, run: UUID, steps: _Steps) -> None:
+def _first_run(app: App, run: UUID, session: diff.Session, steps: _Steps) -> None:
     """Load, build, diff, approve the first run, drain; then once more for the news that goes back."""
     with steps.doing("connect"), app.database.connect() as database:
         for chosen in app.connections():
@@ -154,7 +158,7 @@ def _first_run(app: App, run: UUID, steps: _Steps) -> None:
     with steps.doing("build: the models") as tell:
         build.build(app.settings, app.database, progress=tell)
     with steps.doing("diff: what each target should say"):
-        diff.diff(app.database, app.settings, run=run)
+        diff.diff(app.database, app.settings, run=run, session=session)
     with steps.doing("link: what the targets have already") as tell:
         # What a person does before the first write to a target that is not empty: look, then say yes.
         propose(app.database, run=run, by="demo", progress=tell)
@@ -165,13 +169,13 @@ def _first_run(app: App, run: UUID, steps: _Steps) -> None:
     with steps.doing("drain: write to Xero") as tell:
         drain.drain(app.database, app.settings, run=run, progress=tell)
     with steps.doing("load, diff and drain: news back to the shop") as tell:
-        _sync(app, run, tell)
+        _sync(app, run, session, tell)
 
 
-def _sync(app: App, run: UUID, tell: Callable[[str], None]) -> None:
+def _sync(app: App, run: UUID, session: diff.Session, tell: Callable[[str], None]) -> None:
     """Load, diff and drain once more; what is new of its kind is approved."""
     load_all(app, run, None, (), tell=tell)
-    diff.diff(app.database, app.settings, run=run)
+    diff.diff(app.database, app.settings, run=run, session=session)
     with app.database.connect() as database:
         desk.approve(database, by="demo", reason="first run of the demo")
     drain.drain(app.database, app.settings, run=run, progress=tell)
