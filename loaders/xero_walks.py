@@ -23,6 +23,14 @@ same is answered by reading all of them, one call more. Why the same means that 
 - That lists can be sorted by UpdatedDateUTC is documented, and a first load ends with SchemaDrift where it does not hold.
 - Not said is whether `itemCount` knows `If-Modified-Since`: counting the whole list serves as well. Where `pageSize` is not
   honoured the peek is a page of 100. Without a count or a time in the answers no load peeks.
+
+*Lists without pages* (items, bank transfers) give no count. Once a load read its rows again and nothing was new, and all are as old
+as above, the next loads ask for what is later than the newest of them, which is nothing. Every 15th load reads all of them again,
+and so does a load that finds something later: the cursor never moves past rows that were not read, so every 15th load ends with
+what it always ended with. What may come up to 14 loads later for that: a row that shows more than three minutes after its stamp
+and behind the newest, and what moves no stamp, which is the deletion of a bank transfer (only its staging model reads these).
+Later is asked as from the second after the newest stamp; rows of that second are as old as the others, so whether
+`If-Modified-Since` leaves them out makes no difference.
 """
 
 from __future__ import annotations
@@ -44,6 +52,10 @@ because that clock is read at the end of an answer that may have been slow.
 """
 FEW_ROWS = 10
 """So few are read again each time (some 20 kB): a count spares less than the call that it costs when something comes."""
+LOADS_A_WINDOW = 15
+"""Where nothing is counted, all that is read again is read at each so many-th load: at a load a minute as often as lists that are
+always read whole (`cdc.follow.WHOLE_SECONDS`).
+"""
 TRAILING_DAYS = 35
 """Bank transfers have no time of change: those created in so many days are read again each time."""
 IDS_A_REQUEST = 40
@@ -130,12 +142,16 @@ class _Window:
             or not self.is_peekable
         ):
             return plain
-        is_settled = opening.at is not None and opening.at - newest >= timedelta(seconds=SETTLED_SECONDS)
-        if not is_settled or opening.total is None or rows <= FEW_ROWS:
+        if not _is_settled(opening, newest) or opening.total is None or rows <= FEW_ROWS:
             return plain
         # A peek that told of something where there was nothing will do so again: each would be a call for nothing.
         counted = 0 if self.counted in (0, opening.total) else opening.total
         return Cursor(value={**plain.value, "counted": counted, "counted_from": self.lower.isoformat()})
+
+
+def _is_settled(answer: Read, newest: datetime) -> bool:
+    """The rows that an answer shows up to this stamp can no longer change unseen."""
+    return answer.at is not None and answer.at - newest >= timedelta(seconds=SETTLED_SECONDS)
 
 
 def _crowded_second(
@@ -221,20 +237,40 @@ def changed(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
     """What changed since the cursor, for a list that knows If-Modified-Since but no pages: one answer, one
     instant.
     """
-    newest = _time(cursor.value["since"]) if cursor is not None else None
-    lower = _second(newest) - timedelta(seconds=OVERLAP_SECONDS) if newest is not None else None
-    found = read(ask, stream, since=lower, paged=False)
-    yield found.page(_since(max(filter(None, (newest, found.newest())), default=None)))
+    yield _later_or_all(ask, stream, cursor, again=timedelta(seconds=OVERLAP_SECONDS))
 
 
 def trailing(ask: Ask, stream: Stream, cursor: Cursor | None) -> Iterator[Page]:
-    """Bank transfers tell only when they were created: a deletion is met within the trailing window, later by
-    a sweep.
+    """Bank transfers tell only when they were created: a deletion is met within the trailing window, up to LOADS_A_WINDOW loads
+    later where it holds more than FEW_ROWS; that of an older one by a sweep.
     """
-    newest = _time(cursor.value["since"]) if cursor is not None else None
-    lower = _second(newest) - timedelta(days=TRAILING_DAYS) if newest is not None else None
-    found = read(ask, stream, since=lower, paged=False)
-    yield found.page(_since(max(filter(None, (newest, found.newest())), default=None)))
+    yield _later_or_all(ask, stream, cursor, again=timedelta(days=TRAILING_DAYS))
+
+
+_VAIN = -1
+"""Asking for what is later does not help with these rows."""
+
+
+def _later_or_all(ask: Ask, stream: Stream, cursor: Cursor | None, *, again: timedelta) -> Page:
+    """All rows from `again` before the cursor on; or, while these are known, nothing if nothing is later than they are."""
+    if cursor is None:
+        found = read(ask, stream, paged=False)
+        return found.page(_since(found.newest()))
+    since = _time(cursor.value["since"])
+    # For how many loads these rows were not read. None: whether they can still change unseen is not known.
+    unread = cursor.value.get("unread")
+    is_vain = unread == _VAIN
+    if unread is not None and 0 <= int(unread) < LOADS_A_WINDOW - 1:
+        later = read(ask, stream, since=_second(since) + timedelta(seconds=1), paged=False)
+        if not later.records:
+            return later.page(Cursor(value={"since": since.isoformat(), "unread": int(unread) + 1}))
+        is_vain = True
+    found = read(ask, stream, since=_second(since) - again, paged=False)
+    newest = max(filter(None, (since, found.newest())))
+    if newest != since or not _is_settled(found, newest) or len(found.records) <= FEW_ROWS:
+        return found.page(_since(newest))
+    # An answer that told of something later where there was nothing will do so again.
+    return found.page(Cursor(value={"since": newest.isoformat(), "unread": _VAIN if is_vain else 0}))
 
 
 def find_many(ask: Ask, stream: Stream, ids: Sequence[str]) -> Iterator[tuple[Sequence[str], Page]]:

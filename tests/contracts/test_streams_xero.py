@@ -245,6 +245,53 @@ def test_every_list_that_is_sorted_can_be_peeked_at_and_shows_what_was_edited(
         assert books.rows(name)[oldest]["payload"][field] == "edited"
 
 
+@pytest.mark.parametrize("since", [">", ">="])
+def test_known_items_are_read_again_each_fifteenth_time_and_when_something_came(
+    books: Source, since: str
+) -> None:
+    books.control("options", modified_since=since)
+    books.control("clock", freeze=True)
+    books.make("Items", *({"Code": f"I{number}"} for number in range(30)))
+    books.load("items")
+    books.control("clock", advance_seconds=300)
+
+    assert [books.load("items").rows for _ in range(17)] == [30, *[0] * 14, 30, 0]
+    books.control("clock", advance_seconds=-310)
+    late = books.make("Items", {"Code": "Late"})[0]["ItemID"]
+    books.control("clock", advance_seconds=310)
+    assert books.load("items").rows == 0
+    edited = next(each for each in ids(books, "items") if each != late)
+    edit(books, "items", edited, "edited")
+    books.forget()
+
+    assert books.load("items").rows == 31
+    assert len(books.requests()) == 2
+    assert late in books.rows("items")
+    assert books.rows("items")[edited]["payload"]["Description"] == "edited"
+    assert books.load("items", full=True).rows == 31
+
+
+def test_a_bank_transfer_that_is_deleted_is_met_when_all_are_read_again(
+    books: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xero_walks, "FEW_ROWS", 0)
+    savings = {"Code": "091", "Name": "Savings", "Type": "BANK", "BankAccountNumber": "20000099345678"}
+    books.make("Accounts", savings)
+    transfer = {"FromBankAccount": {"Code": "090"}, "ToBankAccount": {"Code": "091"}, "Date": "2026-01-05"}
+    made = books.make("BankTransfers", *(transfer | {"Amount": amount} for amount in (5, 6)))
+    books.load("bank_transfers")
+    books.control("clock", advance_seconds=300)
+    assert [books.load("bank_transfers").rows for _ in range(2)] == [2, 0]
+    gone = made[0]["BankTransferID"]
+    books.make("BankTransfers", {"BankTransferID": gone, "Status": "DELETED"})
+
+    told = [books.load("bank_transfers").changed for _ in range(xero_walks.LOADS_A_WINDOW)]
+
+    assert sum(told) == 1
+    assert books.rows("bank_transfers")[gone]["payload"]["Status"] == "DELETED"
+    assert books.load("bank_transfers", swept=True).rows >= 2
+
+
 def test_what_moves_no_stamp_is_found_by_a_sweep(books: Source) -> None:
     trade(books, 2)
     books.load("contacts")
