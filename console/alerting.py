@@ -35,7 +35,13 @@ def alerts_group() -> None:
 
 
 @command("list")
-@click.option("--days", default=0, show_default=True, help="Also events that ended in so many days.")
+@click.option(
+    "--days",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Also events that ended in so many days.",
+)
 def list_alerts(app: App, days: int = 0) -> Report:
     """List what people are alerted of, and who heard it.
 

@@ -85,7 +85,13 @@ def list_dead(app: App, cause: str | None = None, connection: str | None = None)
 
 @command("show")
 @_chosen
-@click.option("--limit", default=5, show_default=True, help="Letters at most, the oldest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Letters at most, the oldest first.",
+)
 def show_dead(app: App, limit: int, **names: Any) -> Report:
     """Show dead letters whole: the record, which model and lookup gave each field, the request, the answer, the cure.
 

@@ -23,7 +23,12 @@ from console.setup import person
 @click.option("--entity", help="Only this kind of record, such as invoices.")
 @click.option("--key", help="Only keys that begin so, such as shop/order/17.")
 @click.option(
-    "--rows", "limit", type=int, default=0, show_default=True, help="Show so many documents, line by line."
+    "--rows",
+    "limit",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Show so many documents, line by line.",
 )
 def drift(
     app: App, connection: str | None = None, entity: str | None = None, key: str | None = None, limit: int = 0

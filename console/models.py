@@ -19,6 +19,7 @@ from console import drift, saved
 from console.frame import App, command, progress
 from console.plans import plan_data, shown_entry
 from console.report import Report, counted, money, moneys, table, verdict
+from tieout.errors import UsageError
 
 
 @command("build")
@@ -133,6 +134,10 @@ def plan(
     With --against: build the models as they lie there now beside those in force, and show which rows and fields of the
     targets would change. Nothing is put in force.
     """
+    if (project_dir or lookups_dir) and not compare:
+        raise UsageError("--models and --lookups say what to compare with.", cure="Add --against.")
+    if holds and not is_saved:
+        raise UsageError("--holds says what a saved plan takes in.", cure="Add --save.")
     if compare:
         with progress("compare") as tell:
             return _against(

@@ -23,7 +23,13 @@ SHOWN = 40
 
 
 @command("runs")
-@click.option("--limit", default=20, show_default=True, help="Runs at most, the newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Runs at most, the newest first.",
+)
 @click.option("--all", "everything", is_flag=True, help="Also runs that called no target.")
 def runs(app: App, limit: int, everything: bool) -> Report:
     """List runs with what each wrote to the targets, so that one can be looked at or taken back.

@@ -187,6 +187,23 @@ def test_a_proof_that_compared_nothing_does_not_say_that_totals_are_equal() -> N
     assert not [part for part in shown if part.startswith("Proved")]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "runs --limit -1",
+        "runs --limit 0",
+        "dead-letters show --limit -1",
+        "drift --rows -1",
+        "alerts list --days -1",
+        "plan --models .",
+        "plan --lookups .",
+        "plan --holds",
+    ],
+)
+def test_an_option_that_would_mean_nothing_is_refused(traded: Place, line: str) -> None:
+    assert traded.run(line).exit_code == ExitCode.USAGE
+
+
 def test_a_misspelt_model_is_no_model_without_changes(traded: Place) -> None:
     done = traded.run("diff --model out_xero__invoice")
 
