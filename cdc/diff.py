@@ -24,7 +24,7 @@ from uuid import UUID
 import psycopg
 
 from cdc import outbox
-from cdc.changes import fan_out
+from cdc.changes import FannedOut, fan_out
 from cdc.diff_guard import guard
 from cdc.diff_readers import Readers, readers_of
 from cdc.diff_round import Round
@@ -113,14 +113,15 @@ def diff(
     session: Session | None = None,
     counts_along: bool = False,
     is_proof: bool = True,
+    is_told: bool = False,
 ) -> Diffed:
     """Bring the outbox up to what the models say.
 
-    `session`: an open, direct one to be used (and left open). `counts_along`: what passed in the last minutes
-    counts for the limits as if this diff had made it. `full` looks at every driving record; with `is_proof` (the sweep is to
-    find nothing) it says what no change had announced. A model that fails does not stop the others; the first failure is
-    raised at the end (unless `raises` is False: then all come back), and its keys are kept. Raises BuildError for a model
-    that gives a key twice, an empty or missing view.
+    `session`: an open, direct one to be used (and left open). `counts_along`: what passed in the last minutes counts for the
+    limits as if this diff had made it. `is_told`: there is news, which need not be asked. `full` looks at every driving record;
+    with `is_proof` (the sweep is to find nothing) it says what no change had announced. A model that fails does not stop the
+    others; the first failure is raised at the end (unless `raises` is False: then all come back), and its keys are kept. Raises
+    BuildError for a model that gives a key twice, an empty or missing view.
     """
     opened = nullcontext(session) if session is not None else database.connect(direct=True)
     with (
@@ -129,8 +130,9 @@ def diff(
         unit_of_work(connection),
     ):
         kept_of(connection)
-        heard = fan_out(connection)
-        work = look(connection)
+        heard, work = FannedOut(), look(connection) if not is_told else None
+        if work is None or work.has_changes:
+            heard, work = fan_out(connection), look(connection)
         refuse_unknown(settings.limits, work.names)
         chosen = [name for name in work.names if models is None or name in models]
         task = _Task(
@@ -150,8 +152,7 @@ def diff(
             _see_to_references(connection, work, ())
     if failures and raises:
         raise failures[0]
-    # A model that failed has no row.
-    looked = {name: done.get(name) for name in locked}
+    looked = {name: done.get(name) for name in locked}  # a model that failed has no row
     return Diffed(
         changes=heard.changes,
         changes_without_keys=heard.without_keys,
@@ -181,7 +182,7 @@ class _Task:
 
 
 def _in_one_set(task: _Task, names: Sequence[str]) -> tuple[dict[str, ModelDiff], list[TieoutError]]:
-    """All models, read now that nobody else can be at them; from the start when `build` switches meanwhile."""
+    """All models, read now that nobody else can be at them; anew when `build` switches meanwhile."""
     while True:
         try:
             return _all(task, models_of(task.connection, names))

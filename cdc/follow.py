@@ -161,10 +161,11 @@ class Follow:
     # ------------------------------------------------------------------ diff and marts
 
     def _diff_once(self) -> None:
+        self._session = warm(self.database, self._session)
         if self._is_in_the_middle():
             return
-        self._session = warm(self.database, self._session)
-        if not self._is_due and not self._has_news(self._session):
+        is_told = not self._is_due
+        if is_told and not self._has_news(self._session):
             return
         self._is_due = True
         found = differ.diff(
@@ -175,6 +176,7 @@ class Follow:
             raises=False,
             session=self._session,
             counts_along=True,
+            is_told=is_told,
         )
         self._is_due = False
         made = sum(each.created + each.updated + each.removed for each in found.models)
