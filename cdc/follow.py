@@ -162,10 +162,9 @@ class Follow:
 
     def _diff_once(self) -> None:
         self._session = warm(self.database, self._session)
-        if self._is_in_the_middle():
-            return
         is_told = not self._is_due
-        if is_told and not self._has_news(self._session):
+        # Asked behind the news: they may be the first page of a load that goes on.
+        if (is_told and not self._has_news(self._session)) or self._is_in_the_middle():
             return
         self._is_due = True
         found = differ.diff(
@@ -199,7 +198,7 @@ class Follow:
         return any(now - since < self.pace.load for since in [*self._loading.values()])
 
     def page(self, connection: str, so_far: poll.Loaded) -> None:
-        """A page of a load was committed."""
+        """A page of a load is there, or will be in a moment: before its commit, so that whoever hears of that knows of the load."""
         if so_far.changed:
             self._loading.setdefault(connection, time.monotonic())
 

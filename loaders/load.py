@@ -123,7 +123,8 @@ class _Load:
             for page in pages:
                 with unit_of_work(asking.connection), asking.connection.transaction():
                     merged, ids = asking.merge(page, told)
-                self._count(merged, len(ids))
+                    # Before the commit: it wakes who waits for changes, and they ask whether a load goes on.
+                    self._count(merged, len(ids))
                 if stream.is_whole:
                     met.update(ids)
         return met

@@ -169,6 +169,19 @@ def test_an_error_of_the_reader_comes_after_the_pages_before_it_are_stored(shop:
     assert len(shop.rows("invoices")) >= 2
 
 
+def test_a_page_is_told_before_its_commit_is(shop: Source) -> None:
+    """The commit wakes who waits for changes: by then they must be able to know that more may come."""
+    trade_in_shop(shop, 2)
+    shop.load("invoices")
+    trade_in_shop(shop, 3, first=2)
+    there: list[int] = []
+
+    shop.load("invoices", progress=lambda _: there.append(len(shop.rows("invoices"))))
+
+    assert there[0] == 2
+    assert len(shop.rows("invoices")) == 5
+
+
 def test_a_load_that_is_told_to_end_does_so_between_two_pages_and_goes_on_later(shop: Source) -> None:
     trade_in_shop(shop, 6)
     stop = Stop()
