@@ -156,7 +156,7 @@ class Passes:
 
     def _standing(self) -> Row | None:
         """How the target stands; None when a person or the vendor stopped it."""
-        row = standing.read(self._lane.session, self._lane.name)
+        row = standing.of_target(self._lane.session, self._lane.name)
         self.stopped_by = reason_in(self._lane.connection, row)
         return (row or {}) if self.stopped_by is None else None
 

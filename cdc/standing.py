@@ -82,6 +82,11 @@ def read(database: psycopg.Connection[dict[str, Any]], name: str) -> dict[str, A
     return database.execute(query("standing", "read"), {"connection": name}).fetchone()
 
 
+def of_target(database: psycopg.Connection[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """The same, and `is_under_way`: calls of which nobody has settled what became of them. Who only loads may not look at calls."""
+    return database.execute(query("standing", "of_target"), {"connection": name}).fetchone()
+
+
 def pause(database: psycopg.Connection[dict[str, Any]], name: str, *, by: str, reason: str) -> None:
     """Let nothing be written to a connection; calls under way end as they will."""
     _decided(

@@ -11,7 +11,13 @@ on conflict (connection) do update
 returning connection;
 
 -- name: read
--- How a connection stands; is_under_way: there are calls of which nobody has settled what became of them.
+-- How a connection stands.
+select *
+from cdc.connections
+where connection = %(connection)s;
+
+-- name: of_target
+-- The same, for who writes to it; is_under_way: there are calls of which nobody has settled what became of them.
 select
     connections.*,
     exists (
