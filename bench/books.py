@@ -97,7 +97,7 @@ def fill(database: Database, orders: int) -> Books:
     with ThreadPoolExecutor(SESSIONS) as pool:
         list(pool.map(lambda job: _copy(database, job[0], job[1], version), jobs))
     with database.connect() as connection:
-        connection.execute(_SQL["analyze"])
+        connection.execute(_SQL["settle"])
     return Books(
         orders=(until + 1) * ORDERS, copied=max(0, until - there) * ORDERS, seconds=time.monotonic() - began
     )

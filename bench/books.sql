@@ -158,6 +158,6 @@ from (
 inner join {table} as records using (id)
 where numbered.place * %(records)s / numbered.places <> (numbered.place - 1) * %(records)s / numbered.places;
 
--- name: analyze
--- As the server does by itself a minute after so many rows came in.
-analyze;
+-- name: settle
+-- As the server does by itself a minute after so many rows came in; else it would clean beside what is measured.
+vacuum (analyze);
