@@ -133,20 +133,13 @@ class _Window:
         """The cursor once all is read, with the count where a peek will do from now on. `opening`: the first answer; what came
         after it is counted by the next peek.
         """
-        plain = _since(newest)
-        if (
-            newest is None
-            or plain is None
-            or self.lower is None
-            or newest != self.since
-            or not self.is_peekable
-        ):
-            return plain
+        if newest is None or newest != self.since or self.lower is None or not self.is_peekable:
+            return _since(newest)
         if not _is_settled(opening, newest) or opening.total is None or rows <= FEW_ROWS:
-            return plain
+            return _since(newest)
         # A peek that told of something where there was nothing will do so again: each would be a call for nothing.
         counted = 0 if self.counted in (0, opening.total) else opening.total
-        return Cursor(value={**plain.value, "counted": counted, "counted_from": self.lower.isoformat()})
+        return _since(newest, counted=counted, counted_from=self.lower.isoformat())
 
 
 def _is_settled(answer: Read, newest: datetime) -> bool:
@@ -263,14 +256,14 @@ def _later_or_all(ask: Ask, stream: Stream, cursor: Cursor | None, *, again: tim
     if unread is not None and 0 <= int(unread) < LOADS_A_WINDOW - 1:
         later = read(ask, stream, since=_second(since) + timedelta(seconds=1), paged=False)
         if not later.records:
-            return later.page(Cursor(value={"since": since.isoformat(), "unread": int(unread) + 1}))
+            return later.page(_since(since, unread=int(unread) + 1))
         is_vain = True
     found = read(ask, stream, since=_second(since) - again, paged=False)
     newest = max(filter(None, (since, found.newest())))
     if newest != since or not _is_settled(found, newest) or len(found.records) <= FEW_ROWS:
         return found.page(_since(newest))
     # An answer that told of something later where there was nothing will do so again.
-    return found.page(Cursor(value={"since": newest.isoformat(), "unread": _VAIN if is_vain else 0}))
+    return found.page(_since(newest, unread=_VAIN if is_vain else 0))
 
 
 def find_many(ask: Ask, stream: Stream, ids: Sequence[str]) -> Iterator[tuple[Sequence[str], Page]]:
@@ -305,5 +298,6 @@ def _second(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
 
 
-def _since(newest: datetime | None) -> Cursor | None:
-    return Cursor(value={"since": newest.isoformat()}) if newest is not None else None
+def _since(newest: datetime | None, **known: str | int) -> Cursor | None:
+    """The cursor behind a row, with what is known of the rows before it."""
+    return Cursor(value={"since": newest.isoformat(), **known}) if newest is not None else None

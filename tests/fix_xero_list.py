@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -168,3 +169,20 @@ def happen(books: Books, what: str, number: float, pick: int) -> None:
         books.put(late=number)
     elif rows := sorted(books.shown()):
         books.put(rows[pick % len(rows)], late=number)
+
+
+def live(books: Books, mirror: Mirror, acts: Sequence[tuple[tuple[str, float], int, bool]]) -> None:
+    """Acts and loads, some acts between the answers of a load; at the end all that is asked again once more."""
+    for (what, number), pick, is_meanwhile in acts:
+        if what == "settle":
+            books.wait(number)
+        if what in ("load", "settle"):
+            mirror.load()
+        elif is_meanwhile:
+            books.meanwhile.append(partial(happen, books, what, number, pick))
+        else:
+            happen(books, what, number, pick)
+    books.meanwhile.clear()
+    mirror.load()
+    books.wait(119)
+    mirror.load()

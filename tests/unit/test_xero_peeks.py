@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from loaders import xero_walks
 from loaders.stream import Asked, Cursor
-from tests.fix_xero_list import CONTACTS, MANY, MINUTE, Acts, Books, Mirror, happen
+from tests.fix_xero_list import CONTACTS, MANY, MINUTE, Acts, Books, Mirror, happen, live
 
 WHOLE = {"page": "1", "pageSize": "1000", "order": "UpdatedDateUTC ASC", "includeArchived": "true"}
 PEEK = WHOLE | {"pageSize": "1", "order": "UpdatedDateUTC DESC"}
@@ -269,18 +268,6 @@ def test_what_changes_between_the_answers_of_a_load_is_met_by_a_later_one(
     mirror = Mirror(books=books, stream=replace(CONTACTS, page_size=page_size))
 
     with patch.object(xero_walks, "FEW_ROWS", 2):
-        for (what, number), pick, is_meanwhile in acts:
-            if what == "settle":
-                books.wait(number)
-            if what in ("load", "settle"):
-                mirror.load()
-            elif is_meanwhile:
-                books.meanwhile.append(partial(happen, books, what, number, pick))
-            else:
-                happen(books, what, number, pick)
-        books.meanwhile.clear()
-        mirror.load()
-        books.wait(119)
-        mirror.load()
+        live(books, mirror, acts)
 
     assert mirror.texts == books.texts()

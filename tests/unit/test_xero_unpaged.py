@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from loaders import xero_walks
 from loaders.stream import Cursor, Stream, find_stream
 from loaders.xero_walks import LOADS_A_WINDOW
-from tests.fix_xero_list import MINUTE, Acts, Books, Mirror, happen
+from tests.fix_xero_list import MINUTE, Acts, Books, Mirror, happen, live
 
 ITEMS = find_stream("xero", "items")
 TRANSFERS = find_stream("xero", "bank_transfers")
@@ -267,18 +266,6 @@ def test_what_changes_between_the_answers_of_a_load_is_met_by_a_later_one(
     mirror = Mirror(books=books, stream=stream)
 
     with patch.object(xero_walks, "FEW_ROWS", 2):
-        for (what, number), pick, is_meanwhile in acts:
-            if what == "settle":
-                books.wait(number)
-            if what in ("load", "settle"):
-                mirror.load()
-            elif is_meanwhile:
-                books.meanwhile.append(partial(happen, books, what, number, pick))
-            else:
-                happen(books, what, number, pick)
-        books.meanwhile.clear()
-        mirror.load()
-        books.wait(119)
-        mirror.load()
+        live(books, mirror, acts)
 
     assert mirror.texts == books.texts()
