@@ -6,7 +6,8 @@ with families as (
             sum(abs(order_lines.gross_amount) + abs(order_lines.discount_amount))
                 filter (where order_lines.parent_order_line_id is not null) over family,
             0
-        ) > 0 as children_carry_money
+        ) > 0 as children_carry_money,
+        min(order_lines.product_id) filter (where order_lines.parent_order_line_id is not null) over family as child_product_id
     from {{ ref('stg_magento__order_lines') }} as order_lines
     window
         family as (
@@ -25,6 +26,10 @@ select
     families.parent_order_line_id,
     families.line_number,
     families.product_id,
+    case
+        when families.product_type = 'configurable' then coalesce(families.child_product_id, families.product_id)
+        else families.product_id
+    end as variant_product_id,
     families.product_type,
     families.sku,
     families.name,

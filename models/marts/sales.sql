@@ -48,6 +48,7 @@ cross join lateral (
         invoice_lines.line_id,
         invoice_lines.line_kind,
         invoice_lines.product_id,
+        invoice_lines.variant_product_id,
         invoice_lines.sku,
         invoice_lines.description,
         invoice_lines.quantity,
@@ -80,6 +81,7 @@ cross join lateral (
         credit_note_lines.line_id,
         credit_note_lines.line_kind,
         credit_note_lines.product_id,
+        credit_note_lines.variant_product_id,
         credit_note_lines.sku,
         credit_note_lines.description,
         -credit_note_lines.quantity as quantity,
@@ -102,7 +104,8 @@ cross join lateral (
         and credit_note_lines.order_id = orders.order_id
     offset 0
 ) as lines
--- What a piece costs now: the shop's own figure, else the ledger's where both count in one base currency.
+-- What a piece costs now: the shop's own figure, else the ledger's where both count in one base currency. Found by the id: the code
+-- on a line is that of the day of the sale, with the codes of chosen options at its end.
 left join lateral (
     select
         products.cost,
@@ -110,7 +113,7 @@ left join lateral (
     from {{ ref('stg_magento__products') }} as products
     left join {{ ref('stg_xero__items') }} as items
         on orders.to_connection = items.connection and products.sku = items.code and items.deleted_at is null
-    where products.connection = orders.connection and products.sku = lines.sku
-    order by products.deleted_at nulls first, products.product_id, items.item_id
+    where products.connection = orders.connection and products.product_id = lines.variant_product_id
+    order by items.item_id
     limit 1
 ) as product on true

@@ -7,6 +7,7 @@ takes no discount on the line of a credit note (`has_discount`).
     {{ lines }}.line_kind,
     {{ lines }}.line_number,
     {{ lines }}.product_id,
+    {{ lines }}.variant_product_id,
     {{ lines }}.sku,
     {{ lines }}.description,
     {{ lines }}.quantity,
@@ -43,6 +44,7 @@ takes no discount on the line of a credit note (`has_discount`).
     extra.line_kind,
     extra.line_number,
     null::text as product_id,
+    null::text as variant_product_id,
     null::text as sku,
     {{ description }},
     1::numeric as quantity,
@@ -67,6 +69,8 @@ model of the document's lines, `id` the column of both that says which document,
 with order_lines as materialized (
     select
         order_lines.order_line_id,
+        order_lines.product_id,
+        order_lines.variant_product_id,
         order_lines.line_kind,
         order_lines.is_billed,
         order_lines.tax_code,
@@ -85,6 +89,9 @@ with order_lines as materialized (
 billed_lines as materialized (
     select
         document_lines.*,
+        -- Of the order, which a change of its products leads to.
+        order_lines.product_id as ordered_product_id,
+        order_lines.variant_product_id,
         order_lines.tax_code,
         order_lines.tax_percent,
         coalesce(order_lines.line_kind, 'product') as line_kind,
@@ -115,7 +122,8 @@ select
     billed_lines.order_line_id as line_id,
     billed_lines.line_kind,
     billed_lines.line_number,
-    billed_lines.product_id,
+    billed_lines.ordered_product_id as product_id,
+    billed_lines.variant_product_id,
     billed_lines.sku,
     billed_lines.name as description,
     billed_lines.quantity,
@@ -142,6 +150,7 @@ select
     'weee'::text as line_kind,
     50000 + billed_lines.line_number as line_number,
     null::text as product_id,
+    null::text as variant_product_id,
     null::text as sku,
     'Fixed product tax: ' || coalesce(nullif(billed_lines.name, ''), billed_lines.sku, 'item') as description,
     1::numeric as quantity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -320,6 +320,15 @@ def stirred(record: Record) -> Edit:
     return Edit(
         table=record.table, connection=record.connection, id=record.id, payload=payload, what="stirred"
     )
+
+
+def posing_as(donor: Record, record: Record) -> Edit | None:
+    """The record takes the donor's references and says something else than before in everything else."""
+    made = moved(record, donor)
+    if made is None or made.payload is None:
+        return None
+    posing = stirred(replace(record, payload=dict(made.payload)))
+    return replace(posing, what=f"{made.what} and stirred")
 
 
 def stirred_in(record: Record, fields: Collection[str]) -> Edit | None:

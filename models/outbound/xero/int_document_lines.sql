@@ -85,7 +85,11 @@ from (
         category.category_names,
         category.account_count,
         coalesce(
-            product.product_type <> 'configurable' and length(chosen.sku) <= 30 and chosen.line_kind = 'product', false
+            product.sku = chosen.sku
+            and product.product_type <> 'configurable'
+            and length(chosen.sku) <= 30
+            and chosen.line_kind = 'product',
+            false
         ) as has_item
     from (
         select
@@ -106,6 +110,7 @@ from (
             lines.line_kind,
             lines.line_number,
             lines.product_id,
+            lines.variant_product_id,
             lines.sku,
             lines.description,
             lines.quantity,
@@ -129,6 +134,7 @@ from (
                 line_kind text,
                 line_number integer,
                 product_id text,
+                variant_product_id text,
                 sku text,
                 description text,
                 quantity numeric,
@@ -148,6 +154,7 @@ from (
                 'rounding'::text as line_kind,
                 100002 as line_number,
                 null::text as product_id,
+                null::text as variant_product_id,
                 null::text as sku,
                 'Rounding'::text as description,
                 1::numeric as quantity,
@@ -172,14 +179,13 @@ from (
     ) as customer_group on true
     left join lateral (
         select
+            products.sku,
             products.product_type,
             tax_classes.name as tax_class
         from {{ ref('stg_magento__products') }} as products
         left join {{ ref('stg_magento__tax_classes') }} as tax_classes
             on products.connection = tax_classes.connection and products.tax_class_id = tax_classes.tax_class_id
-        where products.connection = chosen.connection and products.sku = chosen.sku
-        order by products.product_type = 'configurable', products.product_id
-        limit 1
+        where products.connection = chosen.connection and products.product_id = chosen.variant_product_id
     ) as product on chosen.line_kind in ('product', 'gift_card')
     left join lateral (
         select taxes.tax_type

@@ -78,6 +78,7 @@ from (
                     order_lines.line_kind,
                     order_lines.line_number,
                     order_lines.product_id,
+                    order_lines.variant_product_id,
                     order_lines.sku,
                     order_lines.name as description,
                     order_lines.left_quantity as quantity,
@@ -103,6 +104,7 @@ from (
                     'weee'::text as line_kind,
                     50000 + order_lines.line_number as line_number,
                     null::text as product_id,
+                    null::text as variant_product_id,
                     null::text as sku,
                     'Fixed product tax: ' || coalesce(nullif(order_lines.name, ''), order_lines.sku, 'item')
                         as description,
