@@ -372,6 +372,9 @@ class _Hook(httpx.Auth):
 
 
 def _answer(response: httpx.Response, started: float, *, is_write: bool) -> Answer:
+    # A client's response and its stream refer to each other (httpx 0.28), and keep its content until the garbage collector comes
+    # by: a dozen pages of a first load, 30 MB of 2.7 MB each. The stream was read to its end.
+    response.stream = httpx.ByteStream(b"")
     return Answer(
         status=response.status_code,
         headers=response.headers,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.fix_http import Server, breaks_off, hangs_up, resets, says, stays_silent
@@ -66,6 +68,27 @@ def test_a_read_gives_exact_numbers(server, client):
 
     assert answer.json() == {"total": Decimal("0.10"), "big": Decimal("12345678901234567890.12")}
     assert server.received[0].startswith(b"GET /things?page=1 ")
+
+
+def test_an_answer_that_nobody_holds_needs_no_garbage_collector(server, client):
+    """Else a load would hold a dozen of its pages."""
+    server.scripts = [says(200, "{}"), says(200, "{}")]
+    gc.collect()
+    gc.disable()
+    try:
+        before = responses()
+        client.read("things")
+        write(client)
+        after = responses()
+    finally:
+        gc.enable()
+
+    assert after == before
+
+
+def responses() -> int:
+    """How many there are in this process."""
+    return sum(isinstance(found, httpx.Response) for found in gc.get_objects())
 
 
 @pytest.mark.parametrize(
