@@ -522,14 +522,16 @@ with recursive needed as (
     select
         needs.connection,
         needs.entity,
-        needs.key
+        needs.key,
+        needs.is_nothing
     from cdc.needs(%(connection)s, %(waits_for)s) as needs
     where needs.is_waited_for
     union
     select
         needs.connection,
         needs.entity,
-        needs.key
+        needs.key,
+        needs.is_nothing
     from needed
     inner join cdc.outbox as waiting
         on
@@ -544,7 +546,14 @@ with recursive needed as (
 select
     needed.entity,
     needed.key,
-    coalesce(head.reason, head.cause, head.held_for, head.state, 'it is not in the outbox') as reason,
+    coalesce(
+        head.reason,
+        head.cause,
+        head.held_for,
+        head.state,
+        case when not needed.is_nothing then 'a draft in the target: somebody approves it there first' end,
+        'it is not in the outbox'
+    ) as reason,
     head.cure
 from needed
 left join cdc.outbox as head

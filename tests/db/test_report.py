@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from psycopg.types.json import Jsonb
+
 from cdc import desk, glance, report, standing, why
 from cdc.desk import Chosen
 from tests.db.fix_engine import Engine, engine
@@ -261,3 +263,47 @@ def test_made_counts_what_targets_have_of_us(engine: Engine) -> None:
     engine.sync()
 
     assert report.made(engine.connection) == {"contacts": 1, "invoices": 1}
+
+
+def test_what_waits_for_a_draft_is_shown_as_a_chain_that_somebody_must_approve(engine: Engine) -> None:
+    engine.customer()
+    engine.order(paid=Decimal("12.00"), status="DRAFT")
+    engine.sync()
+
+    [chain] = glance.status(engine.connection).waiting
+    shown = report.show(engine.connection, "shop/order/1/payment/1")
+
+    assert (chain.entity, chain.key, chain.head_state, chain.entries) == (
+        "invoices",
+        INVOICE,
+        "not in the outbox",
+        1,
+    )
+    assert chain.reason == "a draft in the target: somebody approves it there first"
+    assert shown[0].open is not None
+    assert "a draft in the target" in shown[0].open["reason"]
+
+
+def test_nothing_waits_for_a_change_of_a_record_that_is_there_already(engine: Engine) -> None:
+    """Invoice 2 refers to contact 7, which is made and has a change of its own that waits for 9; it waits for contact 8 alone."""
+    engine.customer("7")
+    engine.sync()
+    for number in ("8", "9"):
+        engine.customer(number, hold="look")
+    engine.customer("7", name="Another")
+    engine.order("2", customer_id="8")
+    engine.diff()
+    for key, waits_for in (("shop/customer/7", "shop/customer/9"), ("shop/order/2/1", "shop/customer/7")):
+        engine.connection.execute(
+            "update cdc.outbox set state = 'waiting', waits_for = waits_for || %s where key = %s",
+            (Jsonb([{"entity": "contacts", "key": waits_for}]), key),
+        )
+
+    rows = engine.connection.execute(
+        "select stopped.waiting_entity, stopped.key from cdc.stopped order by stopped.waiting_entity"
+    ).fetchall()
+
+    assert [tuple(row.values()) for row in rows] == [
+        ("contacts", "shop/customer/9"),
+        ("invoices", "shop/customer/8"),
+    ]
