@@ -27,6 +27,7 @@ from cdc import marts
 from cdc.beat import Beat, Ending, is_for_later
 from cdc.gate import OpenClient, Writers, opener
 from cdc.lane import Client
+from cdc.under_way import UnderWay
 from cdc.warm import Kept, changing, distance, warm
 from cdc.worker import Worker
 from cdc.writing import open_writers
@@ -94,8 +95,7 @@ class Follow:
         self.load: Load = load
         self.open_client: OpenClient = open_client or opener(database, settings)
         self._mutex = threading.Lock()
-        self._loading: dict[str, float] = {}
-        """Connections whose load has brought something and goes on, and since when."""
+        self._under_way = UnderWay(database, pace.load)
         self._session: Session | None = None
         """The diff's."""
         self._is_due = True
@@ -128,6 +128,7 @@ class Follow:
         until = time.monotonic() + LEAVE_SECONDS
         for beat in (self._diff, *self._loads, *self._others):
             beat.join(max(0.0, until - time.monotonic()))
+        self._under_way.close()
         if because is not None:
             raise because
 
@@ -163,8 +164,11 @@ class Follow:
     def _diff_once(self) -> None:
         self._session = warm(self.database, self._session)
         is_told = not self._is_due
-        # Asked behind the news: they may be the first page of a load that goes on.
-        if (is_told and not self._has_news(self._session)) or self._is_in_the_middle():
+        if is_told and not self._has_news(self._session):
+            return
+        # Asked behind the news: they may be the first page of a load that goes on, here or on another host. All that it brings is
+        # looked at together, as one change. A load that takes longer than loads are apart (a first one) is followed page by page.
+        if self._under_way.is_waited_for(self._session):
             return
         self._is_due = True
         found = differ.diff(
@@ -188,23 +192,14 @@ class Follow:
         row = session.execute(query("follow", "news")).fetchone()
         return row is None or bool(row["has_news"])
 
-    def _is_in_the_middle(self) -> bool:
-        """Does a load go on that has brought something? All that it brings is looked at together, as one change.
-
-        Its streams belong together (an invoice without the order that it is of refers to nothing), and for the limits its
-        pages count together. A load that takes longer than loads are apart (a first one) is followed page by page.
-        """
-        now = time.monotonic()
-        return any(now - since < self.pace.load for since in [*self._loading.values()])
-
     def page(self, connection: str, so_far: poll.Loaded) -> None:
         """A page of a load is there, or will be in a moment: before its commit, so that whoever hears of that knows of the load."""
         if so_far.changed:
-            self._loading.setdefault(connection, time.monotonic())
+            self._under_way.brings(connection)
 
     def loaded(self, connection: str) -> None:
         """A load ended, well or not."""
-        if self._loading.pop(connection, None) is not None:
+        if self._under_way.ended(connection):
             self._diff.wake()
 
     def _refresh_marts(self) -> None:

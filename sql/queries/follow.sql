@@ -40,3 +40,26 @@ select
         select from cdc.calls
         where connection = %(connection)s and settled_at is null
     ) as has_work;
+
+-- name: loading
+-- A load of this process has brought something; nobody takes this lock alone, so it never waits.
+select pg_advisory_lock_shared(hashtext('tieout.loading'), 0);
+
+-- name: loaded
+-- No load of this process goes on any more: diffs that waited for it look now.
+select
+    pg_advisory_unlock_shared(hashtext('tieout.loading'), 0),
+    pg_notify('tieout_changes', '');
+
+-- name: loading_elsewhere
+-- Sessions that hold that lock, but for this process's own (null: it has none).
+select pg_locks.pid
+from pg_locks
+where
+    pg_locks.locktype = 'advisory'
+    and pg_locks.granted
+    and pg_locks.objsubid = 2
+    and pg_locks.database = (select oid from pg_database where datname = current_database())
+    and pg_locks.classid::bigint = hashtext('tieout.loading')::bigint & 4294967295
+    and pg_locks.objid = 0
+    and pg_locks.pid is distinct from %(own)s::integer;

@@ -252,6 +252,42 @@ def test_a_diff_waits_for_the_end_of_a_load(engine: Engine) -> None:
     assert written(engine) == 0
 
 
+def test_a_diff_waits_for_the_end_of_a_load_of_another_host(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what the first page brings would be sent, and only the rest be held."""
+    engine.limit(creates=5)
+    beside = following(engine)
+    looks: list[bool] = []
+    has_news = beside._has_news
+
+    def looking(session: Any) -> bool:
+        looks.append(has_news(session))
+        return looks[-1]
+
+    monkeypatch.setattr(beside, "_has_news", looking)
+
+    def load(_database: object, _settings: object, connection: Any, **how: Any) -> list[Loaded]:
+        if connection.name == "shop":
+            until(lambda: loading.counts["diffs"] and beside.counts["diffs"])
+            with engine.database.connect() as session:
+                shop = Engine(database=engine.database, connection=session, settings=engine.settings)
+                for page in (1, 2, 3):
+                    how["progress"](Loaded(connection="shop", stream="customers", pages=page, changed=3))
+                    for number in range(3):
+                        shop.customer(f"{page}{number}")
+                    looked = len(looks)
+                    until(lambda: len(looks) >= looked + 3)  # noqa: B023 (asked in this round alone)
+        return []
+
+    loading = following(engine, load=load)
+    with at_work(loading, beside) as ends:
+        until(lambda: len(engine.rows("select 1 from cdc.outbox where cause like 'over%%'")) == 9)
+
+    assert ends == []
+    assert written(engine) == 0
+
+
 @pytest.mark.parametrize("error", [TieoutError("odd"), RetryLater("later")])
 def test_an_ending_is_not_delayed_by_what_keeps_failing(engine: Engine, error: TieoutError) -> None:
     def load(*_: object, **__: object) -> list[Loaded]:
