@@ -18,6 +18,7 @@ from cdc import outbox
 from cdc.decision import Decision
 from cdc.desk_frozen import keep_decision
 from cdc.links import with_path
+from cdc.named import nearest
 from cdc.other_way import OtherWay, other_ways, pairs_of
 from cdc.outbound import OutboundModel, models_in_force
 from cdc.writing import open_writers
@@ -137,8 +138,12 @@ def settle(
             and entity in (None, row["entity"])
         ]
         if not rows:
+            of_key = sorted({row["field"] for row in waiting if row["key"] == key})
+            near = (
+                nearest(field, of_key) if field and of_key else nearest(key, {row["key"] for row in waiting})
+            )
             raise UsageError(
-                f"No field{f' {field}' if field else ''} of {key} waits for a decision.",
+                f"No field{f' {field}' if field else ''} of {key} waits for a decision{near}.",
                 cure="`tieout conflicts` lists what waits.",
             )
         chosen = _both_directions(rows, waiting, models, take)

@@ -14,11 +14,12 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cdc import corrections, outbox
-from cdc.desk_frozen import accept_drift, keep_decision, name_of, place_of, refuse_moved
+from cdc.desk_frozen import accept_drift, drifting_keys, keep_decision, name_of, place_of, refuse_moved
 from cdc.diff_rows import mirror_of
 from cdc.edit_path import kept_path, refuse_unknown
 from cdc.guard import SHRUNKEN
 from cdc.links import get_path, path_parts, with_path
+from cdc.named import near_keys, refuse_missing
 from cdc.outbound import models_in_force
 from cdc.outbox import Closed
 from cdc.plan_batch import WITH_HOLDS
@@ -57,6 +58,13 @@ class Chosen:
     def is_everything(self) -> bool:
         """Nothing is named."""
         return self == Chosen()
+
+    @property
+    def named(self) -> Row:
+        """What is named, as statements take it."""
+        names = ("connection", "entity", "model", "cause")
+        keys = list(self.keys) if self.keys is not None else None
+        return {"keys": keys, **{name: getattr(self, name) for name in names}}
 
 
 def approve(
@@ -159,17 +167,14 @@ def accept_as_is(
     What drifts is accepted too: it is not shown again until the model says something else.
     """
     with connection.transaction():
-        entries = _decide(connection, chosen, "accept as is", by, reason, ACCEPTABLE, _accept, writers)
-        if chosen.held_for is not None and "frozen" not in chosen.held_for:
+        is_frozen = chosen.held_for is None or "frozen" in chosen.held_for
+        drifting = drifting_keys(connection, chosen.named) if is_frozen else ()
+        entries = _decide(
+            connection, chosen, "accept as is", by, reason, ACCEPTABLE, _accept, writers, besides=drifting
+        )
+        if not is_frozen:
             return entries
-        values = {
-            "keys": list(chosen.keys) if chosen.keys is not None else None,
-            "connection": chosen.connection,
-            "entity": chosen.entity,
-            "model": chosen.model,
-            "cause": chosen.cause,
-        }
-        return entries + accept_drift(connection, values, by=by, reason=reason)
+        return entries + accept_drift(connection, chosen.named, by=by, reason=reason)
 
 
 def edit(
@@ -194,7 +199,8 @@ def edit(
         rows = session.execute(query("desk", "link"), values).fetchall()
         if not rows:
             raise UsageError(
-                f"No record has the key {key}.", cure="`tieout dead-letters show` names keys whole."
+                f"No record has the key {key}{near_keys(session, key)}.",
+                cure="`tieout dead-letters show` names keys whole.",
             )
         if len(rows) > 1:
             known = ", ".join(f"{row['connection']} {row['entity']}" for row in rows)
@@ -234,6 +240,7 @@ def _decide(
     rejected: bool = False,
     states: Sequence[str] = (),
     lets_go: bool = False,
+    besides: Sequence[str] = (),
 ) -> int:
     if chosen.is_everything:
         raise UsageError(
@@ -243,11 +250,7 @@ def _decide(
     total = 0
     with session.transaction():
         values = {
-            "keys": list(chosen.keys) if chosen.keys is not None else None,
-            "connection": chosen.connection,
-            "entity": chosen.entity,
-            "model": chosen.model,
-            "cause": chosen.cause,
+            **chosen.named,
             "held_for": allowed,
             "rejected": rejected and chosen.held_for is None,
             "states": list(states) if chosen.keys or chosen.plan else [],
@@ -255,6 +258,7 @@ def _decide(
             "not_causes": _not_let_go(chosen) if lets_go else [],
         }
         found = session.execute(query("desk", "chosen"), values).fetchall()
+        refuse_missing(session, values, {*(row["key"] for row in found), *besides})
         outbox.lock_keys(session, [name_of(row) for row in found])
         systems = {model.name: model.system for model in models_in_force(session)}
         for entity in sorted({row["entity"] for row in found}):

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from cdc import outbox
 from cdc.corrections import correct_of
+from cdc.named import nearest
 from cdc.outbound import models_in_force
 from tieout.errors import UsageError
 from tieout.events import Event, emit
@@ -49,6 +50,11 @@ def accept_drift(session: Session, values: Row, *, by: str, reason: str) -> int:
     return len(rows)
 
 
+def drifting_keys(session: Session, values: Row) -> tuple[str, ...]:
+    """Keys of what drifts; `values` as above."""
+    return tuple(row["key"] for row in session.execute(query("drift", "chosen"), values))
+
+
 def ask_correction(
     connection: Session,
     key: str,
@@ -68,8 +74,9 @@ def ask_correction(
         drifting = connection.execute(query("drift", "chosen"), values).fetchall()
         rows = [row for row in drifting if correct_of(systems.get(row["model"], ""), row["entity"])]
         if not rows:
+            near = nearest(key, drifting_keys(connection, {**values, "keys": None})) if not drifting else ""
             raise UsageError(
-                f"{key} has nothing that could be corrected by a reversal and a new document.",
+                f"{key} has nothing that could be corrected by a reversal and a new document{near}.",
                 cure="`tieout drift` names the frozen documents of which the models say something else.",
             )
         outbox.lock_keys(connection, [name_of(row) for row in rows])

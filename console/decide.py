@@ -14,7 +14,7 @@ from console.letters import dead_letter_groups, hold_groups, one_letter
 from console.report import Report
 from console.setup import person
 from tieout.db import json_loads
-from tieout.errors import UsageError
+from tieout.errors import ExitCode, UsageError
 
 LETTERS, HOLDS = "tieout dead-letters", "tieout holds"
 
@@ -45,11 +45,14 @@ class _Verb(Protocol):
 def _decide(
     app: App, verb: _Verb, done: str, then: str, reason: str | None, names: Mapping[str, Any], where: str
 ) -> Report:
-    """Let a person's decision take effect; it is kept with who and why."""
+    """Let a person's decision take effect; it is kept with who and why.
+
+    A key or cause that nothing waits under raises UsageError. In a model, entity or target there may be nothing to do.
+    """
     chosen = Chosen(**{**names, "keys": tuple(names["keys"]) or None})
     with app.database.connect() as database:
         count = verb(database, chosen, by=person(), reason=reason or "")
-    words = f"{done}: {count}. {then if count else f'Nothing matched: see `{where}`.'}"
+    words = f"{done}: {count}. {then if count else f'Nothing of it waits now: see `{where}`.'}"
     return Report(data={"decided": count}, shown=[words])
 
 
@@ -104,12 +107,14 @@ def show_dead(app: App, limit: int, **names: Any) -> Report:
         )  # fmt: skip
     shown = [part for letter in found for part in one_letter(letter)]
     told = [{**_slots(letter), "fields": [_slots(each) for each in letter.fields]} for letter in found]
+    if found or not (names["keys"] or names["cause"]):
+        return Report(data={"letters": told}, shown=shown or ["No dead letters."])
     return Report(
         data={"letters": told},
-        shown=shown
-        or [
+        shown=[
             f"No such dead letter: `{LETTERS}` lists them, and `tieout why KEY` says what became of a record."
         ],
+        exit_code=ExitCode.USAGE,
     )
 
 

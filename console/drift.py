@@ -16,6 +16,7 @@ from console.frame import App, command, progress
 from console.plans import plan_data, shown_entry
 from console.report import Report, money, short, table, verdict
 from console.setup import person
+from tieout.errors import ExitCode
 
 
 @command("drift")
@@ -62,6 +63,16 @@ def correct(app: App, key: str, connection: str | None, entity: str | None, reas
         differ.diff(app.database, app.settings, run=run, models=models, progress=tell)
     with app.database.connect() as database:
         found = planner.plan(database, app.settings, connection=connection, entity=entity, key=key)
+    if not any(each.key == key for each in found.entries):
+        # The writer has no reversal for a document like this; approving the key would approve nothing.
+        return Report(
+            data={"key": key, "plan": plan_data(found)},
+            shown=[
+                f"Nothing is proposed: no reversal can correct {key} as it stands in the target.",
+                f"`tieout drift --key {key} --rows 1` shows it; `tieout holds accept-as-is {key}` accepts it as it is.",
+            ],
+            exit_code=ExitCode.USAGE,
+        )
     return Report(
         data={"key": key, "plan": plan_data(found)},
         shown=[

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from cdc import audit
+from cdc import audit, named
 from console.report import Report, show
 from console.streams import errors_may_go_unread, to_nowhere
 from tieout import events, witness
@@ -94,9 +94,13 @@ class App:
     def with_known_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a command, a connection by the name that the settings give it.
 
-        Raises ConfigurationError where neither settings nor database know it: a name that is misspelt would find that nothing is
-        wrong, because there is nothing.
+        Raises ConfigurationError where neither settings nor database know it, and UsageError for a model or a kind of record that
+        does not exist: a name that is misspelt would find that nothing is wrong, because there is nothing.
         """
+        model, entity = arguments.get("model"), arguments.get("entity")
+        if model is not None or entity is not None:
+            with self.database.connect() as session:
+                named.refuse_unknown(session, model=model, entity=entity)
         name = arguments.get("connection")
         if name is None:
             return dict(arguments)

@@ -16,9 +16,10 @@ from cdc.linking.decisions import Decided, Named
 from cdc.linking.matching import matchers
 from cdc.linking.propose import Proposed, propose
 from console.frame import App, Listing, command, progress
+from console.proposals import of_target, pairs, refuse_missing, refuse_unknown
 from console.report import Report, counted, money, table, verdict
 from console.setup import person
-from tieout.errors import ExitCode, UsageError
+from tieout.errors import ExitCode
 from tieout.queries import query
 
 SHOWN = 25
@@ -61,8 +62,8 @@ def propose_links(app: App, connection: str | None, entities: tuple[str, ...]) -
     Each pair has a score and its evidence. Sure pairs without a rival are chosen; the others are shown, and wait for a yes
     or no by name.
     """
-    if connection is not None:
-        app.settings.connection(connection)
+    systems = {each.system for each in app.connections(connection)}
+    refuse_unknown(entities, [name for system in sorted(systems) for name in matchers(system)], "here")
     with app.run("link propose", {"connection": connection}) as run, progress("link") as tell:
         found = propose(
             app.database,
@@ -72,7 +73,7 @@ def propose_links(app: App, connection: str | None, entities: tuple[str, ...]) -
             entities=entities or None,
             progress=tell,
         )
-        rows = _rows(app, {"connection": connection, "entities": entities or None})
+        rows = pairs(app, {"connection": connection, "entities": entities or None})
     return _proposed(found, rows)
 
 
@@ -101,7 +102,7 @@ def list_links(
 
     Example: tieout link list --standing unsure
     """
-    rows = _rows(
+    rows = pairs(
         app,
         {
             "connection": connection,
@@ -111,7 +112,7 @@ def list_links(
             "states": [state],
         },
     )
-    rows = [row for row in rows if target is None or row["target_id"].lower() == target.lower()]
+    rows = of_target(rows, target)
     with app.database.connect() as database:
         counts = database.execute(query("linking", "counts"), {"connection": connection}).fetchall()
     return Report(
@@ -142,6 +143,7 @@ def approve_links(
     """
     named = _selection(keys, connection, entity, target, least)
     with app.run("link approve", {"keys": keys, "connection": connection, "entity": entity}):
+        refuse_missing(app, named, "open")
         decided = approving.approve(app.database, named, by=person(), reason=reason or "")
         then = f"{decided.differing} of them differ: the next diff shows how." if decided.differing else ""
         return _decided(app, "Linked", decided, then or "Next: `tieout diff`.")
@@ -164,6 +166,7 @@ def reject_links(
     """
     named = _selection(keys, connection, entity, target)
     with app.run("link reject", {"keys": keys, "connection": connection, "entity": entity}):
+        refuse_missing(app, named, "open")
         decided = undoing.reject(app.database, named, by=person(), reason=reason or "")
         return _decided(app, "Rejected", decided, "Next: `tieout diff`.")
 
@@ -185,6 +188,7 @@ def undo_links(
     """
     named = _selection(keys, connection, entity, target)
     with app.run("link undo", {"keys": keys, "connection": connection, "entity": entity}):
+        refuse_missing(app, named, "approved")
         decided = undoing.undo(app.database, named, by=person(), reason=reason or "")
         return _decided(app, "Unlinked", decided, "The proposals are open again: see `tieout link list`.")
 
@@ -202,11 +206,7 @@ def link_done(app: App, connection: str, entities: tuple[str, ...], reason: str 
     """
     chosen = app.settings.connection(connection)
     lines = matchers(chosen.system)
-    if unknown := sorted(set(entities) - set(lines)):
-        raise UsageError(
-            f"{', '.join(unknown)}: nothing of {chosen.system} is linked under that name.",
-            cure=f"Name one of {', '.join(lines)}.",
-        )
+    refuse_unknown(entities, list(lines), f"of {chosen.system}")
     wanted = entities or tuple(lines)
     arguments = {"connection": connection, "entities": wanted, "reason": reason}
     with app.run("link done", arguments), app.database.connect() as database:
@@ -235,22 +235,6 @@ def _selection(
         entity=entity,
         least=None if least is None else str(least),
     )
-
-
-def _rows(app: App, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
-    entities: Sequence[str | None] = wanted.get("entities") or (None,)
-    found: list[dict[str, Any]] = []
-    with app.database.connect() as database:
-        for entity in entities:
-            values = {
-                "connection": wanted.get("connection"),
-                "entity": entity,
-                "keys": list(wanted["keys"]) if wanted.get("keys") else None,
-                "standing": wanted.get("standing"),
-                "states": wanted.get("states") or ["open"],
-            }
-            found += database.execute(query("linking", "list"), values).fetchall()
-    return found
 
 
 def _proposed(found: Sequence[Proposed], rows: Sequence[dict[str, Any]]) -> Report:

@@ -11,7 +11,8 @@ where
     and (%(connection)s::text is null or outbox.connection = %(connection)s)
     and (%(entity)s::text is null or outbox.entity = %(entity)s)
     and (%(model)s::text is null or outbox.model = %(model)s)
-    and (%(cause)s::text is null or outbox.cause = %(cause)s)
+    -- As the lists name it.
+    and (%(cause)s::text is null or coalesce(outbox.cause, outbox.held_for, outbox.state) = %(cause)s)
     and (
         (outbox.state = 'held' and outbox.held_for = any(%(held_for)s))
         or (%(rejected)s and outbox.state = 'rejected')
@@ -175,3 +176,68 @@ where
     and (%(connection)s::text is null or links.connection = %(connection)s)
     and (%(entity)s::text is null or links.entity = %(entity)s)
 order by links.connection, links.entity;
+
+-- name: stands
+-- How given keys stand: a row for each record of that key, or one without a connection where there is none.
+select
+    given.key,
+    links.connection,
+    links.entity,
+    outbox.state,
+    coalesce(outbox.cause, outbox.held_for) as why
+from unnest(%(keys)s::text[]) with ordinality as given (key, place)
+left join cdc.links
+    on
+        links.key = given.key
+        and (%(connection)s::text is null or links.connection = %(connection)s)
+        and (%(entity)s::text is null or links.entity = %(entity)s)
+left join cdc.outbox
+    on
+        outbox.connection = links.connection
+        and outbox.entity = links.entity
+        and outbox.key = links.key
+order by given.place, links.connection, links.entity;
+
+-- name: causes
+-- What the lists name as causes, the most frequent first.
+select coalesce(outbox.cause, outbox.held_for, outbox.state) as cause
+from cdc.outbox
+where
+    outbox.state in ('held', 'rejected')
+    or (outbox.state = 'in_doubt' and outbox.cause is not null)
+group by coalesce(outbox.cause, outbox.held_for, outbox.state)
+order by count(*) desc, cause
+limit 200;
+
+-- name: near
+-- Keys of open entries that a person may decide on, those first that begin or end most like a text.
+select distinct
+    outbox.key,
+    (
+        select max(part.letters)
+        from generate_series(0, length(%(key)s::text)) as part (letters)
+        where
+            starts_with(outbox.key, left(%(key)s::text, part.letters))
+            or right(outbox.key, part.letters) = right(%(key)s::text, part.letters)
+    ) as alike
+from cdc.outbox
+where outbox.state in ('held', 'rejected', 'in_doubt')
+order by alike desc, outbox.key
+limit %(limit)s;
+
+-- name: was_ever
+-- Has any record of us, or an open entry, this model or entity (`kind`)?
+select
+    exists (
+        select from cdc.outbox
+        where case when %(kind)s = 'model' then outbox.model else outbox.entity end = %(name)s
+    )
+    or exists (
+        select
+        from cdc.connections
+        inner join cdc.links
+            on links.connection = connections.connection
+        where
+            %(kind)s = 'entity'
+            and links.entity = %(name)s
+    ) as was_ever;

@@ -237,12 +237,16 @@ def test_then_nothing_is_left_to_say_and_the_story_is_told(world: World) -> None
 
 
 def test_a_correction_that_was_refused_posts_nothing_and_is_drift_again(world: World) -> None:
-    key = next(each["key"] for each in drift(world, "--rows", "100")["rows"] if each["entity"] == "invoices")
-    world.run("correct", key, "--reason", "perhaps")
+    rows = [each for each in drift(world, "--rows", "100")["rows"] if each["entity"] == "invoices"]
+    key = next(each["key"] for each in rows if each["frozen_because"] != "voided")
+    voided = next(each["key"] for each in rows if each["frozen_because"] == "voided")
+    nothing = world.run("correct", voided, "--reason", "perhaps", codes=(2,))
+    proposed = world.run("correct", key, "--reason", "perhaps")
     world.run("holds", "refuse", key, "--reason", "not worth a document")
     with world.watched() as calls:
         world.sync(codes=(0, 5))
 
+    assert nothing.data["plan"]["total"] == 0 < proposed.data["plan"]["total"]
     assert calls == []
     assert key in {each["key"] for each in drift(world, "--rows", "100")["rows"]}
     assert "correction" not in str(world.run("holds").data["groups"])

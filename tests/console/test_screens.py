@@ -161,10 +161,50 @@ def test_an_edit_that_is_no_json_is_told_how_to_write_text(traded: Place) -> Non
     assert "Text stands in double quotes inside single ones" in done.stderr
 
 
-def test_deciding_on_nothing_says_so(traded: Place) -> None:
-    done = traded.run("dead-letters retry shop/order/999999/1")
+def test_deciding_on_what_does_not_wait_is_no_success(traded: Place, sent: dict[str, str]) -> None:
+    for line in (
+        f"holds approve {sent['key']}",
+        f"holds refuse {sent['key']} --reason x",
+        f"holds accept-as-is {sent['key']} --reason x",
+        f"dead-letters retry {sent['key']}",
+        "dead-letters discard --cause 'e-mail mising' --reason x",
+        "dead-letters show shop/order/999999/1",
+        f"link approve {sent['key']}",
+        f"link reject {sent['key']}",
+        "link undo shop/order/999999/1",
+        f"link approve --target {sent['target_id']}",
+        "link propose books --entity invoces",
+        f"conflicts settle {sent['key']} --take source --reason x",
+        "conflicts withdraw 99 --reason x",
+        f"correct {sent['key']} --reason x",
+        "reverse 00000000 --reason x",
+    ):
+        done = traded.run(line)
 
-    assert "Nothing matched: see `tieout dead-letters`." in done.stdout
+        assert done.exit_code == ExitCode.USAGE, line
+        assert "Next:" not in done.stdout, line
+    assert traded.rows("select from cdc.decisions where reason = 'x'") == []
+
+
+@pytest.mark.parametrize(
+    "line", ["holds approve --entity allocations", "dead-letters retry --entity allocations", "link approve"]
+)
+def test_having_nothing_to_decide_is_one(traded: Place, line: str) -> None:
+    assert traded.answer(line)["decided"] == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "holds approve --model out_xero__invoces",
+        *(f"{group} --entity invoces" for group in ("plan", "drift", "conflicts", "link list")),
+    ],
+)
+def test_a_misspelt_model_or_entity_is_not_one_without_work(traded: Place, line: str) -> None:
+    done = traded.run(line)
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "did you mean" in done.stderr
 
 
 @pytest.mark.parametrize(
