@@ -22,12 +22,13 @@ from cdc.calls import finish_call
 from cdc.lane import Entry, Lane
 from cdc.links import with_path
 from cdc.matching import difference, linked_to_another, must_agree, taken_meanwhile, waits_for, with_holders
+from cdc.news import merge_answers, tell_links
 from cdc.outbox import Closed
 from cdc.plan_bound import completion
 from cdc.target_change import as_agreed
 from cdc.wanted import fingerprint
 from cdc.writing import Outcome, Write
-from loaders.stage import RawRecord, merge
+from loaders.stage import RawRecord
 from tieout.db import json_dumps, next_version, numbers_text, together
 from tieout.events import Event, emit
 from tieout.queries import query
@@ -59,6 +60,8 @@ class _Steps:
     closed: list[Closed] = field(default_factory=list)
     records: dict[bool, list[RawRecord]] = field(default_factory=lambda: {True: [], False: []})
     linked: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    """Records whose link moves although their mirror stays as it is."""
     kinds: Counter[str] = field(default_factory=Counter)
 
 
@@ -101,7 +104,7 @@ def settle(
             if verdict.entry.entry in alive:
                 _judge(write, verdict, asked, steps)
         for is_full, records in steps.records.items():
-            _merge(lane, write, records, asked, is_full=is_full)
+            steps.silent.extend(merge_answers(lane, write, records, asked, is_full=is_full))
         with together(lane.session):
             _store(lane, write, steps)
             if call is not None and ending is not None:
@@ -256,6 +259,8 @@ def _adopt(write: Write, verdict: Verdict, number: int, steps: _Steps) -> None:
         agreed = with_path(agreed, name, value)
     unsaid = lacking if is_foreign else differing
     steps.kinds["adopted"] += 1
+    if outcome.target_id is not None:
+        steps.silent.append(outcome.target_id)
     steps.linked.append(entry.key)
     steps.links.append(
         {
@@ -353,26 +358,6 @@ def _change(verdict: Verdict, state: str, **columns: Any) -> Row:
     return {"entry": verdict.entry.entry, "state": state, **columns}
 
 
-def _merge(lane: Lane, write: Write, records: Sequence[RawRecord], number: int, *, is_full: bool) -> None:
-    if not records or write.stream is None:
-        return
-    merge(
-        lane.session,
-        system=lane.connection.system,
-        stream=write.stream,
-        connection_name=lane.name,
-        records=records,
-        asked_version=number,
-        told_by="write answer",
-        form="full" if is_full else "summary",
-        run=lane.run,
-    )
-    if not is_full:
-        ids = [record.id for record in records]
-        values = {"connection": lane.name, "stream": write.stream, "ids": ids}
-        lane.session.execute(query("calls", "ask_again"), values)
-
-
 def _store(lane: Lane, write: Write, steps: _Steps) -> None:
     session = lane.session
     values = {"connection": lane.name, "entity": write.entity}
@@ -381,6 +366,13 @@ def _store(lane: Lane, write: Write, steps: _Steps) -> None:
     if steps.changes:
         session.execute(query("outbox", "change"), {"rows": Jsonb(steps.changes)})
     outbox.close(session, steps.closed)
+    tell_links(
+        session,
+        system=lane.connection.system,
+        stream=write.stream,
+        connection=lane.name,
+        target_ids=steps.silent,
+    )
     if steps.linked:
         session.execute(query("waiting", "release_waiters"), {"entity": write.entity, "keys": steps.linked})
 

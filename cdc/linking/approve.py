@@ -33,6 +33,7 @@ from cdc.linking.decisions import (
 from cdc.linking.matching import Matcher, OurRow, Record, matchers
 from cdc.linking.reading import References, rows_of, staging
 from cdc.links import Target, references
+from cdc.news import tell_decided
 from cdc.outbound import OutboundModel, models_in_force, pin_set
 from cdc.outbox import Closed
 from cdc.writing import open_writers
@@ -171,16 +172,7 @@ def _link(session: Session, model: OutboundModel, rows: Sequence[Row], by: str, 
     )
     record(session, "link", by, reason, good)
     outbox.put_back(session, [name_of(row) for row in good], f"linked by {by}")
-    session.execute(
-        query("linking", "put_back_beside"),
-        {
-            "model": model.name,
-            "driver": model.driver,
-            "source_connections": [row["source_connection"] for row in good],
-            "source_ids": [row["source_id"] for row in good],
-            "because": f"linked by {by}",
-        },
-    )
+    tell_decided(session, model, connection, good, f"linked by {by}")
     return Decided(done=len(good), refused=tuple(refused), differing=differing)
 
 

@@ -25,6 +25,8 @@ from cdc.linking.decisions import (
     refuse,
     tell,
 )
+from cdc.news import tell_decided
+from cdc.outbound import models_in_force, pin_set
 from cdc.outbox import Closed
 from tieout.db import Database
 from tieout.errors import UsageError
@@ -55,6 +57,8 @@ def undo(database: Database, named: Named, *, by: str, reason: str) -> Decided:
     done: list[Row] = []
     refused: list[Refused] = []
     with database.connect(direct=True) as session, unit_of_work(session), session.transaction():
+        pin_set(session)
+        models = {model.name: model for model in models_in_force(session)}
         rows = chosen(session, named, state="approved", standing=None)
         lock_rows(session, rows)
         for (connection, entity), some in by_place(rows).items():
@@ -62,6 +66,9 @@ def undo(database: Database, named: Named, *, by: str, reason: str) -> Decided:
             refused += bad
             done += good
             _unlink(session, connection, entity, good)
+            for model in {row["model"] for row in good} & models.keys():
+                those = [row for row in good if row["model"] == model]
+                tell_decided(session, models[model], connection, those, f"unlinked by {by}")
         session.execute(
             query("linking", "decide"), {"state": "open", "by": by, "reason": None, "rows": Jsonb(ids(done))}
         )

@@ -500,7 +500,8 @@ where
 returning links.key, links.version;
 
 -- name: put_back_beside
--- Rows of other models that the same records drive: what is linked may change what they say (a credit note of an old invoice).
+-- Rows of other models and marts that the same records drive: what is linked, or no longer, may change what they say (a credit
+-- note of an old invoice).
 insert into cdc.changed_keys (model, source_connection, source_id, because)
 select distinct
     beside.model,
@@ -510,8 +511,7 @@ select distinct
 from unnest(%(source_connections)s::text[], %(source_ids)s::text[]) as given (source_connection, source_id)
 cross join cdc.models as beside
 where
-    beside.kind = 'outbound'
-    and beside.model <> %(model)s
+    beside.model <> %(model)s
     and beside.config ->> 'driver' = %(driver)s;
 
 -- name: unlink

@@ -321,3 +321,19 @@ inner join unnest(%(connections)s::text[], %(keys)s::text[]) as merged (connecti
         outbox.connection = merged.connection
         and strpos(outbox.payload::text, to_jsonb(merged.key)::text) > 0
 where outbox.held_for = 'target changed';
+
+-- name: tell_links
+-- Records of the target whose links moved: as if they had changed in every field. A record that is not mirrored yet is told when
+-- it comes. ids: text[].
+insert into cdc.changes (connection, stream, id, version, keys_before, keys_after)
+select
+    mirror.connection,
+    %(stream)s,
+    mirror.id,
+    mirror.version,
+    to_jsonb(mirror) - 'payload',
+    to_jsonb(mirror) - 'payload'
+from {mirror} as mirror
+where
+    mirror.connection = %(connection)s
+    and mirror.id = any(%(ids)s::text[]);
