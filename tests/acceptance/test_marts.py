@@ -19,6 +19,7 @@ from cdc import marts
 from loaders.stage import RawRecord, merge
 from tests.acceptance.fix_world import Json, World
 from tests.fix_http import LOCAL
+from tests.fix_order import SAYING
 from tests.ledger import from_magento as ledger
 from tieout.db import json_dumps, next_version
 from tieout.settings import package_root
@@ -313,7 +314,7 @@ def test_marts_that_followed_random_changes_equal_marts_made_anew(world: World, 
     with world.database.connect() as session:
         for name, system, stream in CHANGES:
             rows = session.execute(
-                f"select id, payload from staging.{system}__{stream} order by connection, id"
+                f"select id, payload from staging.{system}__{stream} order by {SAYING}"
             ).fetchall()
             picked = chance.sample(rows, min(len(rows), 3))
             records = [

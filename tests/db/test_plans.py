@@ -79,7 +79,7 @@ NODES = {
     "out_xero__guest_contacts": 139,
     "out_xero__company_contacts": 135,
     "out_xero__store_contacts": 18,
-    "out_xero__items": 19,
+    "out_xero__items": 31,
     "out_xero__invoices": 278,
     "out_xero__invoice_lines": 326,
     "out_xero__payments": 226,

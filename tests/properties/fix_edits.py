@@ -17,6 +17,7 @@ from cdc.outbound import marts_in_force, models_in_force
 from loaders.records import RawRecord
 from loaders.stage import mark_deleted, merge
 from loaders.stream import find_stream
+from tests.fix_order import SAYING
 from tieout.db import json_dumps, next_version
 
 Session = psycopg.Connection[dict[str, Any]]
@@ -235,7 +236,7 @@ def records(session: Session, tables: Sequence[str]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for table in tables:
         statement = sql.SQL(
-            "select connection, id, payload::text as raw from {} where deleted_at is null order by 1, length(id), 2"
+            f"select connection, id, payload::text as raw from {{}} where deleted_at is null order by {SAYING}"
         ).format(sql.Identifier("staging", table))
         found[table] = [
             Record(

@@ -200,6 +200,62 @@ def test_a_changed_lookup_is_one_that_the_model_says_it_reads(trade: Trade) -> N
     assert not unsaid
 
 
+def test_a_product_that_was_made_again_is_the_item_that_it_was(trade: Trade) -> None:
+    """A shop deletes a product and makes it anew: another id, the same code. One row, and it says what the new one says, although
+    only the old one was sold; before a sweep finds the old one gone as well as after it.
+    """
+    session = trade.session
+    sold = session.execute(
+        "select _source_id as code from outbound.out_xero__items where _skip is null order by 1 limit 1"
+    ).fetchone()
+    assert sold is not None
+    old = next(each for each in trade.records["magento__products"] if each.payload["sku"] == sold["code"])
+    new = replace(old, id="100001", payload={**old.payload, "id": 100001, "name": "Made again"})
+    edits.load(session, [edits.back(new)])
+    for _ in range(2):
+        rows = session.execute(
+            'select "Name" as name, _skip from outbound.out_xero__items where _source_id = %s',
+            (sold["code"],),
+        ).fetchall()
+        assert rows == [{"name": "Made again", "_skip": None}]
+        edits.load(session, [edits.gone(old)])
+    assert not edits.effect(session, trade.readers("magento__products"), trade.before).missed
+
+
+def test_an_invoice_of_a_guest_leads_to_the_customer_who_bought_first_with_that_e_mail(trade: Trade) -> None:
+    """The contact is that customer's, although nothing of theirs is posted: the guest's invoice is what asks for it."""
+    session = trade.session
+    session.execute("update lookups.routes set draft_on_order = 'no', deposits = 'wait'")
+    invoices = trade.records["magento__invoices"]
+    first = next(each for each in trade.records["magento__orders"] if each.payload.get("customer_id"))
+    customer = str(first.payload["customer_id"])
+    # A later order of the same store that has an invoice.
+    second = next(
+        each
+        for each in trade.records["magento__orders"]
+        if int(each.id) > int(first.id) and each.payload["store_id"] == first.payload["store_id"] and _of(each, invoices)
+    )  # fmt: skip
+    guest = {
+        **second.payload, "customer_id": None, "customer_is_guest": 1, "customer_email": first.payload["customer_email"],
+    }  # fmt: skip
+    posted = [*invoices, *trade.records["magento__credit_memos"]]
+    session.execute("delete from cdc.links where source_id = any(%s)", ([first.id, second.id],))
+    edits.load(session, [edits.back(replace(second, payload=guest))])
+    edits.load(session, [edits.gone(each) for order in (first, second) for each in _of(order, posted)])
+    session.execute("delete from staging.magento__invoices where deleted_at is not null")
+    session.execute("delete from staging.magento__credit_memos where deleted_at is not null")
+    edits.fanned_out(session)
+    edits.forget_changes(session)
+    models = [model for model in trade.models if model.name == "out_xero__contacts"]
+    before = {model.name: edits.rows_of(session, model) for model in models}
+
+    edits.load(session, [edits.back(_of(second, invoices)[0])])
+
+    seen = edits.effect(session, models, before)
+    assert seen.changed == {"out_xero__contacts": {("shop", customer)}}
+    assert not seen.missed
+
+
 def test_random_edits_are_all_followed(trade: Trade) -> None:
     """Several records at once, of any tables: one value each, or a move, or gone; some of them after others, so that a rule may
     not lean on what came together (a line and the order it is of).
@@ -269,6 +325,10 @@ def _all_kinds(records: Sequence[Record]) -> list[Edit]:
     if last is not middle:
         made.append(edits.gone(last))
     return [each for each in made if each is not None] or [edits.stirred(first)]
+
+
+def _of(order: Record, documents: Sequence[Record]) -> list[Record]:
+    return [each for each in documents if str(each.payload["order_id"]) == order.id]
 
 
 def _in_one_field(records: Sequence[Record], field: str) -> list[Edit]:

@@ -38,5 +38,6 @@ left join lateral (
         products.product_type
     from {{ ref('stg_magento__products') }} as products
     where products.connection = prices.to_connection and products.sku = prices.code and products.deleted_at is null
+    order by length(products.product_id) desc, products.product_id desc
     limit 1
 ) as known on true

@@ -139,6 +139,7 @@ left join lateral (
         and customers.email_key = routed.email
         and customers.website_id = websites.website_id
         and customers.deleted_at is null
+    order by length(customers.customer_id) desc, customers.customer_id desc
     limit 1
 ) as known on true
 left join lateral (

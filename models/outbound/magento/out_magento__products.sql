@@ -99,6 +99,7 @@ left join lateral (
     select products.sku
     from {{ ref('stg_magento__products') }} as products
     where products.connection = routed.to_connection and products.sku = routed.code and products.deleted_at is null
+    order by length(products.product_id) desc, products.product_id desc
     limit 1
 ) as known on true
 left join lateral (

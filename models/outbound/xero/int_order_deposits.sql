@@ -66,7 +66,17 @@ cross join lateral (
         where posted.key ~ '/deposit/[0-9]+$'
         union all
         select
-            driver.connection || '/order/' || driver.order_id || '/deposit/' || (received.number + 1) as key,
+            -- The first number that no deposit has, whichever were taken out again.
+            driver.connection || '/order/' || driver.order_id || '/deposit/' || (
+                select min(free.number)
+                from generate_series(1, received.number + 1) as free (number)
+                where
+                    not exists (
+                        select 1
+                        from posted
+                        where posted.key = driver.connection || '/order/' || driver.order_id || '/deposit/' || free.number
+                    )
+            ) as key,
             told.paid_amount - billed.amount - received.amount as amount,
             false as is_posted
         from (

@@ -277,9 +277,11 @@ cross join lateral (
         {{ not_a_document }}
     from cash
     cross join lateral (
+        -- What is missing of it comes first to the part that bears the invoice's own key, when that was taken out again.
         select
             cash.payment_key as key,
-            case when cash.part_count = 0 then cash.amount else coalesce(cash.first_amount, 0) end as amount
+            coalesce(cash.first_amount, cash.amount - cash.posted_amount) as amount
+        where cash.part_count = 0 or cash.first_amount is not null or cash.amount > cash.posted_amount
         union all
         select
             posted.key,
@@ -287,10 +289,15 @@ cross join lateral (
         from posted
         where posted.key ~ ('^' || {{ literal_pattern('cash.payment_key') }} || '/[0-9]+$')
         union all
+        -- The first number that no part has, whichever were taken out again.
         select
-            cash.payment_key || '/' || (cash.part_count + 1) as key,
+            cash.payment_key || '/' || (
+                select min(free.number)
+                from generate_series(2, cash.part_count + 1) as free (number)
+                where not exists (select 1 from posted where posted.key = cash.payment_key || '/' || free.number)
+            ) as key,
             cash.amount - cash.posted_amount as amount
-        where cash.part_count > 0 and cash.amount > cash.posted_amount and not cash.is_void
+        where cash.first_amount is not null and cash.amount > cash.posted_amount and not cash.is_void
     ) as part
     where cash.status in ('paid', 'cancelled')
 

@@ -4,6 +4,18 @@ with targets as (
         routes.to_connection
     from {{ ref('routes') }} as routes
     group by routes.connection, routes.to_connection
+),
+
+-- A product that was deleted and made again has another id and the same code: it is the same item, and says what the newest says.
+products as (
+    select
+        items.*,
+        row_number() over (
+            partition by items.connection, items.code
+            order by items.is_deleted, length(items.item_id) desc, items.item_id desc
+        ) as nth
+    from {{ ref('items') }} as items
+    where items.system = 'magento'
 )
 
 select
@@ -17,11 +29,17 @@ select
         when
             -- Counting reads the index; `exists` would hope to meet a match early and read the whole table.
             (
-                select count(*)
-                from {{ ref('stg_magento__order_keys') }} as orders
-                where
-                    orders.connection = products.connection
-                    and orders.product_ids @> jsonb_build_array({{ whole_number('products.item_id') }})
+                select coalesce(sum(sold.orders), 0)
+                from {{ ref('stg_magento__products') }} as same_code
+                cross join lateral (
+                    select count(*) as orders
+                    from {{ ref('stg_magento__order_keys') }} as orders
+                    where
+                        orders.connection = same_code.connection
+                        and orders.product_ids @> jsonb_build_array({{ whole_number('same_code.product_id') }})
+                    offset 0
+                ) as sold
+                where same_code.connection = products.connection and same_code.sku = products.code
             ) = 0
             then 'never sold'
     end as _skip,
@@ -43,7 +61,7 @@ select
     {{ unless_of_ledger(
         'price', 'owned', "jsonb_build_object('UnitPrice', trim_scale(round(products.sales_price, 4)))"
     ) }} as "SalesDetails"
-from {{ ref('items') }} as products
+from products
 inner join targets on products.connection = targets.connection
 left join {{ source('engine', 'links') }} as link
     on
@@ -59,4 +77,4 @@ left join {{ ref('int_owned_fields') }} as owned
         and targets.to_connection = owned.to_connection
         and owned.entity = 'items'
         and link.key is not null
-where products.system = 'magento'
+where products.nth = 1
