@@ -2,6 +2,14 @@
 
 -- name: letters
 -- Dead letters, the oldest first, with the call that the target refused. Null means any.
+with chains as (
+    select
+        stopped.head,
+        count(*) as entries
+    from cdc.stopped
+    group by stopped.head
+)
+
 select
     outbox.entry,
     outbox.connection,
@@ -31,11 +39,7 @@ select
     calls.entries,
     calls.sent_at,
     calls.status,
-    (
-        select count(*)
-        from cdc.stopped
-        where stopped.head = outbox.entry
-    ) as waiting
+    coalesce(chains.entries, 0) as waiting
 from cdc.needs_person
 inner join cdc.outbox
     on needs_person.entry = outbox.entry
@@ -46,6 +50,8 @@ inner join cdc.links
         and outbox.key = links.key
 left join cdc.calls
     on outbox.call = calls.call
+left join chains
+    on outbox.entry = chains.head
 where
     needs_person.is_dead
     and (%(keys)s::text[] is null or outbox.key = any(%(keys)s::text[]))
