@@ -4,6 +4,9 @@ Entity by entity in the order of reference, so that a payment knows which invoic
 faces and the texts under which they may meet into temporary tables; the database pairs them up, and only those few are
 judged. What was found replaces the open proposals of the last look; what a person rejected is not proposed again. Nothing
 but our own tables is written.
+
+Rows are worked out only where they may meet something: of a target that holds no record of an entity but linked ones, and none
+of those that come after it (which know its rows by what they refer to), they are counted alone.
 """
 
 from __future__ import annotations
@@ -23,7 +26,16 @@ from cdc.linking.assign import Assigned, Pair, assign
 from cdc.linking.evidence import WORTH_SHOWING, Judgement, judge
 from cdc.linking.faces import Face, blocks
 from cdc.linking.matching import Matcher, OurRow, matchers
-from cdc.linking.reading import References, drivers_of, faces_of_target, rows_of, was_read
+from cdc.linking.reading import (
+    References,
+    count_open_rows,
+    faces_of_target,
+    has_unlinked,
+    linked_in,
+    open_drivers,
+    rows_of,
+    was_read,
+)
 from cdc.outbound import OutboundModel, models_in_force, pin_set
 from cdc.writing import open_writers
 from tieout.db import Database, copy_rows, lock, unlock
@@ -94,39 +106,83 @@ class _Step:
     system: str
     matcher: Matcher
     models: tuple[OutboundModel, ...]
+    later: tuple[Matcher, ...]
+    """Of the entities that this look comes to afterwards."""
     known: dict[str, References]
+    vacant: set[tuple[str, str]]
+    """Targets and entities that had no record to be linked when an entity before them was looked at."""
 
 
 def _steps(models: Sequence[OutboundModel], entities: Sequence[str] | None) -> Iterable[_Step]:
     """The entities that can be linked, in the order in which a system's writers depend on each other."""
     shared: dict[str, References] = {}
+    vacant: set[tuple[str, str]] = set()
     for system in sorted({model.system for model in models}):
         lines = matchers(system)
-        for entity in open_writers(system):
-            own = tuple(model for model in models if model.system == system and model.entity == entity)
-            if entity in lines and own and (entities is None or entity in entities):
-                yield _Step(system=system, matcher=lines[entity], models=own, known=shared)
+        chosen = [
+            (lines[entity], own)
+            for entity in open_writers(system)
+            if entity in lines and (entities is None or entity in entities)
+            if (own := tuple(each for each in models if each.system == system and each.entity == entity))
+        ]
+        for place, (matcher, own) in enumerate(chosen, start=1):
+            later = tuple(each for each, _ in chosen[place:])
+            yield _Step(system=system, matcher=matcher, models=own, later=later, known=shared, vacant=vacant)
 
 
 def _look(session: Session, step: _Step, connection: str | None, run: UUID | None, by: str) -> list[Proposed]:
-    rows = _our_rows(session, step, connection)
-    _their_records(session, step, sorted(rows))
+    for statement in (
+        "make_room",
+        "make_room_for_blocks",
+        "make_room_for_pairs",
+        "make_room_for_rows",
+        "clear",
+    ):
+        session.execute(query("linking", statement))
+    counted = count_open_rows(session, step.models, connection)
+    for target in sorted(counted):
+        _refuse_unread(session, step, target)
+    meeting = [target for target in sorted(counted) if _may_meet(session, step, target)]
+    rows = _our_rows(session, step, meeting) if meeting else {}
+    _their_records(session, step, meeting)
     session.execute(query("linking", "analyze_blocks"))
     session.execute(query("linking", "analyze_faces"))
-    return [_of_target(session, step, target, rows[target], run, by) for target in sorted(rows)]
+    return [
+        _of_target(session, step, target, counted[target], rows.get(target, {}), run, by)
+        for target in sorted(counted)
+    ]
 
 
-def _our_rows(session: Session, step: _Step, connection: str | None) -> dict[str, dict[str, OurRow]]:
+def _refuse_unread(session: Session, step: _Step, target: str) -> None:
+    if not was_read(session, target, step.matcher.stream):
+        raise ConfigurationError(
+            f"{step.matcher.stream} of {target} were never loaded to the end, so nobody knows what is there.",
+            cure=f"Run `tieout load {target}` first.",
+        )
+
+
+def _may_meet(session: Session, step: _Step, target: str) -> bool:
+    """Does the target have a record that is not linked, of this entity or of one whose rows may refer to those of this one?"""
+    if has_unlinked(session, target, step.system, step.matcher):
+        return True
+    for matcher in step.later:
+        if (target, matcher.entity) in step.vacant:
+            continue
+        if has_unlinked(session, target, step.system, matcher):
+            return True
+        step.vacant.add((target, matcher.entity))
+    return False
+
+
+def _our_rows(session: Session, step: _Step, targets: Sequence[str]) -> dict[str, dict[str, OurRow]]:
     """Rows without a record, by target and key, without what they say: that stands in their faces, in the database."""
-    for statement in ("make_room", "make_room_for_blocks", "make_room_for_pairs", "clear"):
-        session.execute(query("linking", statement))
     references = step.known.setdefault(step.system, References(session))
     kept: dict[str, dict[str, OurRow]] = defaultdict(dict)
     for model in step.models:
-        for drivers in drivers_of(session, model):
+        for drivers in open_drivers(session, model, targets):
             by_target: dict[str, list[OurRow]] = defaultdict(list)
             for row in rows_of(session, model, drivers, origin=step.matcher.origin):
-                if connection is None or row.connection == connection:
+                if row.connection in targets:
                     by_target[row.connection].append(row)
             for target, some in by_target.items():
                 references.read_for(target, some)
@@ -141,13 +197,7 @@ def _our_rows(session: Session, step: _Step, connection: str | None) -> dict[str
 
 def _their_records(session: Session, step: _Step, targets: Sequence[str]) -> None:
     for target in targets:
-        if not was_read(session, target, step.matcher.stream):
-            raise ConfigurationError(
-                f"{step.matcher.stream} of {target} were never loaded to the end, so nobody knows what is there.",
-                cure=f"Run `tieout load {target}` first.",
-            )
-        values = {"connection": target, "entity": step.matcher.entity}
-        linked = {row["target_id"] for row in session.execute(query("linking", "linked"), values)}
+        linked = linked_in(session, target, step.matcher.entity)
         for faces in _some(faces_of_target(session, target, step.system, step.matcher, linked), STORED):
             _store_faces(session, target, faces, is_ours=False)
 
@@ -172,7 +222,13 @@ def _store_faces(session: Session, connection: str, faces: Sequence[Face], *, is
 
 
 def _of_target(
-    session: Session, step: _Step, target: str, rows: Mapping[str, OurRow], run: UUID | None, by: str
+    session: Session,
+    step: _Step,
+    target: str,
+    open_rows: int,
+    rows: Mapping[str, OurRow],
+    run: UUID | None,
+    by: str,
 ) -> Proposed:
     entity = step.matcher.entity
     place = {"connection": target, "entity": entity}
@@ -193,7 +249,7 @@ def _of_target(
     found = Proposed(
         connection=target,
         entity=entity,
-        rows=len(rows),
+        rows=open_rows,
         records=int(counted["records"]) if counted else 0,
         chosen=len(assigned.chosen),
         unsure=len({pair.ours for pair in assigned.unsure}),

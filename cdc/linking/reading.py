@@ -90,6 +90,34 @@ def drivers_of(
         yield [(row["source_connection"], row["source_id"]) for row in rows]
 
 
+def count_open_rows(
+    session: Session, models: Sequence[OutboundModel], connection: str | None
+) -> dict[str, int]:
+    """How many rows of these models, of one entity, have no record in their target, by target; those without any are left out.
+
+    What drives them stands in `link_rows` afterwards, which the caller has made and emptied.
+    """
+    for model in models:
+        values = {
+            "model": model.name,
+            "entity": model.entity,
+            "connection": connection,
+            "before_cut_over": BEFORE_CUT_OVER,
+        }
+        session.execute(compose("linking", "open_rows", view=model.relation), values)
+    return {row["connection"]: int(row["rows"]) for row in session.execute(query("linking", "count_rows"))}
+
+
+def open_drivers(
+    session: Session, model: OutboundModel, targets: Sequence[str]
+) -> Iterator[list[tuple[str, str]]]:
+    """The driving records of the rows that `count_open_rows` found for these targets, some at a time."""
+    values = {"model": model.name, "targets": list(targets)}
+    rows = session.execute(query("linking", "drivers_of_rows"), values).fetchall()
+    for start in range(0, len(rows), DRIVERS):
+        yield [(row["source_connection"], row["source_id"]) for row in rows[start : start + DRIVERS]]
+
+
 def rows_of(
     session: Session,
     model: OutboundModel,
@@ -140,6 +168,23 @@ def faces_of_target(
             for face in matcher.theirs(row["target_id"], row["record"]):
                 if face.id not in known:
                     yield face
+
+
+def linked_in(session: Session, connection: str, entity: str) -> set[str]:
+    """Ids of a target's records that are linked already."""
+    values = {"connection": connection, "entity": entity}
+    return {row["target_id"] for row in session.execute(query("linking", "linked"), values)}
+
+
+def has_unlinked(session: Session, connection: str, system: str, matcher: Matcher) -> bool:
+    """Does a target have a record that a row might be? Needs a transaction."""
+    faces = faces_of_target(
+        session, connection, system, matcher, linked_in(session, connection, matcher.entity)
+    )
+    try:
+        return next(faces, None) is not None
+    finally:
+        faces.close()
 
 
 def was_read(session: Session, connection: str, stream: str) -> bool:

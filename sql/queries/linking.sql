@@ -14,6 +14,61 @@ where
     and (%(since)s::date is null or outbound._date between %(since)s::date and %(until)s::date)
 order by outbound._source_connection, outbound._source_id;
 
+-- name: make_room_for_rows
+-- What drives the rows that have no record in their target, and how many rows of a target each drives.
+create temporary table if not exists link_rows (
+    model text not null,
+    connection text not null,
+    source_connection text not null,
+    source_id text not null,
+    rows bigint not null
+);
+
+-- name: open_rows
+-- The rows of a model of which `ours` would tell, counted: nothing of what they say is worked out. Parameters: model, entity,
+-- connection (null: any target), before_cut_over.
+insert into link_rows (model, connection, source_connection, source_id, rows)
+select
+    %(model)s,
+    outbound._to,
+    outbound._source_connection,
+    outbound._source_id,
+    count(*)
+from {view} as outbound
+left join cdc.links
+    on
+        links.connection = outbound._to
+        and links.entity = %(entity)s
+        and links.key = outbound._key
+where
+    outbound._source_connection is not null
+    and outbound._source_id is not null
+    and outbound._to is not null
+    and outbound._gone is null
+    and (outbound._skip is null or outbound._skip = %(before_cut_over)s)
+    and links.target_id is null
+    and (%(connection)s::text is null or outbound._to = %(connection)s)
+group by outbound._to, outbound._source_connection, outbound._source_id;
+
+-- name: count_rows
+-- How many there are, by target.
+select
+    connection,
+    sum(rows) as rows
+from link_rows
+group by connection;
+
+-- name: drivers_of_rows
+-- What drives those of a model for these targets. Parameters: model, targets.
+select distinct
+    source_connection,
+    source_id
+from link_rows
+where
+    model = %(model)s
+    and connection = any(%(targets)s)
+order by source_connection, source_id;
+
 -- name: ours
 -- Rows of a model, for the given drivers, that have no record in their target: to be sent, or before the cut-over.
 -- Parameters: source_connections, source_ids, entity, control, before_cut_over, keys (null: all), also_linked (true: whatever
@@ -111,8 +166,8 @@ create temporary table if not exists link_pairs (
 );
 
 -- name: clear
--- Empty all three for the next entity.
-truncate link_faces, link_blocks, link_pairs;
+-- Empty all four for the next entity.
+truncate link_faces, link_blocks, link_pairs, link_rows;
 
 -- name: theirs
 -- Living records of a target that are not linked, with the fields that recognise them.
