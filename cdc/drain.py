@@ -126,7 +126,7 @@ def drain(
             if reason is not None or not is_open:
                 continue
             counts: Counter[str] = Counter()
-            released = outbox.release(session, connection.name) if state["is_waiting"] else 0
+            released = _release(session, connection.name) if state["is_waiting"] else 0
             if not (released or state["is_ready"] or state["is_sending"]):
                 # What is open waits for records that are not there, or for its time: nobody is asked for that.
                 _report(session, connection.name, counts, time.monotonic() - started)
@@ -175,6 +175,12 @@ def _standing(session: Session, name: str) -> Row:
     if row is None:
         raise AssertionError("the statement gives one row")
     return row
+
+
+def _release(session: Session, name: str) -> int:
+    """Make ready what waits for records that exist by now. How many."""
+    outbox.know_states(session)
+    return outbox.release(session, name)
 
 
 def _identify(

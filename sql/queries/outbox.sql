@@ -244,6 +244,10 @@ group by state;
 -- past their index entries, and lay new rows at the end of a file that grows. The table is not cut off: that would need it alone.
 vacuum (skip_locked, truncate false, parallel 0, skip_database_stats) cdc.outbox;
 
+-- name: changed_since_analyzed
+-- Entries made, changed and closed since the planner's statistics were taken.
+select pg_stat_get_mod_since_analyze('cdc.outbox'::regclass) as entries;
+
 -- name: analyze_outbox
 -- After many new entries the planner must know their states; autovacuum would take a minute.
 analyze cdc.outbox (connection, entity, key, model, operation, state, held_for, cause, waits_for);
