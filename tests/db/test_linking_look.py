@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdc.linking import propose as looking
+from cdc.linking import reading
 from cdc.linking.propose import Proposed, propose
 from tests.db.fix_engine import BOOKS, Engine, engine
 
@@ -18,13 +18,13 @@ def worked_out(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models of which rows were worked out, one mention for each time."""
     engine.rows("update cdc.going_live set opened_at = null returning 1")
     models: list[str] = []
-    plain = looking.rows_of
+    plain = reading.rows_of
 
     def watched(session: Any, model: Any, *rest: Any, **options: Any) -> Any:
         models.append(model.name)
         return plain(session, model, *rest, **options)
 
-    monkeypatch.setattr(looking, "rows_of", watched)
+    monkeypatch.setattr("cdc.linking.propose.rows_of", watched)
     return models
 
 
