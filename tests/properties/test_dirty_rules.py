@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 
 from cdc import diff as differ
 from sandbox import random_trade
@@ -254,6 +255,78 @@ def test_an_invoice_of_a_guest_leads_to_the_customer_who_bought_first_with_that_
     seen = edits.effect(session, models, before)
     assert seen.changed == {"out_xero__contacts": {("shop", customer)}}
     assert not seen.missed
+
+
+def test_a_contact_that_a_document_goes_to_is_followed_however_it_came_by_it(trade: Trade) -> None:
+    """The contact that an order has kept although it is somebody else's by now; and the survivor of a merged contact. Archived, each
+    stops the next document of the order.
+    """
+    session = trade.session
+    found = session.execute(
+        "select invoice.source_id as order_id, contact.target_id as contact from cdc.links as invoice inner join cdc.links as contact"
+        " on contact.key = invoice.said #>> '{Contact,ContactID,$linked,key}' and contact.entity = 'contacts'"
+        " where invoice.entity = 'invoices' and invoice.key ~ '/2$' and contact.target_id is not null"
+        " order by invoice.key limit 1"
+    ).fetchone()
+    assert found is not None
+    session.execute(
+        "update cdc.links set target_id = null where entity = 'invoices' and key = %s",
+        (f"shop/order/{found['order_id']}/2",),
+    )
+    contacts = {each.id: each for each in trade.records["xero__contacts"]}
+    kept = contacts[found["contact"]]
+    survivor = next(
+        each for each in contacts.values() if each is not kept and each.payload["ContactStatus"] == "ACTIVE"
+    )
+    order = next(each for each in trade.records["magento__orders"] if each.id == found["order_id"])
+    moved = {**order.payload, "customer_email": "somebody@else.example", "customer_id": None}
+    models = [model for model in trade.models if model.name == "out_xero__invoices"]
+    for payload, followed, archived in ((moved, None, kept), (order.payload, survivor.id, survivor)):
+        edits.load(session, [edits.back(replace(order, payload=payload))])
+        session.execute("update cdc.links set followed_id = %s where target_id = %s", (followed, kept.id))
+        edits.fanned_out(session)
+        edits.forget_changes(session)
+        before = {model.name: edits.rows_of(session, model) for model in models}
+
+        edits.load(session, [edits.changed(archived, ("ContactStatus",), "ARCHIVED")])
+
+        seen = edits.effect(session, models, before)
+        assert ("shop", order.id) in seen.changed["out_xero__invoices"]
+        assert not seen.missed
+
+
+def test_a_new_part_of_a_payment_takes_a_number_that_none_has(trade: Trade) -> None:
+    """Whichever parts were taken out again: a key that stands twice would stop every diff of payments."""
+    session = trade.session
+    paid = session.execute(
+        "select key, source_id, connection, (said ->> 'Amount')::numeric as amount from cdc.links"
+        " where model = 'out_xero__payments' and key ~ '/payment/1$' and target_id is not null order by key limit 1"
+    ).fetchone()
+    assert paid is not None
+    for number in (2, 3):
+        session.execute(
+            "insert into cdc.links (connection, entity, key, model, source_connection, source_id, target_id, said)"
+            " values (%s, 'payments', %s, 'out_xero__payments', 'shop', %s, %s, %s)",
+            (
+                paid["connection"], f"{paid['key']}/{number}", paid["source_id"], f"part {number}",
+                Jsonb({"Amount": 1}),
+            ),
+        )  # fmt: skip
+    for gone in ("", "/2", "/3"):
+        session.execute(
+            "update cdc.links set is_gone = key = %s where key like %s",
+            (paid["key"] + gone, paid["key"] + "%"),
+        )
+        session.execute(
+            "update cdc.links set said = said || %s where key = %s",
+            (Jsonb({"Amount": paid["amount"] - 3}), paid["key"]),
+        )
+        rows = session.execute(
+            "select _key, _total from outbound.out_xero__payments where _source_id = %s and _key ~ %s order by 1",
+            (paid["source_id"], f"^{paid['key']}(/[0-9]+)?$"),
+        ).fetchall()
+        assert [row["_key"].removeprefix(paid["key"]) for row in rows] == ["", "/2", "/3"]
+        assert sum(row["_total"] for row in rows) == paid["amount"]
 
 
 def test_random_edits_are_all_followed(trade: Trade) -> None:
