@@ -12,6 +12,7 @@ from loaders.stage import RawRecord, merge
 from tieout.db import Database, next_version
 from tieout.migrate import migrate
 from tieout.queries import query
+from tieout.settings import package_root
 
 Session = psycopg.Connection[dict[str, Any]]
 
@@ -85,3 +86,31 @@ def test_tables_from_before_are_changed_too_and_so_is_every_new_one(empty_databa
         assert migrate(empty_database) == ["xero.sql"]
 
         assert unlike(session) == []
+
+
+def test_staging_tables_of_an_older_version_get_the_key_that_knows_hashes(connection: Session) -> None:
+    before = keys(connection)
+    connection.execute(
+        "alter table staging.xero__payments drop constraint xero__payments_pkey, add primary key (connection, id)"
+    )
+    (older,) = {name for name, _ in before - keys(connection)}
+
+    text = (package_root() / "sql" / "schema" / "0041_known_by_index.sql").read_text(encoding="utf-8")
+    connection.execute(text.encode())
+
+    assert older == "xero__payments"
+    assert keys(connection) == before
+    assert {columns for _, columns in before} == {"connection id content_hash form deleted_at"}
+
+
+def keys(session: Session) -> set[tuple[str, str]]:
+    """The staging tables and the columns in the index of their primary key."""
+    rows = session.execute(
+        "select indrelid::regclass::text as name, string_agg(attname, ' ' order by place) as columns"
+        " from pg_index, unnest(indkey) with ordinality as part (number, place)"
+        " inner join pg_attribute on true"
+        " where indisprimary and attrelid = indrelid and attnum = number"
+        " and indrelid::regclass::text like 'staging.%'"
+        " group by indrelid, indexrelid"
+    )
+    return {(row["name"].removeprefix("staging."), row["columns"]) for row in rows}

@@ -331,6 +331,27 @@ def test_a_page_of_what_is_known_writes_nothing_at_all(connection: Session) -> N
     assert next_version(connection) == asked + 1
 
 
+def test_a_page_of_what_is_known_is_recognised_without_its_rows(connection: Session) -> None:
+    """They lie two to a page of the disk with their payloads; the index of their keys is a twentieth of that."""
+    page = [record(f"{number}", Total=number) for number in range(300)]
+    put(connection, *page)
+    connection.execute("vacuum analyze staging.xero__invoices")
+    values: dict[str, Any] = {"connection": "books", "stream": "invoices", "form": "full"}
+    values |= {
+        "ids": [one.id for one in page],
+        "hashes": [content_hash(one.raw) for one in page],
+    }
+    target = stage._Target.of(
+        connection, find_stream("xero", "invoices"), "books", told_by="poll", form="full", run=None
+    )
+
+    plan = connection.execute(b"explain (analyze) " + target._text("differing"), values).fetchall()
+
+    text = "\n".join(row["QUERY PLAN"] for row in plan)
+    assert "Index Only Scan using xero__invoices_pkey" in text, text
+    assert "Heap Fetches: 0" in text, text
+
+
 def test_ids_with_odd_characters_are_known_again(connection: Session) -> None:
     ids = [
         'quote"d',
