@@ -42,7 +42,8 @@ def drift(
     """
     with app.database.connect() as database:
         found = drifts.drifting(database, connection=connection, entity=entity, key=key, limit=limit)
-    return Report(data=data(found), shown=[*section(found), *documents(found)])
+    is_part = (connection, entity, key) != (None, None, None)
+    return Report(data=data(found), shown=[*section(found, is_part=is_part), *documents(found)])
 
 
 @command("correct")
@@ -82,8 +83,10 @@ def correct(app: App, key: str, connection: str | None, entity: str | None, reas
     )
 
 
-def section(found: drifts.Drifting) -> list[RenderableType]:
-    """The summary, as `drift` and `plan` show it."""
+def section(found: drifts.Drifting, *, is_part: bool = False) -> list[RenderableType]:
+    """The summary, as `drift` and `plan` show it. `is_part`: there may be others."""
+    if not found.total and is_part:
+        return ["None of these drifts: `tieout drift` shows all."]
     if not found.total:
         return [verdict(True, "No drift: the models say of settled documents what was agreed.")]
     return [

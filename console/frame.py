@@ -29,15 +29,17 @@ from console.streams import errors_may_go_unread, to_nowhere
 from tieout import events, witness
 from tieout.budget import Work, working_for
 from tieout.db import SESSION_LOST, Database, json_dumps, open_database
-from tieout.errors import ConfigurationError, DatabaseDown, ExitCode, LockHeld, TieoutError
+from tieout.errors import ConfigurationError, DatabaseDown, ExitCode, LockHeld, MigrationMismatch, TieoutError
 from tieout.hush import hush
 from tieout.migrate import check_migrated
 from tieout.queries import query
-from tieout.settings import Connection, Settings
+from tieout.settings import DEFAULT_FILE, Connection, Settings
 from tieout.vault import Vault
 
 _MAY_NOT_WRITE = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 """A reader's role, or a standby."""
+
+_OTHER_FOLDER = "Go to the folder of your settings, or name the file with --settings or TIEOUT_SETTINGS"
 
 SCHEDULED = frozenset({"load", "diff", "drain", "marts", "sync", "run", "prove"})
 """Commands that a scheduler runs."""
@@ -78,7 +80,16 @@ class App:
         """The database at the migration that this version needs; MigrationMismatch otherwise."""
         database = self.unchecked_database
         with database.connect() as connection:
-            check_migrated(connection)
+            try:
+                check_migrated(connection)
+            except MigrationMismatch as error:
+                if self.settings.connections or self._has_file:
+                    raise
+                # Started beside its settings, a command would look at a new database of its own.
+                raise MigrationMismatch(
+                    f"{error} {self._without_file}",
+                    cure=f"{_OTHER_FOLDER}; for a new installation: `tieout init`, then `tieout migrate`.",
+                ) from error
         return database
 
     @cached_property
@@ -87,9 +98,26 @@ class App:
         return Vault(self.database, self.settings)
 
     def connections(self, name: str | None = None, *, system: str | None = None) -> list[Connection]:
-        """The connection of that name, or all of them, or all of a system."""
+        """The connection of that name, or all of them, or all of a system.
+
+        Raises ConfigurationError where there is none at all: a scheduler in another folder would find for ever that nothing is new.
+        """
+        if name is None and not self.settings.connections:
+            where = f" {self._without_file}" if not self._has_file else ""
+            raise ConfigurationError(
+                f"The settings name no connection.{where}",
+                cure=f"{_OTHER_FOLDER}; `tieout init` writes a new one.",
+            )
         chosen = [self.settings.connection(name)] if name else list(self.settings.connections.values())
         return [connection for connection in chosen if system is None or connection.system == system]
+
+    @property
+    def _has_file(self) -> bool:
+        return self.settings_file is not None or Path(DEFAULT_FILE).exists()
+
+    @property
+    def _without_file(self) -> str:
+        return f"There is no {DEFAULT_FILE} in {Path.cwd()}."
 
     def with_known_names(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a command, a connection by the name that the settings give it.

@@ -117,7 +117,7 @@ def list_links(
         counts = database.execute(query("linking", "counts"), {"connection": connection}).fetchall()
     return Report(
         data={"proposals": [_plain(row) for row in rows], "entities": counts},
-        shown=[*_pairs(rows), _standing(counts)],
+        shown=[*(_pairs(rows) or _no_pair(keys, target, state)), _standing(counts)],
     )
 
 
@@ -269,6 +269,11 @@ def _proposed(found: Sequence[Proposed], rows: Sequence[dict[str, Any]]) -> Repo
         },
         shown=shown,
     )
+
+
+def _no_pair(keys: Sequence[str], target: str | None, state: str) -> list[RenderableType]:
+    named = ", ".join([*keys, *([target] if target is not None else [])])
+    return [f"No {state} pair of {named}."] if named else []
 
 
 def _pairs(rows: Sequence[dict[str, Any]]) -> list[RenderableType]:

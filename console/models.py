@@ -181,6 +181,10 @@ def plan(
             empty="Nothing would be sent.",
         )
     ]
+    if key is not None and not found.total:
+        shown.append(
+            f"No open entry has a key that begins with {key}: `tieout why {key}` says what became of it."
+        )
     shown += [shown_entry(each) for each in found.entries]
     if found.total > len(found.entries):
         shown.append(

@@ -14,7 +14,7 @@ from cdc.follow import Follow, Pace
 from console.alerting import tell_quietly
 from console.frame import App, command
 from console.report import Report, table
-from tieout.errors import ExitCode, TieoutError, UsageError
+from tieout.errors import ExitCode, TieoutError
 from tieout.events import Event, emit
 
 CHAPTER_SECONDS = 3600.0
@@ -104,8 +104,7 @@ def run(app: App, every: float, look: float, marts_every: float) -> Report:
     Ctrl-C lets calls in flight end, then exit 0; exit 6 when the database was migrated: start the new version. May be killed
     at any time and may run several times, on several hosts. It does not sweep or prove: schedule `load --sweep` and `prove`.
     """
-    if not app.settings.connections:
-        raise UsageError("The settings name no connection.", cure="Run `tieout init`.")
+    app.connections()
     started = time.monotonic()
     chapters = Chapters(app)
     chapters()

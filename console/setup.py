@@ -16,7 +16,7 @@ from console.frame import App, command
 from console.report import Report, about, facts, table, verdict, worst
 from tieout.db import prove_direct
 from tieout.embedded_files import is_temporary
-from tieout.errors import TieoutError, UsageError
+from tieout.errors import ConfigurationError, TieoutError, UsageError
 from tieout.events import Event, emit
 from tieout.migrate import migrate as run_migrations
 from tieout.roles import cure as roles_cure
@@ -135,7 +135,7 @@ def check(app: App, connection: str | None) -> Report:
             _roles(database),
             _proved("locks", "held on a direct connection", lambda: prove_direct(app.database)),
             _installation(app, database),
-            *(_checked(app, each, database) for each in app.connections(connection)),
+            *_each_checked(app, connection, database),
         ]
     errors = [error for _, _, error in found if error is not None]
     checks = [
@@ -178,6 +178,19 @@ def _installation(app: App, database: Session) -> tuple[str, str, TieoutError | 
         return "installation", "writes are off everywhere", None
     good = "the database that wrote last, or one that never did"
     return _proved("installation", good, lambda: installation.check_unchanged(database, app.settings))
+
+
+def _each_checked(
+    app: App, connection: str | None, database: Session
+) -> list[tuple[str, str, TieoutError | None]]:
+    """All connections, or the one of that name; having none is something wrong too."""
+    try:
+        chosen = app.connections(connection)
+    except ConfigurationError as error:
+        if connection is not None:
+            raise
+        return [("connections", str(error), error)]
+    return [_checked(app, each, database) for each in chosen]
 
 
 def _checked(app: App, chosen: Connection, database: Session) -> tuple[str, str, TieoutError | None]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cdc.build import LOCK
 from cdc.gate import refuse_production
+from console.cli import main
 from tests.console.fix_console import Place, StandIns, write_settings
 from tests.fix_http import LOCAL
 from tieout.clients.identity import Identity
-from tieout.db import lock_key
+from tieout.db import Database, lock_key
 from tieout.errors import ConfigurationError, ExitCode
 from tieout.settings import Connection, Settings, package_root
 
@@ -230,6 +233,35 @@ def test_6_when_the_database_is_not_migrated(
         "Stopped: The database has no tables of tieout yet.",
         "What to do: Run `tieout migrate`.",
     ]
+
+
+def test_6_beside_the_settings_names_the_folder_and_not_only_migrate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Database
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone = {"TIEOUT_DATABASE__URL": empty_database.url, "TIEOUT_DATA_DIR": str(tmp_path / "data")}
+
+    done = CliRunner().invoke(main, ["status"], env=alone)
+
+    assert done.exit_code == ExitCode.MIGRATION
+    told = lines(done.stderr)
+    assert told[0].endswith(f"There is no tieout.toml in {tmp_path}.")
+    assert "--settings" in told[1]
+
+
+@pytest.mark.parametrize("line", ["load", "sync", "run", "check", "link propose"])
+def test_3_without_any_connection(
+    migrated: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
+) -> None:
+    """A scheduler that starts in another folder must not find for ever that nothing is new."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    alone = {"TIEOUT_DATABASE__URL": migrated.database.url, "TIEOUT_DATA_DIR": str(tmp_path / "data")}
+    done = CliRunner().invoke(main, line.split(), env=alone)
+
+    assert done.exit_code == ExitCode.PERSON
+    assert "The settings name no connection. There is no tieout.toml in" in " ".join(done.output.split())
 
 
 def test_6_when_the_database_is_ahead_of_the_code(migrated: Place) -> None:

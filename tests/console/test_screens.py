@@ -292,7 +292,21 @@ def test_plan_can_begin_with_a_key(traded: Place) -> None:
 
     assert {each["key"] for each in traded.answer(f"plan {key}")["entries"]} == {key}
     assert traded.answer("plan shop/nothing")["total"] == 0
-    assert "Nothing would be sent." in traded.run("plan shop/nothing").stdout
+    shown = traded.run("plan shop/nothing").stdout
+
+    assert "Nothing would be sent." in shown
+    assert "No open entry has a key that begins with shop/nothing" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("drift --key shop/nothing", "None of these drifts: `tieout drift` shows all."),
+        ("link list shop/nothing --state approved", "No approved pair of shop/nothing."),
+    ],
+)
+def test_a_look_at_a_part_does_not_speak_of_all(traded: Place, line: str, told: str) -> None:
+    assert told in traded.run(line).stdout
 
 
 def test_plan_sends_nothing_and_changes_nothing(traded: Place) -> None:
