@@ -160,19 +160,33 @@ inner join unnest(%(connections)s::text[], %(ids)s::text[]) as given (connection
 where mirror.deleted_at is null;
 
 -- name: targets
--- The records that references are replaced by; where the target merged one into another, the survivor.
+-- The records that references are replaced by; where the target merged one into another, the survivor. Each is looked up by its
+-- key, before it is asked whether it is linked: while a first drain links thousands, the planner takes them for none, and would
+-- read all that are linked instead.
 select
     links.connection,
     links.entity,
     links.key,
     coalesce(links.followed_id, links.target_id) as target_id,
     coalesce(links.said, '{}'::jsonb) || coalesce(links.returned, '{}'::jsonb) as returned
-from cdc.links
-inner join unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
-    on
-        links.connection = given.connection
-        and links.entity = given.entity
-        and links.key = given.key
+from unnest(%(connections)s::text[], %(entities)s::text[], %(keys)s::text[]) as given (connection, entity, key)
+cross join lateral (
+    select
+        link.connection,
+        link.entity,
+        link.key,
+        link.target_id,
+        link.followed_id,
+        link.is_gone,
+        link.said,
+        link.returned
+    from cdc.links as link
+    where
+        link.connection = given.connection
+        and link.entity = given.entity
+        and link.key = given.key
+    offset 0
+) as links
 where
     links.target_id is not null
     and (%(also_gone)s or not links.is_gone);

@@ -123,7 +123,7 @@ where
 
 -- name: release_waiters
 -- The same for those that wait for given keys, judged as cdc.needs does. Fenced, so that it is a look by key for each, however many
--- wait for others: taken from the function, the planner would read all links.
+-- wait for others.
 with candidate as materialized (
     select
         entry,
