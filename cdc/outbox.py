@@ -31,10 +31,6 @@ TIDY_EVERY = 5_000
 """Entries; each leaves two or three dead rows."""
 
 
-MANY_CHANGED = 100
-"""Entries, since the planner's statistics were taken. With fewer a wrong plan costs a settlement a few milliseconds."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """What became of an entry."""
@@ -100,8 +96,8 @@ def know_states(connection: Session) -> None:
     A person lets a thousand entries go at once, and autovacuum comes by a minute later. Until then the planner takes `waiting` for
     a state that no entry is in, and a settlement looks through all that wait for each of its keys.
     """
-    row = connection.execute(query("outbox", "changed_since_analyzed")).fetchone()
-    if row is not None and row["entries"] >= MANY_CHANGED:
+    row = connection.execute(query("outbox", "is_unknown_to_planner")).fetchone()
+    if row is not None and row["is_unknown"]:
         connection.execute(query("outbox", "analyze_outbox"))
 
 
