@@ -46,6 +46,63 @@ update staging.magento__products set payload = jsonb_set(
 """
 
 
+# What the trade does not come by itself: companies, orders that replaced others, items of which the ledger keeps stock, goods that
+# left, and a deposit with its prepayment, an overpayment and a document of a locked period for some orders.
+RARER = """
+update lookups.routes set re_date = case store_code when 'default' then 'draft' else 'next_open_day' end;
+update staging.xero__organisations set payload = payload || '{"PeriodLockDate": "/Date(1790812800000+0000)/"}';
+update staging.xero__items set payload = payload || '{"IsTrackedAsInventory": true, "QuantityOnHand": 7}'
+where length(payload ->> 'Code') % 2 = 0;
+update staging.magento__orders set payload = jsonb_set(payload, '{billing_address, company}', '"Acme Ltd"')
+|| '{"customer_taxvat": "GB 123 4567 89"}' where id::int % 3 = 0;
+delete from cdc.links where model = 'out_xero__invoices' and source_id::int % 6 = 0;
+update staging.magento__orders
+set payload = payload || '{"relation_parent_id": "1", "relation_parent_real_id": "000000001"}' where id = '4';
+update staging.magento__orders
+set payload = payload || '{"relation_child_id": "4", "relation_child_real_id": "000000004"}' where id::int % 5 = 2;
+update staging.magento__orders set payload = jsonb_set(
+    payload, '{extension_attributes, reward_points_balance}', '100', true
+) where id::int % 4 = 1;
+create temporary table early as
+select
+    links.source_id as order_id, links.target_id as invoice_id, invoices.payload -> 'Contact' as contact, links.source_id || '-pre' as pre,
+    links.source_id || '-over' as over
+from cdc.links
+inner join staging.xero__invoices as invoices on invoices.connection = 'books' and links.target_id = invoices.id
+where links.model = 'out_xero__invoices' and links.key like '%/1';
+insert into staging.xero__bank_transactions (connection, id, payload, content_hash, version)
+select 'books', pre, jsonb_build_object(
+    'BankTransactionID', pre, 'Type', 'RECEIVE-PREPAYMENT', 'Status', 'AUTHORISED', 'Date', '/Date(1790899200000+0000)/', 'Total', 4,
+    'Contact', contact, 'PrepaymentID', pre
+), 'x', nextval('cdc.version') from early;
+insert into staging.xero__prepayments (connection, id, payload, content_hash, version)
+select 'books', pre, jsonb_build_object(
+    'PrepaymentID', pre, 'Type', 'RECEIVE-PREPAYMENT', 'Status', 'AUTHORISED', 'Date', '/Date(1790899200000+0000)/', 'Total', 4,
+    'RemainingCredit', 2, 'Contact', contact, 'Allocations', jsonb_build_array(jsonb_build_object(
+        'Amount', 2, 'Date', '/Date(1790985600000+0000)/', 'Invoice', jsonb_build_object('InvoiceID', invoice_id)
+    ))
+), 'x', nextval('cdc.version') from early;
+insert into staging.xero__overpayments (connection, id, payload, content_hash, version)
+select 'books', over, jsonb_build_object(
+    'OverpaymentID', over, 'Type', 'RECEIVE-OVERPAYMENT', 'Status', 'AUTHORISED', 'Date', '/Date(1790899200000+0000)/', 'Total', 5,
+    'CurrencyCode', 'GBP', 'CurrencyRate', 1, 'RemainingCredit', 2, 'Contact', contact,
+    'Payments', jsonb_build_array(jsonb_build_object('Amount', 1, 'Date', '/Date(1791072000000+0000)/')),
+    'Allocations', jsonb_build_array(jsonb_build_object(
+        'Amount', 2, 'Date', '/Date(1790985600000+0000)/', 'Invoice', jsonb_build_object('InvoiceID', invoice_id)
+    ))
+), 'x', nextval('cdc.version') from early;
+update staging.xero__invoices as invoices set payload = payload || jsonb_build_object(
+    'Prepayments', jsonb_build_array(jsonb_build_object('PrepaymentID', early.pre, 'AppliedAmount', 2)),
+    'Overpayments', jsonb_build_array(jsonb_build_object('OverpaymentID', early.over, 'AppliedAmount', 2))
+) from early where invoices.id = early.invoice_id and early.order_id::int % 2 = 1;
+insert into cdc.links (connection, entity, key, model, source_connection, source_id, target_id, said, version)
+select
+    'books', 'bank_transactions', 'shop/order/' || order_id || '/deposit/1', 'out_xero__deposits', 'shop', order_id, pre,
+    '{"LineItems": [{"UnitAmount": 4}]}', 1
+from early where order_id::int % 2 = 1
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """A session whose work is never committed, with the models in force, their rows and all mirrored records."""
@@ -67,6 +124,7 @@ def world(server_url: str, built: str, tmp_path_factory: pytest.TempPathFactory)
         world.first_run()
         with world.database.connect() as session:
             session.execute(RICHER)
+            session.execute(RARER)
         yield world
 
 
