@@ -76,6 +76,7 @@ class Walk:
         self._position = position
         self._known_until = _moment(asking.stream, before.cursor)
         self._total: int | None = None
+        self._added = 0
         self._told_at = self._last = time.monotonic()
         self._days: list[Forecast] | None = None
         self.count = 0
@@ -104,8 +105,11 @@ class Walk:
     def missed(self) -> Generator[tuple[stage.Merged, int], None, None]:
         """When the mirror has fewer records than the vendor counted: all once more, in an order that never changes."""
         asking = self._asking
+        # As many records that were not known before as there are: counting reads every row of the table for the same answer.
+        if self._total is None or self._added >= self._total:
+            return
         row = asking.connection.execute(query("load", "count_bad"), asking.values).fetchone() or {}
-        if self._total is None or asking.live() + int(row["bad"]) >= self._total:
+        if asking.live() + int(row["bad"]) >= self._total:
             return
         with pages_ahead(asking, asking.stream.walk, None) as pages:
             for page in pages:
@@ -139,6 +143,7 @@ class Walk:
             asking.connection.execute(query("load", "note_history"), asking.values | values)
         self._last = started
         self._total = page.total
+        self._added += merged.inserted
         if page.cursor is not None:
             self._known_until = _moment(asking.stream, page.cursor)
         self.count += 1
