@@ -217,6 +217,9 @@ def edit(
         outbox.lock_keys(session, [name])
         row = session.execute(query("desk", "link"), values).fetchall()[0]
         overrides = {each: kept for each, kept in row["overrides"].items() if each not in (typed, path)}
+        if value is None and len(overrides) == len(row["overrides"]):
+            edits = ", ".join(sorted(overrides)) or "none"
+            raise UsageError(f"{path} of {key} has no edit to take back.", cure=f"Its edits are: {edits}.")
         if value is not None:
             overrides[path] = {"value": value, "who": by, "why": reason}
         place = dict(zip(("connection", "entity", "key"), name, strict=True))

@@ -61,6 +61,16 @@ def test_a_misspelt_key_or_cause_is_told_what_comes_near(refused: Engine) -> Non
         desk.retry(refused.connection, Chosen(cause="unkown account"), by="ann")
 
 
+def test_an_edit_that_was_never_made_cannot_be_taken_back(refused: Engine) -> None:
+    desk.edit(refused.connection, INVOICE, "Reference", "x", by="ann", reason="x")
+
+    with pytest.raises(UsageError, match=r"Referense of .* has no edit to take back") as told:
+        desk.edit(refused.connection, INVOICE, "Referense", None, by="ann", reason="x")
+    desk.edit(refused.connection, INVOICE, "Reference", None, by="ann", reason="x")
+
+    assert told.value.cure == "Its edits are: Reference."
+
+
 def test_a_decision_that_was_made_is_told_the_second_time(refused: Engine) -> None:
     refused.target.accounts.add("999")
     desk.retry(refused.connection, Chosen(keys=(INVOICE,)), by="ann")
