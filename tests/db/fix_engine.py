@@ -650,7 +650,7 @@ def new_engine(database: Database, connection: psycopg.Connection[Record], data_
     connection.execute(
         "insert into cdc.connections (connection, system, target_identity) values ('books', 'xero', 'org-1')"
     )
-    # Going live lies behind it: what the ledger has was looked at (tests/db/test_linking.py).
+    # Going live lies behind it: what the ledger has was looked at (tests/db/test_linking_look.py).
     connection.execute(
         "insert into cdc.going_live (connection, entity, opened_at, opened_by, how)"
         " select 'books', entity, now(), 'test', 'done' from unnest(array['contacts', 'invoices', 'payments']) as entity"
