@@ -157,6 +157,8 @@ class FakeTarget:
         self.open_amounts: dict[str, Decimal] = {}
         """By invoice: what payments on it may not exceed."""
         self.memory: dict[str, bytes] = {}
+        self.broken: set[str] = set()
+        """Keys of calls that were answered by 500 in the middle of their effect."""
         # A test may let another drain run while this one waits for its answer.
         self.lock = threading.RLock()
 
@@ -182,10 +184,7 @@ class FakeTarget:
                 raise UnknownOutcome("reset")
             if any(self.poison(element) for element in body["elements"]):
                 raise UnknownOutcome("The write was answered by 500.")
-            if fault == "half":
-                for element in body["elements"][: (len(body["elements"]) + 1) // 2]:
-                    self._one(method, path.strip("/"), element)
-                raise UnknownOutcome("The write was answered by 500.")
+            self._break(method, path, body, key, is_now=fault == "half")
             if key not in self.memory:
                 entity = path.strip("/")
                 results = [self._one(method, entity, element) for element in body["elements"]]
@@ -195,6 +194,15 @@ class FakeTarget:
             if fault == "after":
                 raise UnknownOutcome("reset")
             return self.memory[key]
+
+    def _break(self, method: str, path: str, body: Any, key: str, *, is_now: bool) -> None:
+        """Answer by 500 in the middle of the effect, and to the same key from then on: Xero keeps errors too ("Idempotency")."""
+        if is_now:
+            for element in body["elements"][: (len(body["elements"]) + 1) // 2]:
+                self._one(method, path.strip("/"), element)
+            self.broken.add(key)
+        if key in self.broken:
+            raise UnknownOutcome("The write was answered by 500.")
 
     def _one(self, method: str, entity: str, element: Record) -> Record:
         records = self.records[entity]

@@ -258,3 +258,20 @@ def test_a_taken_name_is_tried_again_only_when_who_has_it_changed(engine: Engine
     assert (before, unmoved) == (1, 1)
     assert engine.states() == {}
     assert engine.link(CONTACT)["target_id"] not in (holder, other)
+
+
+def test_a_call_that_broke_in_its_middle_is_answered_so_again_and_then_asked_about(engine: Engine) -> None:
+    """Inside the vendor's window the same call goes out again first: the target repeats its error, and nothing is made twice."""
+    for number in "78":
+        engine.customer(number)
+        engine.order(number, customer_id=number, paid=12)
+    engine.writes["payments"].replay_seconds = 300
+    engine.target.faults = ["", "", "half"]  # contacts, invoices, payments
+    for _ in range(3):
+        engine.sync()
+        engine.later(0)
+
+    assert engine.target.broken
+    payments = [one["Reference"] for one in engine.target.records["payments"].values()]
+    assert sorted(payments) == ["shop/order/7/payment/1", "shop/order/8/payment/1"]
+    assert engine.states() == {}
