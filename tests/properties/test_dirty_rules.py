@@ -8,6 +8,7 @@ how many random examples are tried.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -385,6 +386,47 @@ def test_a_new_part_of_a_payment_takes_a_number_that_none_has(trade: Trade) -> N
         ).fetchall()
         assert [row["_key"].removeprefix(paid["key"]) for row in rows] == ["", "/2", "/3"]
         assert sum(row["_total"] for row in rows) == paid["amount"]
+
+
+def test_a_new_deposit_takes_a_number_that_none_has(trade: Trade) -> None:
+    """The same for money that came before its invoice: all that is paid of an order without invoices."""
+    session = trade.session
+    key = "shop/order/7/deposit"
+    order = next(each for each in trade.records["magento__orders"] if each.id == "7")
+    edits.load(session, [edits.gone(each) for each in _of(order, trade.records["magento__invoices"])])
+    session.execute(
+        "insert into cdc.links (connection, entity, key, model, source_connection, source_id, target_id, said)"
+        " values ('books', 'bank_transactions', %s, 'out_xero__deposits', 'shop', '7', 'second', %s)",
+        (f"{key}/2", Jsonb({"LineItems": [{"UnitAmount": 1}]})),
+    )
+    for gone, expected in ((None, ["/1", "/2", "/3"]), ("/1", ["/1", "/2"]), ("/2", ["/1", "/2"])):
+        session.execute(
+            "update cdc.links set is_gone = key = %s where key like %s",
+            (f"{key}{gone}", f"{key}/%"),
+        )
+        rows = session.execute(
+            "select _key, _total from outbound.out_xero__deposits where _source_id = '7' order by 1"
+        ).fetchall()
+        assert [row["_key"].removeprefix(key) for row in rows] == expected
+        assert sum(row["_total"] for row in rows) == order.payload["total_paid"]
+
+
+def test_a_company_is_followed_by_a_number_that_is_the_hash_of_its_key(trade: Trade) -> None:
+    """Keys are longer than Xero's number of a contact may be; nothing is linked yet, so only the number can tell."""
+    session = trade.session
+    company = session.execute(
+        "select _source_id as id, _key as key from outbound.out_xero__company_contacts order by 1 limit 1"
+    ).fetchone()
+    assert company is not None
+    session.execute("delete from cdc.links where entity = 'contacts' and key = %s", (company["key"],))
+    number = f"shop/{hashlib.md5(company['key'].encode(), usedforsecurity=False).hexdigest()}"
+    contact = trade.records["xero__contacts"][0]
+    session.execute("delete from cdc.links where entity = 'contacts' and target_id = %s", (contact.id,))
+    edits.forget_changes(session)
+
+    edits.load(session, [edits.back(replace(contact, payload={**contact.payload, "ContactNumber": number}))])
+
+    assert ("shop", company["id"]) in edits.fanned_out(session)["out_xero__company_contacts"]
 
 
 def test_random_edits_are_all_followed(trade: Trade) -> None:
