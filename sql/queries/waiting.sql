@@ -122,8 +122,7 @@ where
     and candidate.entry not in (select unmet.entry from unmet);
 
 -- name: release_waiters
--- The same for those that wait for given keys, judged as cdc.needs does. Fenced, so that it is a look by key for each, however many
--- wait for others.
+-- The same for those that wait for given keys. Fenced, so that it is a look by key for each, however many wait for others.
 with candidate as materialized (
     select
         entry,
@@ -152,43 +151,8 @@ with candidate as materialized (
 unmet as (
     select distinct candidate.entry
     from candidate
-    cross join lateral jsonb_to_recordset(candidate.waits_for) as needed (
-        connection text, entity text, key text, settled boolean, gone boolean
-    )
-    left join lateral (
-        select
-            link.target_id,
-            link.is_gone,
-            link.said
-        from cdc.links as link
-        where
-            link.connection = coalesce(needed.connection, candidate.connection)
-            and link.entity = needed.entity
-            and link.key = needed.key
-        offset 0
-    ) as links
-        on true
-    left join lateral (
-        select
-            open_one.entry,
-            open_one.held_for
-        from cdc.outbox as open_one
-        where
-            open_one.connection = coalesce(needed.connection, candidate.connection)
-            and open_one.entity = needed.entity
-            and open_one.key = needed.key
-        offset 0
-    ) as head
-        on true
-    where
-        case
-            when needed.gone then links.target_id is not null and not links.is_gone and head.entry is not null
-            else
-                links.target_id is null
-                or links.is_gone
-                or head.held_for = 'answer differs'
-                or (coalesce(needed.settled, false) and (head.entry is not null or cdc.is_provisional(links.said)))
-        end
+    cross join lateral cdc.needs(candidate.connection, candidate.waits_for) as needed
+    where needed.is_waited_for
 )
 
 update cdc.outbox
